@@ -1,0 +1,1 @@
+"""Features onto the response clock (pure arrays)."""

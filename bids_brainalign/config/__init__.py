@@ -1,0 +1,1 @@
+"""The frozen configuration, its TOML form and the recipes."""

@@ -1,0 +1,174 @@
+"""The configuration: frozen dataclasses, built once in ``cli`` and passed down in slices.
+
+Every attribute is documented under itself; the section names are the TOML tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where things are."""
+
+    bids_dir: Path
+    output_dir: Path
+    work_dir: Path
+    derivatives: tuple[tuple[str, Path], ...] = ()
+    """``-d NAME=PATH``."""
+    stimuli_map: Path | None = None
+    """TSV: recording entities → stimulus file, onset, transcript, content_group."""
+    folds: Path | None = None
+    """TSV: run or time range → fold, test, exclude."""
+    features: tuple[tuple[str, Path], ...] = ()
+    """``--features NAME=DIR``: own features, one ``.npy``/``.h5`` per stimulus."""
+    bids_database_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which recordings run; empty = all. Labels without their ``sub-``, ``ses-`` …"""
+
+    participants: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+    space: str | None = None
+    filters: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = ()
+    """``--bids-filter-file``: query name (``ieeg``, ``bold``) → entity → accepted values."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """Speech models and low-level features."""
+
+    models: tuple[tuple[str, str], ...] = ()
+    """NAME → local folder."""
+    untrained: bool = True
+    """Also run each model's twin with random weights."""
+    window_s: float = 30.0
+    """Whisper's window."""
+    hop_s: float = 18.0
+    """20 s minus the 2 s over which neighbouring windows are blended."""
+    margin_s: float = 5.0
+    """Audio kept on both sides of every used frame."""
+    blend_s: float = 2.0
+    """Cross-fade between neighbouring windows."""
+    ieeg_rate_hz: float = 50.0
+    """Rate at which features are kept for iEEG; also the feature clock of its responses."""
+    fmri_rate_hz: float = 10.0
+    n_mels: int = 16
+    """Bands of the low-level mel spectrogram."""
+
+
+@dataclass(frozen=True)
+class Ieeg:
+    """Intracranial responses and their lags."""
+
+    reference: str = "car"
+    """``none`` or ``car``."""
+    high_gamma: str = "filterbank"
+    """``filterbank`` or ``podcast2025``."""
+    lag_min_s: float = -0.1
+    lag_max_s: float = 0.6
+    lag_step_s: float = 0.04
+    n_components: int = 64
+    """PCA dimensions per layer, fitted on training data."""
+    trim_start_s: float = 0.5
+    """Response seconds left out after each stimulus onset (onset transient)."""
+
+
+@dataclass(frozen=True)
+class Fmri:
+    """BOLD responses and their delays."""
+
+    delay_min_s: float = 1.0
+    delay_max_s: float = 9.0
+    """All multiples of the TR in this range."""
+    trim_start_s: float = 10.0
+    high_pass_s: float = 128.0
+    """Cut-off period of the cosine set built when fMRIPrep's is missing."""
+    smoothing_fwhm_mm: float = 0.0
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """Ridge regression; penalties in scikit-learn's convention."""
+
+    alphas: tuple[float, ...] = tuple(10.0 ** (2 + 0.5 * i) for i in range(15))
+    """1e2 … 1e9; on standardised features."""
+    band_weights: tuple[float, ...] = (0.5, 0.9)
+    """Share of the model in the two-band kernel; 0 (low-level alone) and 1 are always tried."""
+    fixed_alpha: float = 1e5
+    """Used, and said, where inner folds don't fit."""
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Cross-validation."""
+
+    max_inner: int = 3
+    soft_gap_share: float = 0.15
+    """The soft gap may cost at most this share of the training samples."""
+    transcript_overlap: float = 0.3
+    """Share of common 5-grams above which two stimuli are one content group."""
+    min_samples: int = 30
+
+
+@dataclass(frozen=True)
+class Nulls:
+    """Null distributions."""
+
+    n_draws: int = 2000
+    censored_limit: float = 0.5
+    """A run with a larger censored share fails."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the run may use."""
+
+    nprocs: int = 1
+    omp_nthreads: int = 1
+    mem_gb: float | None = None
+    device: str = "auto"
+    batch_size: int = 1
+
+
+@dataclass(frozen=True)
+class Control:
+    """How the run behaves; never part of a cache key."""
+
+    steps: tuple[str, ...] = ("features", "responses", "encoding", "reports")
+    skip_bids_validation: bool = False
+    dry_run: bool = False
+    stop_on_first_crash: bool = False
+    reports_only: bool = False
+    boilerplate_only: bool = False
+    clean_workdir: bool = False
+    verbose: int = 0
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything one run depends on."""
+
+    level: str
+    """``participant`` or ``group``."""
+    paths: Paths
+    recipe: str | None = None
+    modalities: tuple[str, ...] = ("ieeg", "fmri")
+    """Which data the recipe is for."""
+    random_seed: int = 42
+    sloppy: bool = False
+    selection: Selection = field(default_factory=Selection)
+    features: Features = field(default_factory=Features)
+    ieeg: Ieeg = field(default_factory=Ieeg)
+    fmri: Fmri = field(default_factory=Fmri)
+    ridge: Ridge = field(default_factory=Ridge)
+    folds: Folds = field(default_factory=Folds)
+    nulls: Nulls = field(default_factory=Nulls)
+    resources: Resources = field(default_factory=Resources)
+    control: Control = field(default_factory=Control)

@@ -1,0 +1,1 @@
+"""What lies in ``bids_dir``: recordings, stimuli, presentations, annotations."""

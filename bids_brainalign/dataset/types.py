@@ -1,0 +1,83 @@
+"""What lies in a dataset: recordings, stimuli, and when which stimulus was presented."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+Modality = Literal["ieeg", "fmri"]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One BIDS run of one participant."""
+
+    participant: str
+    """Label without ``sub-``."""
+    session: str | None
+    task: str
+    run: str | None
+    modality: Modality
+    path: Path
+    """The file with the signal: EDF and the like, or the preprocessed BOLD image."""
+    datatype: str
+    """BIDS folder: ``ieeg`` or ``func``."""
+    entities: tuple[tuple[str, str], ...]
+    """All entities of the file name in their order, e.g. ``(("sub", "01"), ("task", "story"))``."""
+    metadata: dict[str, object] = field(default_factory=dict, compare=False)
+    """Sidecar fields after inheritance (``SamplingFrequency``, ``RepetitionTime``, …)."""
+    events_path: Path | None = None
+    channels_path: Path | None = None
+    electrodes_path: Path | None = None
+    coordsystem_path: Path | None = None
+    mask_path: Path | None = None
+    confounds_path: Path | None = None
+    space: str | None = None
+    """Space of an fMRI image or of the chosen electrodes file."""
+
+    @property
+    def name(self) -> str:
+        """Entities as in the file name, e.g. ``sub-01_task-story_run-1``."""
+        parts = [("sub", self.participant), ("ses", self.session), ("task", self.task)]
+        parts.append(("run", self.run))
+        return "_".join(f"{key}-{value}" for key, value in parts if value)
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Timed labels of a stimulus: columns ``onset`` (s), ``duration`` (s), ``label``."""
+
+    table: pd.DataFrame
+    path: Path
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """One audio file of the dataset."""
+
+    name: str
+    """File name without suffix; unique within the dataset."""
+    path: Path
+    duration_s: float
+    sha256: str
+    """Digest of the file's bytes, or its annex key: the stimulus' identity."""
+    words: Annotations | None = None
+
+
+@dataclass(frozen=True)
+class Presentation:
+    """This stimulus started at this second of this recording, found by this rule."""
+
+    recording: Recording
+    stimulus: Stimulus
+    onset_s: float
+    """Second of the recording clock at which second 0 of the audio sounded."""
+    rule: str
+    """``events stim_file`` or ``stimuli map``."""
+    content_group: str
+    """Presentations with the same content never stand on both sides of a fold."""
+    segments: tuple[tuple[float, float], ...]
+    """Parts of the stimulus that were played: (start, stop) in s on the stimulus clock."""

@@ -1,0 +1,1 @@
+"""A Stimulus → LayerFeatures: speech models and low-level features."""

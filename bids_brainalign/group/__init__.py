@@ -1,0 +1,1 @@
+"""Tables across participants."""

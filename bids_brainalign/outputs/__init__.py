@@ -1,0 +1,1 @@
+"""The only writer under output_dir: names, sidecars, provenance."""

@@ -1,0 +1,1 @@
+"""A Recording → a Response: high gamma from iEEG, BOLD from fMRIPrep."""

@@ -1,0 +1,1 @@
+"""BIDS datasets with a planted answer."""

@@ -1,0 +1,1 @@
+"""Folds, nulls, multiplicity, intervals (pure arrays)."""

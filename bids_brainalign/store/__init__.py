@@ -1,0 +1,1 @@
+"""Atomic writes, digests, manifests, the step cache and the feature store."""

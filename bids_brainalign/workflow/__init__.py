@@ -1,0 +1,1 @@
+"""Participant and group runs as lists of steps."""
