@@ -1,0 +1,94 @@
+"""Features of the stimuli of one run onto the clock of its response."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bids_brainalign.alignment.lanczos import lanczos_matrix
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a stimulus lies on the clock of a run."""
+
+    onset_s: float
+    """Recording time of stimulus time 0."""
+    duration_s: float
+    segments: tuple[tuple[float, float], ...]
+    """Parts that were played, s on the stimulus clock."""
+
+
+def stimulus_clock(times_s: NDArray[np.float64], placement: Placement) -> NDArray[np.float64]:
+    """Second of the stimulus at every response sample; NaN while it did not play.
+
+    Returns
+    -------
+    ndarray of shape (n_times,)
+    """
+    clock = times_s - placement.onset_s
+    playing = np.zeros(len(clock), dtype=bool)
+    for start, stop in placement.segments:
+        playing |= (clock >= start) & (clock <= min(stop, placement.duration_s))
+    return np.where(playing, clock, np.nan)
+
+
+def onto_fast_clock(
+    frames: NDArray[np.float32],
+    frame_times_s: NDArray[np.float64],
+    times_s: NDArray[np.float64],
+    placement: Placement,
+) -> NDArray[np.float32]:
+    """Linear interpolation of features at the response's samples, 0 while nothing played.
+
+    Parameters
+    ----------
+    frames : ndarray of shape (n_frames, n_dims)
+        At (about) the rate of the response.
+    frame_times_s : ndarray of shape (n_frames,)
+        s on the stimulus clock.
+    times_s : ndarray of shape (n_times,)
+        s on the recording clock.
+    placement : Placement
+
+    Returns
+    -------
+    ndarray of shape (n_times, n_dims), float32
+    """
+    clock = stimulus_clock(times_s, placement)
+    rows = np.flatnonzero(np.isfinite(clock))
+    right = np.clip(np.searchsorted(frame_times_s, clock[rows]), 1, len(frame_times_s) - 1)
+    left = right - 1
+    span = frame_times_s[right] - frame_times_s[left]
+    share = np.clip((clock[rows] - frame_times_s[left]) / span, 0.0, 1.0)[:, None]
+    out = np.zeros((len(times_s), frames.shape[1]), dtype=np.float32)
+    out[rows] = (1 - share) * frames[left] + share * frames[right]
+    return out
+
+
+def onto_slow_clock(
+    frames: NDArray[np.float32],
+    frame_times_s: NDArray[np.float64],
+    times_s: NDArray[np.float64],
+    placement: Placement,
+    *,
+    cutoff_hz: float,
+) -> NDArray[np.float32]:
+    """Lanczos low-pass and resampling of features at the volumes' times.
+
+    Frames outside the parts that were played do not count. Parameters as
+    :func:`onto_fast_clock`; ``cutoff_hz`` as :func:`lanczos_matrix`.
+
+    Returns
+    -------
+    ndarray of shape (n_times, n_dims), float32
+    """
+    played = np.zeros(len(frame_times_s), dtype=bool)
+    for start, stop in placement.segments:
+        played |= (frame_times_s >= start) & (frame_times_s <= stop)
+    weights = lanczos_matrix(
+        frame_times_s[played] + placement.onset_s, times_s, cutoff_hz=cutoff_hz
+    )
+    return np.asarray(weights @ frames[played], dtype=np.float32)

@@ -1,0 +1,174 @@
+"""Design matrices of one feature space: standardised, reduced, delayed, run by run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bids_brainalign.alignment.delays import delayed
+
+Array32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class RunLayout:
+    """Which samples of every run enter fit and score, the same for all feature spaces."""
+
+    playing: tuple[NDArray[np.bool_], ...]
+    """Per run (n_times,): the stimulus was on."""
+    used: tuple[NDArray[np.bool_], ...]
+    """Per run (n_times,): playing, after trims, not censored."""
+    whole_runs: bool
+    """Folds never cut a run: standardise each run by its own mean and SD."""
+
+    @property
+    def n_samples(self) -> int:
+        """Rows of every design matrix."""
+        return sum(int(rows.sum()) for rows in self.used)
+
+
+class DesignMaker:
+    """Designs of one layer for every outer fold.
+
+    Parameters
+    ----------
+    features : sequence of ndarray of shape (n_times_r, n_dims)
+        One array per run on the response clock; values where nothing plays are ignored.
+    layout : RunLayout
+    delays : tuple of int
+        In samples.
+    n_components : int, optional
+        PCA dimensions; None keeps all.
+    """
+
+    def __init__(
+        self,
+        features: Sequence[Array32],
+        layout: RunLayout,
+        *,
+        delays: tuple[int, ...],
+        n_components: int | None,
+    ) -> None:
+        self.layout = layout
+        self.delays = delays
+        n_dims = features[0].shape[1]
+        self.n_components = None if n_components is None or n_components >= n_dims else n_components
+        self._raw = features
+        # A run's own mean and SD see no other run: the same for every fold.
+        self._runs = _standardised(features, layout, None) if layout.whole_runs else None
+
+    def design(self, train: NDArray[np.int64]) -> Array32:
+        """Build the design for one outer fold.
+
+        Parameters
+        ----------
+        train : ndarray of int
+            Training rows of the outer fold, counted over the used samples of all runs: PCA, and
+            the mean and SD where folds cut runs, come from these alone.
+
+        Returns
+        -------
+        ndarray of shape (n_used, n_delays * n_components), float32
+        """
+        is_train = np.zeros(self.layout.n_samples, dtype=bool)
+        is_train[train] = True
+        per_run = _split_rows(is_train, self.layout)
+        runs = self._runs or _standardised(self._raw, self.layout, per_run)
+        if self.n_components is not None:
+            parts = zip(runs, self.layout.used, per_run, strict=True)
+            rows = [run[np.flatnonzero(used)[mine]] for run, used, mine in parts]
+            basis = principal_axes(rows, self.n_components)
+            runs = [run @ basis for run in runs]
+        out = np.empty(
+            (self.layout.n_samples, len(self.delays) * runs[0].shape[1]), dtype=np.float32
+        )
+        start = 0
+        for run, used in zip(runs, self.layout.used, strict=True):
+            stop = start + int(used.sum())
+            rows_of_run = delayed(run, self.delays)
+            out[start:stop] = rows_of_run if used.all() else rows_of_run[used]
+            start = stop
+        return out
+
+
+def principal_axes(rows: Sequence[Array32], n_components: int) -> Array32:
+    """Leading eigenvectors of the covariance of all rows.
+
+    Parameters
+    ----------
+    rows : sequence of ndarray of shape (n_rows_r, n_dims)
+    n_components : int
+
+    Returns
+    -------
+    ndarray of shape (n_dims, n_components), float32
+    """
+    total = sum(part.sum(axis=0, dtype=np.float64) for part in rows)
+    n_rows = sum(len(part) for part in rows)
+    second = sum((part.T @ part).astype(np.float64) for part in rows)
+    _, vectors = np.linalg.eigh(second - np.outer(total, total) / n_rows)
+    return np.ascontiguousarray(vectors[:, ::-1][:, :n_components], dtype=np.float32)
+
+
+def _split_rows(rows: NDArray[np.bool_], layout: RunLayout) -> list[NDArray[np.bool_]]:
+    return np.split(rows, np.cumsum([int(used.sum()) for used in layout.used])[:-1])
+
+
+def _standardised(
+    features: Sequence[Array32],
+    layout: RunLayout,
+    train: Sequence[NDArray[np.bool_]] | None,
+) -> list[Array32]:
+    """Z-score by each run's playing samples, or by the training rows; 0 where nothing plays."""
+    if train is not None:
+        rows = [x[u][t] for x, u, t in zip(features, layout.used, train, strict=True)]
+        mean, scale = _mean_and_scale(np.concatenate(rows))
+    out = []
+    for run, playing in zip(features, layout.playing, strict=True):
+        if train is None:
+            mean, scale = _mean_and_scale(run[playing])
+        values = run - mean.astype(np.float32)
+        values *= scale.astype(np.float32)
+        values[~playing] = 0.0
+        out.append(values)
+    return out
+
+
+def _mean_and_scale(rows: Array32) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and 1/SD of columns; a constant column gets scale 0."""
+    mean = rows.mean(axis=0, dtype=np.float64)
+    sd = rows.std(axis=0, dtype=np.float64)
+    constant = sd <= 1e-6 * np.maximum(np.abs(mean), 1e-12)
+    return mean, np.where(constant, 0.0, 1.0 / np.where(constant, 1.0, sd))
+
+
+def standardised_responses(
+    responses: Sequence[Array32], layout: RunLayout, train: NDArray[np.int64]
+) -> Array32:
+    """Responses of the used samples, z-scored as the features are.
+
+    Parameters
+    ----------
+    responses : sequence of ndarray of shape (n_times_r, n_targets)
+    layout : RunLayout
+    train : ndarray of int
+        Training rows of the outer fold.
+
+    Returns
+    -------
+    ndarray of shape (n_used, n_targets), float32
+        Each run by its own mean and SD where whole runs are held out, else by the training rows.
+    """
+    used = [run[rows] for run, rows in zip(responses, layout.used, strict=True)]
+    if layout.whole_runs:
+        scaled = []
+        for run in used:
+            mean, scale = _mean_and_scale(run)
+            scaled.append(((run - mean) * scale).astype(np.float32))
+        return np.concatenate(scaled)
+    rows = np.concatenate(used)
+    mean, scale = _mean_and_scale(rows[train])
+    return ((rows - mean) * scale).astype(np.float32)

@@ -1,0 +1,332 @@
+"""Cross-validation folds over content groups, with gaps (statistics.md §1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bids_brainalign.errors import BrainAlignError
+
+MAX_GROUP_FOLDS = 10
+"""Above this many content groups: grouped k-fold."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The rows that folds are made of: all usable samples of all runs of one fit."""
+
+    run: NDArray[np.int64]
+    """(n,) index of the run."""
+    group: NDArray[np.int64]
+    """(n,) index of the content group."""
+    time_s: NDArray[np.float64]
+    """(n,) s on the recording clock."""
+    stimulus: NDArray[np.int64]
+    """(n,) index of the stimulus."""
+    stimulus_s: NDArray[np.float64]
+    """(n,) s on the stimulus clock."""
+    interval_s: float
+    """Seconds between samples of the response clock."""
+
+    def __len__(self) -> int:
+        return len(self.run)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows to fit on and rows to score on."""
+
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One outer fold and the inner folds of its training rows."""
+
+    name: str
+    outer: Split
+    inner: tuple[Split, ...]
+    """Empty where inner folds don't fit: then λ and layer are fixed."""
+
+
+@dataclass(frozen=True)
+class FoldPlan:
+    """All folds of one fit and how they came about."""
+
+    folds: tuple[Fold, ...]
+    kind: str
+    """``leave one content group out``, ``blocks within runs``, ``repeated story``, ``user``."""
+    whole_runs: bool
+    """No fold cuts a run: runs may be standardised by their own mean and SD."""
+    hard_gap_s: float
+    soft_gap_s: float
+    """As applied; 0 where whole runs are held out."""
+    notes: tuple[str, ...]
+
+    def mutual_share(self) -> float:
+        """Mean share of a fold's training rows that another fold holds out.
+
+        1 when every sample is held out once, 0 with a single test set.
+        """
+        tested = np.concatenate([fold.outer.test for fold in self.folds])
+        shares = [np.isin(fold.outer.train, tested).mean() for fold in self.folds]
+        return float(np.mean(shares))
+
+
+@dataclass(frozen=True)
+class GapRule:
+    """What a gap around a held-out block within a run must cover."""
+
+    hard_s: float
+    """Delay span + filter support + decorrelation time."""
+    soft_s: float
+    """The features' context."""
+    soft_share: float = 0.15
+    """The soft gap may cost at most this share of the training samples."""
+
+
+def plan_folds(
+    samples: Samples,
+    group_names: Sequence[str],
+    *,
+    gap: GapRule,
+    max_inner: int = 3,
+    min_samples: int = 30,
+) -> FoldPlan:
+    """Choose folds by the precedence of statistics.md §1 (user folds: :func:`user_folds`).
+
+    Parameters
+    ----------
+    samples : Samples
+    group_names : sequence of str
+        Name of each content group.
+    gap : GapRule
+        Used where folds cut a run.
+    max_inner : int
+        At most this many inner folds per outer fold.
+    min_samples : int
+        A test or training part with fewer samples is not a fold.
+
+    Raises
+    ------
+    BrainAlignError
+        Not enough data for two outer folds (exit code 65), with the length that would do.
+    """
+    groups = np.unique(samples.group)
+    repeated = _repeated_group(samples)
+    if repeated is not None and len(groups) - 1 >= 3:
+        rest = groups[groups != repeated]
+        fold = _group_fold(
+            samples, group_names[repeated], held_out=[repeated], others=rest, max_inner=max_inner
+        )
+        note = f"{group_names[repeated]} was presented repeatedly: it is the test story"
+        return FoldPlan((fold,), "repeated story", True, 0.0, 0.0, (note,))
+    if len(groups) >= 3:
+        return _leave_groups_out(samples, group_names, max_inner=max_inner)
+    return _blocks_within_runs(
+        samples, group_names, gap=gap, max_inner=max_inner, min_samples=min_samples
+    )
+
+
+def _repeated_group(samples: Samples) -> int | None:
+    """Return the group whose one stimulus was presented in more than one run (most often)."""
+    table = pd.DataFrame(
+        {"group": samples.group, "run": samples.run, "stimulus": samples.stimulus}
+    )
+    counts = table.groupby("group").agg(runs=("run", "nunique"), stimuli=("stimulus", "nunique"))
+    repeated = counts[(counts.runs > 1) & (counts.stimuli == 1)]
+    return None if repeated.empty else int(repeated.runs.idxmax())
+
+
+def _partition(groups: NDArray[np.int64], samples: Samples, k: int) -> list[list[int]]:
+    """Split groups into k parts of similar length (longest first, into the shortest part)."""
+    sizes = {int(g): int((samples.group == g).sum()) for g in groups}
+    parts: list[list[int]] = [[] for _ in range(k)]
+    for group in sorted(sizes, key=lambda g: (-sizes[g], g)):
+        min(parts, key=lambda part: sum(sizes[g] for g in part)).append(group)
+    return sorted(sorted(part) for part in parts if part)
+
+
+def _group_fold(
+    samples: Samples,
+    name: str,
+    *,
+    held_out: list[int],
+    others: NDArray[np.int64],
+    max_inner: int,
+) -> Fold:
+    train = np.flatnonzero(np.isin(samples.group, others))
+    inner = []
+    if len(others) >= 2:
+        for part in _partition(others, samples, min(max_inner, len(others))):
+            inside = np.isin(samples.group[train], part)
+            inner.append(Split(train[~inside], train[inside]))
+    outer = Split(train, np.flatnonzero(np.isin(samples.group, held_out)))
+    return Fold(name, outer, tuple(inner))
+
+
+def _leave_groups_out(
+    samples: Samples, group_names: Sequence[str], *, max_inner: int
+) -> FoldPlan:
+    groups = np.unique(samples.group)
+    folds = []
+    for part in _partition(groups, samples, min(len(groups), MAX_GROUP_FOLDS)):
+        others = groups[~np.isin(groups, part)]
+        name = " + ".join(group_names[g] for g in part)
+        folds.append(
+            _group_fold(samples, name, held_out=part, others=others, max_inner=max_inner)
+        )
+    return FoldPlan(tuple(folds), "leave one content group out", True, 0.0, 0.0, ())
+
+
+def _blocks_within_runs(
+    samples: Samples,
+    group_names: Sequence[str],
+    *,
+    gap: GapRule,
+    max_inner: int,
+    min_samples: int,
+) -> FoldPlan:
+    """Cut the content, in stimulus time, into contiguous blocks."""
+    for group in np.unique(samples.group):
+        if len(np.unique(samples.stimulus[samples.group == group])) > 1:
+            raise BrainAlignError(
+                f"the content group {group_names[group]} has several stimuli that share content, "
+                "and there are fewer than three groups to hold out whole",
+                fix="add recordings of other stories, or give your own folds: --folds TSV",
+            )
+    position, total_s = _content_position(samples)
+    wanted = int(np.clip(total_s / (4 * gap.hard_s), 2, 5))
+    for n_blocks in range(wanted, 1, -1):
+        edges = np.linspace(0, total_s, n_blocks + 1)
+        plan = _block_plan(samples, position, edges, gap=gap, max_inner=max_inner)
+        enough = [
+            min(len(fold.outer.train), len(fold.outer.test)) >= min_samples for fold in plan.folds
+        ]
+        if all(enough):
+            return _drop_poor_inner(plan, min_samples)
+    needed = 2 * (min_samples * samples.interval_s + gap.hard_s)
+    raise BrainAlignError(
+        f"{total_s:.0f} s of usable data are too little for two folds",
+        where=f"a fold needs {min_samples} samples of {samples.interval_s:g} s on both sides of a "
+        f"gap of {gap.hard_s:.1f} s (delays + filters + decorrelation)",
+        fix=f"use at least {needed:.0f} s of recording with stimulus (after trims), "
+        "or pool more runs",
+    )
+
+
+def _content_position(samples: Samples) -> tuple[NDArray[np.float64], float]:
+    """Seconds into all content laid end to end; repeats of a stimulus share their seconds."""
+    position = np.zeros(len(samples))
+    offset = 0.0
+    for stimulus in np.unique(samples.stimulus):
+        rows = samples.stimulus == stimulus
+        start = samples.stimulus_s[rows].min()
+        position[rows] = offset + samples.stimulus_s[rows] - start
+        offset += samples.stimulus_s[rows].max() - start + samples.interval_s
+    return position, offset
+
+
+def _block_plan(
+    samples: Samples,
+    position: NDArray[np.float64],
+    edges: NDArray[np.float64],
+    *,
+    gap: GapRule,
+    max_inner: int,
+) -> FoldPlan:
+    n_blocks = len(edges) - 1
+    block = np.clip(np.searchsorted(edges, position, side="right") - 1, 0, n_blocks - 1)
+    stimulus = samples.stimulus
+
+    def away(rows: NDArray[np.int64], held: NDArray[np.bool_], gap_s: float) -> NDArray[np.int64]:
+        """Rows further than the gap from every held-out row of the same stimulus."""
+        keep = np.ones(len(rows), dtype=bool)
+        for s in np.unique(stimulus[held]):
+            held_positions = np.sort(position[held & (stimulus == s)])
+            mine = stimulus[rows] == s
+            keep[mine] &= _distance(position[rows][mine], held_positions) > gap_s
+        return rows[keep]
+
+    soft_s = _affordable_gap(samples, block, gap, away)
+    total_gap = gap.hard_s + soft_s
+    folds = []
+    for k in range(n_blocks):
+        held = block == k
+        train = away(np.flatnonzero(~held), held, total_gap)
+        inner = []
+        for part in _inner_blocks(block, position, train, k=k, n_blocks=n_blocks, most=max_inner):
+            inner.append(Split(away(np.setdiff1d(train, np.flatnonzero(part)), part, total_gap),
+                               np.intersect1d(train, np.flatnonzero(part))))  # fmt: skip
+        outer = Split(train, np.flatnonzero(held))
+        folds.append(Fold(f"{edges[k]:.0f}–{edges[k + 1]:.0f} s", outer, tuple(inner)))
+    notes = []
+    if soft_s < gap.soft_s:
+        notes.append(
+            f"features hear up to {gap.soft_s:.0f} s around a sample; keeping training data that "
+            f"far from test blocks would cost over {gap.soft_share:.0%} of it, so the gap beyond "
+            f"the hard {gap.hard_s:.1f} s is {soft_s:.1f} s"
+        )
+    kind = f"{n_blocks} blocks within runs"
+    return FoldPlan(tuple(folds), kind, False, gap.hard_s, soft_s, tuple(notes))
+
+
+def _distance(
+    values: NDArray[np.float64], others: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Distance of each value to the nearest of the sorted others."""
+    at = np.clip(np.searchsorted(others, values), 1, max(len(others) - 1, 1))
+    left = others[np.clip(at - 1, 0, len(others) - 1)]
+    right = others[np.clip(at, 0, len(others) - 1)]
+    return np.minimum(np.abs(values - left), np.abs(values - right))
+
+
+def _affordable_gap(samples: Samples, block, gap: GapRule, away) -> float:  # type: ignore[no-untyped-def]
+    """Largest soft gap that costs every fold at most the allowed share of its training rows."""
+    soft = gap.soft_s
+    while soft > 0:
+        costs = []
+        for k in np.unique(block):
+            held = block == k
+            rows = np.flatnonzero(~held)
+            with_hard = len(away(rows, held, gap.hard_s))
+            costs.append(1 - len(away(rows, held, gap.hard_s + soft)) / max(with_hard, 1))
+        if max(costs) <= gap.soft_share:
+            return soft
+        soft = soft - max(0.5, 0.05 * gap.soft_s)
+    return 0.0
+
+
+def _inner_blocks(block, position, train, *, k, n_blocks, most):  # type: ignore[no-untyped-def]
+    """Validation parts: the other outer blocks, or halves of the one other block."""
+    if n_blocks > 2:
+        others = [b for b in range(n_blocks) if b != k]
+        for chosen in np.array_split(np.array(others), min(most, len(others))):
+            yield np.isin(block, chosen)
+        return
+    edges = np.quantile(position[train], np.linspace(0, 1, 3)) if len(train) else np.zeros(3)
+    for low, high in zip(edges[:-1], edges[1:], strict=True):
+        part = (position >= low) & (position < high)
+        yield part & np.isin(np.arange(len(block)), train)
+
+
+def _drop_poor_inner(plan: FoldPlan, min_samples: int) -> FoldPlan:
+    folds, poor = [], False
+    for fold in plan.folds:
+        good = tuple(s for s in fold.inner if min(len(s.train), len(s.test)) >= min_samples)
+        poor |= len(good) < 2
+        folds.append(Fold(fold.name, fold.outer, good if len(good) >= 2 else ()))
+    if not poor:
+        return FoldPlan(tuple(folds), plan.kind, plan.whole_runs, plan.hard_gap_s,
+                        plan.soft_gap_s, plan.notes)  # fmt: skip
+    folds = [Fold(fold.name, fold.outer, ()) for fold in folds]
+    note = "inner folds don't fit: penalty and layer are fixed by the configuration"
+    return FoldPlan(
+        tuple(folds), plan.kind, plan.whole_runs, plan.hard_gap_s, plan.soft_gap_s,
+        (*plan.notes, note),
+    )  # fmt: skip
