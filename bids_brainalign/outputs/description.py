@@ -1,0 +1,101 @@
+"""dataset_description.json and the other files at the top of output_dir."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from bids_brainalign import __version__
+from bids_brainalign.outputs.tables import format_table
+from bids_brainalign.store.atomic import write_json, write_text
+
+BIDS_VERSION = "1.10.1"
+IGNORED = (
+    # No entry may end in a slash: bids-validator-deno 3.0.2 then still reports the folder.
+    "*.html",
+    "figures",
+    "group",
+    "*_scores.tsv",
+    "*_scores.json",
+    "*_folds.tsv",
+    "*_folds.json",
+    "*_nulls.tsv",
+    "*_nulls.json",
+    "*_locked.tsv",
+    "*_locked.json",
+    "*_predictions.h5",
+    "*_statmap.nii.gz",
+    "*_statmap.json",
+)
+README = """\
+# Speech-model alignment of this dataset
+
+Written by bids_brainalign {version}. Open `index.html` first.
+
+- `sub-*.html`, `group.html`: reports.
+- `sub-*/**/*_scores.tsv`: encoding scores, one row per target, model and layer; the columns are
+  explained in the JSON file beside it. Take answers from rows with `layer` = `selected` and
+  `fold` = `all`; take layer curves from the rows with a layer number.
+- `*_channels.tsv` (iEEG), `*_statmap.nii.gz` (fMRI): results per electrode and voxel.
+- `*_folds.tsv`, `*_nulls.tsv`, `*_predictions.h5`: cross-validation folds, null quantiles,
+  held-out predictions.
+- `group/`: tables over participants.
+- `logs/`: configuration, versions, commands, crash files, and how to cite (`CITATION.md`).
+"""
+
+
+def write_dataset_description(output_dir: Path, bids_dir: Path) -> list[Path]:
+    """Write what makes output_dir a BIDS derivative dataset."""
+    source = json.loads((bids_dir / "dataset_description.json").read_text("utf-8-sig"))
+    description: dict[str, object] = {
+        "Name": f"bids_brainalign of {source.get('Name', 'a BIDS dataset')}",
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": "derivative",
+        "GeneratedBy": [_generated_by()],
+    }
+    if source.get("License"):
+        description["License"] = source["License"]
+    if source.get("DatasetDOI"):
+        description["SourceDatasets"] = [{"DOI": source["DatasetDOI"]}]
+    output_dir.mkdir(parents=True, exist_ok=True)
+    paths = [output_dir / n for n in ("dataset_description.json", "README.md", ".bidsignore")]
+    write_json(paths[0], description)
+    write_text(paths[1], README.format(version=__version__))
+    write_text(paths[2], "\n".join(IGNORED) + "\n")
+    return paths
+
+
+def _generated_by() -> dict[str, object]:
+    entry: dict[str, object] = {
+        "Name": "bids_brainalign",
+        "Version": __version__,
+        "Description": "Speech and language models aligned with brain recordings",
+    }
+    tag = os.environ.get("BRAINALIGN_CONTAINER_TAG")
+    if tag:  # set in the Dockerfile
+        entry["Container"] = {"Type": "docker", "Tag": tag}
+    return entry
+
+
+def write_descriptions(output_dir: Path, labels: Mapping[str, str]) -> Path:
+    """Explain every ``desc-`` label in descriptions.tsv, keeping those of earlier runs.
+
+    Parameters
+    ----------
+    output_dir : Path
+    labels : mapping
+        Label (without ``desc-``) → description.
+    """
+    path = output_dir / "descriptions.tsv"
+    known: dict[str, str] = {}
+    if path.is_file():
+        table = pd.read_csv(path, sep="\t", keep_default_na=False)
+        known = dict(zip(table["desc_id"], table["description"], strict=True))
+    known |= {f"desc-{label}": text for label, text in labels.items()}
+    rows: Sequence[tuple[str, str]] = sorted(known.items())
+    write_text(path, format_table(pd.DataFrame(rows, columns=["desc_id", "description"])))
+    return path

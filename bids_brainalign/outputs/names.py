@@ -1,0 +1,80 @@
+"""BIDS names of everything under output_dir."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bids_brainalign.dataset.types import Recording
+
+
+def analysis_label(model: str) -> str:
+    """BIDS label of a feature space.
+
+    Examples
+    --------
+    >>> analysis_label("whisper-base")
+    'whisperbase'
+    >>> analysis_label("whisper-base:untrained")
+    'whisperbaseUntrained'
+    """
+    name, _, variant = model.partition(":")
+    return re.sub(r"[^A-Za-z0-9]", "", name) + variant.capitalize()
+
+
+@dataclass(frozen=True)
+class FitName:
+    """What all files of one fit share."""
+
+    participant: str
+    session: str | None
+    datatype: str
+    entities: tuple[tuple[str, str], ...]
+    """Shared by all recordings pooled, in BIDS order."""
+
+    @property
+    def stem(self) -> str:
+        """E.g. ``sub-01_task-listen``."""
+        return "_".join(f"{key}-{value}" for key, value in self.entities)
+
+    def file(self, suffix: str, *, analysis: str, stat: str | None = None) -> Path:
+        """Path below output_dir.
+
+        Parameters
+        ----------
+        suffix : str
+            With extension, e.g. ``scores.tsv``.
+        analysis : str
+            Label of ``desc-``.
+        stat : str, optional
+            Label of ``stat-``.
+        """
+        parts = [self.stem, f"stat-{stat}" if stat else "", f"desc-{analysis}", suffix]
+        return self.folder / "_".join(part for part in parts if part)
+
+    @property
+    def folder(self) -> Path:
+        """Folder below output_dir."""
+        session = [f"ses-{self.session}"] if self.session else []
+        return Path(f"sub-{self.participant}", *session, self.datatype)
+
+
+def fit_name(recordings: Sequence[Recording]) -> FitName:
+    """Name a fit by the entities that all its recordings share."""
+    first = recordings[0]
+    pairs: Iterable[tuple[str, str | None]] = (
+        ("sub", first.participant),
+        ("ses", first.session),
+        ("task", _shared(r.task for r in recordings)),
+        ("run", _shared(r.run for r in recordings)),
+        ("space", first.space if first.modality == "fmri" else None),
+    )
+    entities = tuple((key, value) for key, value in pairs if value)
+    return FitName(first.participant, first.session, first.datatype, entities)
+
+
+def _shared(labels: Iterable[str | None]) -> str | None:
+    distinct = set(labels)
+    return distinct.pop() if len(distinct) == 1 else None

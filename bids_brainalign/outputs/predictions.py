@@ -1,0 +1,52 @@
+"""Held-out predictions beside the responses they predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bids_brainalign.store.atomic import atomic_path
+
+
+def write_predictions(
+    path: Path,
+    *,
+    predicted: NDArray[np.float32],
+    response: NDArray[np.float32],
+    samples: pd.DataFrame,
+    targets: list[str],
+    description: str,
+) -> Path:
+    """Write predictions of all held-out samples.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.h5``.
+    predicted, response : ndarray of shape (n_samples, n_targets)
+        In standard deviations of the training data.
+    samples : DataFrame
+        One row per sample: ``time`` (s on the recording clock), ``stimulus_time`` (s), ``fold``
+        (index), ``run`` (name).
+    targets : list of str
+    description : str
+        What the values are.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = h5py.string_dtype()
+    with atomic_path(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+        file.attrs["description"] = description
+        options = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+        file.create_dataset("predicted", data=predicted.astype(np.float32), **options)
+        file.create_dataset("response", data=response.astype(np.float32), **options)
+        file["targets"] = np.array(targets, dtype=object).astype(text)
+        for column in samples.columns:
+            values = samples[column].to_numpy()
+            if values.dtype.kind not in "fiub":
+                values = values.astype(object).astype(text)
+            file.create_dataset(f"samples/{column}", data=values)
+    return path
