@@ -1,0 +1,324 @@
+"""From stored responses and features to one encoding problem."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bids_brainalign.alignment.clock import (
+    Placement,
+    onto_fast_clock,
+    onto_slow_clock,
+    stimulus_clock,
+)
+from bids_brainalign.alignment.delays import delay_samples, lag_samples
+from bids_brainalign.alignment.lanczos import LOBES
+from bids_brainalign.config.schema import Config
+from bids_brainalign.dataset.types import Presentation
+from bids_brainalign.encoding.design import RunLayout
+from bids_brainalign.encoding.layerwise import FeatureSpace
+from bids_brainalign.errors import BrainAlignError
+from bids_brainalign.responses.types import Response
+from bids_brainalign.statistics.autocorrelation import decorrelation_time
+from bids_brainalign.statistics.folds import FoldPlan, GapRule, Samples, plan_folds
+from bids_brainalign.statistics.nulls import FoldDraws, draw_folds
+from bids_brainalign.store.features import FeatureStore
+from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.responses import load_response, response_path
+from bids_brainalign.workflow.spaces import Space, feature_key, rate_of, seed_of
+from bids_brainalign.workflow.userfolds import read_folds, user_folds
+
+Array32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """Everything of one fit but the features."""
+
+    fit: Fit
+    responses: tuple[Response, ...]
+    """One per recording, the same targets in each."""
+    layout: RunLayout
+    samples: Samples
+    plan: FoldPlan
+    delays: tuple[int, ...]
+    draws: tuple[FoldDraws, ...]
+    decorrelation_s: float
+    censored_share: tuple[float, ...]
+    """Per recording, of the samples during which a stimulus played."""
+    notes: tuple[str, ...]
+
+    @property
+    def targets(self) -> pd.DataFrame:
+        """Targets common to all recordings."""
+        return self.responses[0].targets
+
+    @property
+    def interval_s(self) -> float:
+        """Seconds between samples."""
+        return self.responses[0].interval_s
+
+
+def placements(presentations: Sequence[Presentation]) -> list[Placement]:
+    """Where the stimuli of one recording lie on its clock."""
+    return [Placement(p.onset_s, p.stimulus.duration_s, p.segments) for p in presentations]
+
+
+def assemble(config: Config, fit: Fit, spaces: Sequence[Space]) -> Assembly:
+    """Load the responses of a fit, choose its samples and plan its folds.
+
+    Parameters
+    ----------
+    config : Config
+    fit : Fit
+    spaces : sequence of Space
+        All feature spaces of the run: folds are the same for each, so the gap covers the widest
+        context among them.
+
+    Raises
+    ------
+    BrainAlignError
+        No target common to all recordings, over half of a run censored, or too little data for
+        two folds (exit code 65).
+    """
+    loaded = [load_response(response_path(config, fit, r)) for r in fit.recordings]
+    responses, notes = common_targets(fit, loaded)
+    playing, used, rows = [], [], []
+    shares = []
+    groups = sorted({p.content_group for p in fit.presentations})
+    stimuli = sorted({p.stimulus.name for p in fit.presentations})
+    trim_s = config.ieeg.trim_start_s if fit.modality == "ieeg" else config.fmri.trim_start_s
+    user = read_folds(config.paths.folds) if config.paths.folds else None
+    for index, (recording, response) in enumerate(zip(fit.recordings, responses, strict=True)):
+        table = sample_table(fit.of(recording), response, trim_s=trim_s)
+        keep = table["usable"].to_numpy() & ~response.censored
+        censored = float(response.censored[table["usable"]].mean()) if table["usable"].any() else 0
+        if censored > config.nulls.censored_limit:
+            raise BrainAlignError(
+                f"{recording.name}: {censored:.0%} of the samples with stimulus are censored",
+                where="BAD_ annotations, motion outliers and non-steady-state volumes",
+                fix="leave the run out with --run-label or --bids-filter-file",
+            )
+        if user is not None:
+            keep &= ~user.excluded(recording.name, response.times)
+        shares.append(censored)
+        playing.append(table["playing"].to_numpy())
+        used.append(keep)
+        rows.append(table[keep].assign(run=index))
+    every = pd.concat(rows, ignore_index=True)
+    if every.empty:
+        raise BrainAlignError(
+            f"{fit.name.stem}: no sample is left while a stimulus played",
+            where=f"{trim_s:g} s after each onset are left out, censored samples too",
+            fix="check the onsets of the stimuli against the length of the recordings",
+        )
+    samples = Samples(
+        run=every["run"].to_numpy(dtype=np.int64),
+        group=np.searchsorted(groups, every["group"].to_numpy(dtype=str)).astype(np.int64),
+        time_s=every["time"].to_numpy(dtype=np.float64),
+        stimulus=np.searchsorted(stimuli, every["stimulus"].to_numpy(dtype=str)).astype(np.int64),
+        stimulus_s=every["clock"].to_numpy(dtype=np.float64),
+        interval_s=responses[0].interval_s,
+    )
+    delays = delays_of(config, fit, samples.interval_s)
+    data = np.concatenate([r.data[u] for r, u in zip(responses, used, strict=True)])
+    decorrelation = _decorrelation(data, samples)
+    gap = GapRule(
+        hard_s=_reach_s(config, fit, responses, delays) + decorrelation,
+        soft_s=context_s(config, fit, spaces),
+        soft_share=config.folds.soft_gap_share,
+    )
+    if user is not None:
+        plan = user_folds(
+            user, samples, [r.name for r in fit.recordings], gap_s=gap.hard_s,
+            max_inner=config.folds.max_inner, min_samples=config.folds.min_samples,
+        )  # fmt: skip
+    else:
+        plan = plan_folds(
+            samples, groups, gap=gap, max_inner=config.folds.max_inner,
+            min_samples=config.folds.min_samples,
+        )  # fmt: skip
+    return Assembly(
+        fit=fit,
+        responses=tuple(responses),
+        layout=RunLayout(tuple(playing), tuple(used), plan.whole_runs),
+        samples=samples,
+        plan=plan,
+        delays=delays,
+        draws=_draws(config, fit, plan, delays, decorrelation, samples.interval_s),
+        decorrelation_s=decorrelation,
+        censored_share=tuple(shares),
+        notes=(*notes, *plan.notes),
+    )
+
+
+def common_targets(
+    fit: Fit, responses: Sequence[Response]
+) -> tuple[list[Response], tuple[str, ...]]:
+    """Keep the targets that every recording has, in the first recording's order."""
+    names = [list(r.targets["name"]) for r in responses]
+    common = set(names[0]).intersection(*names[1:])
+    if not common:
+        raise BrainAlignError(
+            f"{fit.name.stem}: no channel is good in all {len(names)} recordings",
+            fix="run the recordings separately with --task-label or --run-label",
+        )
+    order = [name for name in names[0] if name in common]
+    dropped = sorted(set().union(*names) - common)
+    notes = ()
+    if dropped:
+        notes = (
+            f"{len(dropped)} channels are not good in every recording of this fit and are left "
+            f"out: {', '.join(dropped[:12])}{' …' if len(dropped) > 12 else ''}",
+        )
+    kept = []
+    for response, own in zip(responses, names, strict=True):
+        if own == order:
+            kept.append(response)
+            continue
+        where = {name: i for i, name in enumerate(own)}
+        at = [where[name] for name in order]
+        kept.append(
+            Response(
+                response.data[:, at],
+                response.times,
+                response.targets.iloc[at].reset_index(drop=True),
+                response.censored,
+                response.support_s,
+                response.notes,
+                response.volume,
+            )
+        )
+    return kept, notes
+
+
+def sample_table(
+    presentations: Sequence[Presentation], response: Response, *, trim_s: float
+) -> pd.DataFrame:
+    """One row per response sample: time, playing, usable, clock, stimulus, group."""
+    n = len(response.times)
+    table = pd.DataFrame(
+        {
+            "time": response.times,
+            "playing": np.zeros(n, dtype=bool),
+            "usable": np.zeros(n, dtype=bool),
+            "clock": np.full(n, np.nan),
+            "stimulus": pd.array([""] * n, dtype=object),
+            "group": pd.array([""] * n, dtype=object),
+        }
+    )
+    for presentation, placement in zip(presentations, placements(presentations), strict=True):
+        clock = stimulus_clock(response.times, placement)
+        on = np.isfinite(clock)
+        settled = np.zeros(n, dtype=bool)
+        for start, stop in placement.segments:
+            settled |= on & (clock >= start + trim_s) & (clock <= stop)
+        table.loc[on, "playing"] = True
+        table.loc[settled, "usable"] = True
+        table.loc[on, "clock"] = clock[on]
+        table.loc[on, "stimulus"] = presentation.stimulus.name
+        table.loc[on, "group"] = presentation.content_group
+    return table
+
+
+def delays_of(config: Config, fit: Fit, interval_s: float) -> tuple[int, ...]:
+    """Lags (iEEG) or FIR delays (fMRI) in samples."""
+    if fit.modality == "ieeg":
+        return lag_samples(
+            config.ieeg.lag_min_s,
+            config.ieeg.lag_max_s,
+            step_s=config.ieeg.lag_step_s,
+            interval_s=interval_s,
+        )
+    return delay_samples(config.fmri.delay_min_s, config.fmri.delay_max_s, tr_s=interval_s)
+
+
+def _reach_s(
+    config: Config, fit: Fit, responses: Sequence[Response], delays: tuple[int, ...]
+) -> float:
+    """Delay span plus the support of the filters on both sides."""
+    interval = responses[0].interval_s
+    lanczos = LOBES * interval if fit.modality == "fmri" else 0.0
+    return (max(delays) - min(delays)) * interval + max(r.support_s for r in responses) + lanczos
+
+
+def _decorrelation(data: Array32, samples: Samples) -> float:
+    """Seconds after which responses have forgotten themselves, over all runs."""
+    at_most = data[:, :: max(1, data.shape[1] // 2000)]
+    times = decorrelation_time(at_most, samples.interval_s, segments=samples.run)
+    return float(np.nanpercentile(times, 75))
+
+
+def context_s(config: Config, fit: Fit, spaces: Sequence[Space]) -> float:
+    """Widest context that any feature of this fit heard, in s."""
+    store = FeatureStore(config.paths.work_dir / "features")
+    rate = rate_of(config, fit.modality)
+    heard = [0.0]
+    for space in spaces:
+        for stimulus in {p.stimulus.name: p.stimulus for p in fit.presentations}.values():
+            stored = store.load(store.path(feature_key(config, space, stimulus, rate)))
+            heard += [stored.context_past_s, stored.context_future_s]
+    return float(np.nanmax(heard))
+
+
+def _draws(
+    config: Config,
+    fit: Fit,
+    plan: FoldPlan,
+    delays: tuple[int, ...],
+    decorrelation_s: float,
+    interval_s: float,
+) -> tuple[FoldDraws, ...]:
+    lengths = [len(fold.outer.test) for fold in plan.folds]
+    lengths = [n for n in lengths if n >= config.folds.min_samples]
+    if not lengths:
+        return ()
+    steps = max(1.0, decorrelation_s / interval_s)
+    least = max(delays) - min(delays) + round(steps)
+    return draw_folds(
+        lengths,
+        steps,
+        n_draws=config.nulls.n_draws,
+        min_offset=max(1, min(least, min(lengths) // 4)),
+        rng=np.random.default_rng(seed_of(config, "null", fit.name.stem, fit.modality)),
+    )
+
+
+def feature_space(config: Config, assembly: Assembly, space: Space) -> FeatureSpace:
+    """Stored features of all runs, put on the response clock when a layer is read."""
+    fit = assembly.fit
+    rate = rate_of(config, fit.modality)
+    store = FeatureStore(config.paths.work_dir / "features")
+    stored = {
+        p.stimulus.name: store.load(store.path(feature_key(config, space, p.stimulus, rate)))
+        for p in fit.presentations
+    }
+    layers = next(iter(stored.values())).layers
+
+    def read(layer: int) -> list[Array32]:
+        out = []
+        for recording, response in zip(fit.recordings, assembly.responses, strict=True):
+            mine = fit.of(recording)
+            parts = []
+            for presentation, placement in zip(mine, placements(mine), strict=True):
+                source = stored[presentation.stimulus.name]
+                frames = source.read(layer)
+                if fit.modality == "ieeg":
+                    part = onto_fast_clock(frames, source.times, response.times, placement)
+                else:
+                    part = onto_slow_clock(
+                        frames, source.times, response.times, placement,
+                        cutoff_hz=1 / response.interval_s,
+                    )  # fmt: skip
+                parts.append(part)
+            out.append(parts[0] if len(parts) == 1 else np.sum(parts, axis=0, dtype=np.float32))
+        return out
+
+    n_components = config.ieeg.n_components if fit.modality == "ieeg" else None
+    if space.kind == "lowlevel":
+        n_components = None
+    return FeatureSpace(space.name, tuple(layers), read, n_components)

@@ -1,0 +1,111 @@
+"""What a fit assumed, skipped and did, in sentences for sidecars, reports and the citation."""
+
+from __future__ import annotations
+
+from bids_brainalign.config.schema import Config
+from bids_brainalign.workflow.assemble import Assembly
+from bids_brainalign.workflow.spaces import Space
+
+
+def sidecar_fields(config: Config, assembly: Assembly, space: Space) -> dict[str, object]:
+    """Fields of the scores' sidecar that the report shows."""
+    fit = assembly.fit
+    return {
+        "Assumptions": assumptions(assembly),
+        "Skipped": skipped(assembly),
+        "ModelDescription": model_description(space),
+        "Presentations": [
+            {
+                "recording": p.recording.name,
+                "stimulus": p.stimulus.name,
+                "onset_s": round(p.onset_s, 6),
+                "rule": p.rule,
+                "content_group": p.content_group,
+            }
+            for p in fit.presentations
+        ],
+        "Methods": methods(config, assembly, space),
+    }
+
+
+def model_description(space: Space) -> str:
+    """One sentence on where the features come from."""
+    if space.kind == "lowlevel":
+        return (
+            "Envelope, mel spectrogram and (where words are annotated) word onsets of the audio."
+        )
+    if space.kind == "own":
+        return "Features given by the user."
+    import json
+
+    folder = space.source
+    config = {} if folder is None else json.loads((folder / "config.json").read_text())
+    size = f"{config.get('encoder_layers', '?')} encoder layers, width {config.get('d_model', '?')}"
+    text = f"Whisper encoder ({size})"
+    note = config.get("brainalign_note")
+    return f"{text}. {note}" if note else f"{text}, weights from a local folder."
+
+
+def assumptions(assembly: Assembly) -> list[str]:
+    """What was assumed: stimulus rules, references, folds."""
+    sentences = []
+    rules = sorted({p.rule for p in assembly.fit.presentations})
+    sentences.append(f"Stimuli were matched to recordings by: {', '.join(rules)}.")
+    seen: set[str] = set()
+    for response in assembly.responses:
+        seen.update(response.notes)
+    sentences += sorted(n for n in seen if not _is_skip(n))
+    sentences += [n for n in assembly.notes if not _is_skip(n)]
+    if assembly.plan.soft_gap_s or assembly.plan.hard_gap_s:
+        gap = assembly.plan.hard_gap_s + assembly.plan.soft_gap_s
+        sentences.append(f"Folds cut runs; {gap:.1f} s around held-out blocks were left out.")
+    else:
+        sentences.append("Folds hold out whole runs.")
+    return sentences
+
+
+def skipped(assembly: Assembly) -> list[str]:
+    """What was left out and why."""
+    notes = {n for r in assembly.responses for n in r.notes} | set(assembly.notes)
+    sentences = sorted(n for n in notes if _is_skip(n))
+    for recording, share in zip(assembly.fit.recordings, assembly.censored_share, strict=True):
+        if share > 0:
+            sentences.append(f"{recording.name}: {share:.1%} of samples with stimulus censored.")
+    return sentences
+
+
+def _is_skip(note: str) -> bool:
+    words = ("left out", "dropped", "skipped", "excluded", "not used")
+    return any(word in note.lower() for word in words)
+
+
+def methods(config: Config, assembly: Assembly, space: Space) -> str:
+    """Methods paragraph of one analysis."""
+    plan, fit = assembly.plan, assembly.fit
+    interval = assembly.interval_s
+    first, last = min(assembly.delays) * interval, max(assembly.delays) * interval
+    if fit.modality == "ieeg":
+        response = (
+            f"High gamma ({config.ieeg.high_gamma}, reference: {config.ieeg.reference}) at "
+            f"{1 / interval:g} Hz was predicted from features at {len(assembly.delays)} lags from "
+            f"{first * 1000:.0f} to {last * 1000:.0f} ms, each layer reduced to at most "
+            f"{config.ieeg.n_components} principal components fitted on training data."
+        )
+    else:
+        response = (
+            f"BOLD (TR {interval:g} s; confounds regressed out) was predicted from features "
+            f"resampled with a 3-lobe Lanczos filter, at delays from {first:g} to {last:g} s."
+        )
+    n_alphas = len(config.ridge.alphas)
+    null = "" if not assembly.draws else (
+        f" Null distributions: {assembly.draws[0].n_draws} draws of "
+        f"{assembly.draws[0].kind if assembly.draws[0].kind != 'shift' else 'circular shift'}s of "
+        "each held-out fold, widened by the square root of two where folds train each other."
+    )  # fmt: skip
+    return (
+        f"{response} Ridge regression per target; penalty ({n_alphas} values from "
+        f"{min(config.ridge.alphas):g} to {max(config.ridge.alphas):g}) and layer were chosen on "
+        f"inner folds, scores come from {len(plan.folds)} outer fold(s) ({plan.kind})."
+        f"{null} The model is compared with low-level features by two-band ridge, and with the "
+        "same architecture with random weights."
+    )

@@ -1,0 +1,151 @@
+"""The step that turns a recording into a stored response."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import asdict
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from bids_brainalign.config.schema import Config
+from bids_brainalign.dataset.pointers import require_content
+from bids_brainalign.dataset.types import Recording
+from bids_brainalign.responses.types import Response, Volume
+from bids_brainalign.store.atomic import atomic_path
+from bids_brainalign.store.digest import digest_of, file_digest
+from bids_brainalign.store.steps import Step
+from bids_brainalign.workflow.fits import Fit
+
+
+def response_step(config: Config, fit: Fit, recording: Recording) -> Step:
+    """Preprocess one recording; for fMRI the mask is common to all recordings of the fit."""
+    key = _key(config, fit, recording)
+    path = config.paths.work_dir / "responses" / f"{recording.name}_{key[:16]}.h5"
+
+    def work() -> list[Path]:
+        for needed in _input_files(recording):
+            require_content(needed, config.paths.bids_dir)
+        save_response(path, _load(config, fit, recording))
+        return [path]
+
+    module = "ieeg" if recording.modality == "ieeg" else "bold"
+    space = f" {recording.space}" if recording.modality == "fmri" else ""
+    return Step(
+        name=f"responses {recording.name}{space}",
+        inputs={"key": key, "path": path.name},
+        modules=(f"bids_brainalign.responses.{module}",),
+        work=work,
+    )
+
+
+def response_path(config: Config, fit: Fit, recording: Recording) -> Path:
+    """Where :func:`response_step` leaves its response."""
+    key = _key(config, fit, recording)
+    return config.paths.work_dir / "responses" / f"{recording.name}_{key[:16]}.h5"
+
+
+def _load(config: Config, fit: Fit, recording: Recording) -> Response:
+    if recording.modality == "ieeg":
+        from bids_brainalign.responses.ieeg import load_ieeg
+
+        rate = config.features.ieeg_rate_hz
+        onset = fit.of(recording)[0].onset_s
+        return load_ieeg(
+            recording,
+            reference=config.ieeg.reference,
+            high_gamma=config.ieeg.high_gamma,
+            rate_hz=rate,
+            phase_s=onset % (1 / rate),
+        )
+    from bids_brainalign.responses.bold import common_mask, load_bold
+
+    return load_bold(
+        recording,
+        volume=common_mask(fit.recordings),
+        high_pass_s=config.fmri.high_pass_s,
+        smoothing_fwhm_mm=config.fmri.smoothing_fwhm_mm,
+    )
+
+
+def _input_files(recording: Recording) -> list[Path]:
+    named = (
+        recording.path,
+        recording.events_path,
+        recording.channels_path,
+        recording.electrodes_path,
+        recording.coordsystem_path,
+        recording.mask_path,
+        recording.confounds_path,
+    )
+    files = [path for path in named if path is not None]
+    # BrainVision and EEGLAB keep the signal in files of the same stem.
+    stem = recording.path.name.split(".")[0]
+    files += [p for p in recording.path.parent.glob(f"{stem}.*") if p not in files]
+    return sorted(files)
+
+
+def _key(config: Config, fit: Fit, recording: Recording) -> str:
+    memo = config.paths.work_dir / "digests"
+    files = _input_files(recording)
+    if recording.modality == "fmri":
+        files += [r.mask_path for r in fit.recordings if r.mask_path is not None]
+    onsets = [p.onset_s for p in fit.of(recording)]
+    options = asdict(config.ieeg if recording.modality == "ieeg" else config.fmri)
+    chosen = {
+        k: options[k]
+        for k in ("reference", "high_gamma", "high_pass_s", "smoothing_fwhm_mm")
+        if k in options
+    }
+    return digest_of(
+        [
+            [[p.name, file_digest(p, memo)] for p in files],
+            {k: str(v) for k, v in recording.metadata.items()},
+            onsets[0],
+            chosen,
+            config.features.ieeg_rate_hz,
+        ]
+    )
+
+
+def save_response(path: Path, response: Response) -> None:
+    """Store a response as HDF5 (no pickle)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file["data"] = response.data
+        file["times"] = response.times
+        file["censored"] = response.censored
+        file.attrs["targets"] = "tsv"
+        file["targets"] = response.targets.to_csv(sep="\t", index=False)
+        file["notes"] = np.array(list(response.notes), dtype=object).astype(h5py.string_dtype())
+        file.attrs["support_s"] = response.support_s
+        if response.volume is not None:
+            file["mask"], file["affine"] = response.volume.mask, response.volume.affine
+            file.attrs["space"] = response.volume.space
+
+
+def load_response(path: Path) -> Response:
+    """Read what :func:`save_response` wrote."""
+    with h5py.File(path) as file:
+        volume = None
+        if "mask" in file:
+            volume = Volume(
+                np.asarray(file["mask"]).astype(bool),
+                np.asarray(file["affine"]),
+                str(file.attrs["space"]),
+            )
+        text = file["targets"][()].decode()
+        strings = {c: str for c in ("name", "type", "hemisphere", "region", "device")}
+        targets = pd.read_csv(io.StringIO(text), sep="\t", dtype=strings, keep_default_na=False,
+                              na_values={c: ["", "n/a"] for c in "xyz"})  # fmt: skip
+        return Response(
+            data=np.asarray(file["data"], dtype=np.float32),
+            times=np.asarray(file["times"], dtype=np.float64),
+            targets=targets,
+            censored=np.asarray(file["censored"]).astype(bool),
+            support_s=float(file.attrs["support_s"]),
+            notes=tuple(v.decode() for v in file["notes"][()]),
+            volume=volume,
+        )

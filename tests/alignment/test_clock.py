@@ -1,0 +1,43 @@
+import numpy as np
+
+from bids_brainalign.alignment.clock import (
+    Placement,
+    onto_fast_clock,
+    onto_slow_clock,
+    stimulus_clock,
+)
+
+
+def test_stimulus_clock_counts_from_the_onset_and_stops_with_the_sound():
+    times = np.arange(0, 20, 0.5)
+    clock = stimulus_clock(times, Placement(3.0, 5.0, ((0.0, 5.0),)))
+    playing = np.isfinite(clock)
+    assert times[playing][0] == 3.0
+    assert times[playing][-1] == 8.0
+    np.testing.assert_allclose(clock[playing], times[playing] - 3.0)
+
+
+def test_only_played_segments_count():
+    times = np.arange(0, 20, 0.5)
+    clock = stimulus_clock(times, Placement(0.0, 20.0, ((0.0, 2.0), (10.0, 12.0))))
+    assert np.isfinite(clock).sum() == 10
+
+
+def test_fast_clock_interpolates_a_ramp_exactly():
+    frame_times = np.arange(0, 10, 0.02)
+    frames = np.stack([frame_times, 2 * frame_times], axis=1).astype(np.float32)
+    times = np.arange(0, 15, 0.013)
+    placed = onto_fast_clock(frames, frame_times, times, Placement(2.0, 9.9, ((0, 9.9),)))
+    on = (times >= 2.0) & (times <= 11.9)
+    np.testing.assert_allclose(placed[on, 1], 2 * (times[on] - 2.0), atol=1e-5)
+    assert not placed[~on].any()
+
+
+def test_slow_clock_does_not_hear_parts_that_were_not_played():
+    frame_times = np.arange(0, 60, 0.1)
+    frames = np.ones((600, 1), dtype=np.float32)
+    times = np.arange(0, 60, 2.0)
+    placement = Placement(0.0, 60.0, ((0.0, 20.0),))
+    placed = onto_slow_clock(frames, frame_times, times, placement, cutoff_hz=0.5)
+    assert np.abs(placed[times > 26.5]).max() == 0
+    assert placed[times == 10.0] > 15

@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+
+from bids_brainalign.errors import BrainAlignError, ExitCode
+from bids_brainalign.statistics.folds import GapRule, Samples, plan_folds
+
+
+def make_samples(lengths, *, groups=None, stimuli=None, interval=0.02):
+    run = np.repeat(np.arange(len(lengths)), lengths)
+    time = np.concatenate([np.arange(n) * interval for n in lengths])
+    groups = np.arange(len(lengths)) if groups is None else np.array(groups)
+    stimuli = np.arange(len(lengths)) if stimuli is None else np.array(stimuli)
+    return Samples(run, groups[run], time, stimuli[run], time, interval)
+
+
+def check_honest(plan, samples, gap_s):
+    """No held-out sample is near a training sample in content, outer or inner."""
+    for fold in plan.folds:
+        for split in (fold.outer, *fold.inner):
+            assert not np.intersect1d(split.train, split.test).size
+            for stimulus in np.unique(samples.stimulus[split.test]):
+                test = samples.stimulus_s[split.test][samples.stimulus[split.test] == stimulus]
+                mine = samples.stimulus[split.train] == stimulus
+                train = samples.stimulus_s[split.train][mine]
+                if len(train):
+                    nearest = np.abs(train[:, None] - np.array([test.min(), test.max()])).min()
+                    assert nearest > gap_s
+        for split in fold.inner:
+            assert not np.intersect1d(split.test, fold.outer.test).size
+            assert np.isin(split.train, fold.outer.train).all()
+
+
+def test_three_groups_are_held_out_whole():
+    samples = make_samples([500, 700, 600])
+    plan = plan_folds(samples, ["a", "b", "c"], gap=GapRule(2.0, 25.0))
+    assert plan.kind == "leave one content group out"
+    assert plan.whole_runs
+    assert sorted(len(f.outer.test) for f in plan.folds) == [500, 600, 700]
+    assert all(len(f.inner) == 2 for f in plan.folds)
+    check_honest(plan, samples, np.inf)
+    assert plan.mutual_share() == 1.0
+
+
+def test_runs_of_one_content_group_never_stand_on_both_sides():
+    samples = make_samples([500] * 5, groups=[0, 0, 1, 2, 3], stimuli=[0, 4, 1, 2, 3])
+    plan = plan_folds(samples, list("abcd"), gap=GapRule(2.0, 25.0))
+    assert len(plan.folds) == 4
+    for fold in plan.folds:
+        for split in (fold.outer, *fold.inner):
+            assert not np.intersect1d(samples.group[split.train], samples.group[split.test]).size
+
+
+def test_a_repeated_story_is_the_test_set():
+    samples = make_samples([500] * 5, groups=[0, 1, 2, 3, 3], stimuli=[0, 1, 2, 3, 3])
+    plan = plan_folds(samples, list("abcd"), gap=GapRule(2.0, 25.0))
+    assert plan.kind == "repeated story"
+    assert len(plan.folds) == 1
+    assert set(samples.group[plan.folds[0].outer.test]) == {3}
+    assert plan.mutual_share() == 0.0
+
+
+def test_more_than_ten_groups_are_pooled_into_ten_folds():
+    samples = make_samples([100] * 23)
+    plan = plan_folds(samples, [str(i) for i in range(23)], gap=GapRule(2.0, 0))
+    assert len(plan.folds) == 10
+    held = np.sort(np.concatenate([f.outer.test for f in plan.folds]))
+    np.testing.assert_array_equal(held, np.arange(2300))
+
+
+@pytest.mark.parametrize("minutes", [1.5, 5, 30])
+def test_one_run_is_cut_into_blocks_with_gaps(minutes):
+    samples = make_samples([int(minutes * 60 * 50)])
+    plan = plan_folds(samples, ["a"], gap=GapRule(2.0, 25.0))
+    assert not plan.whole_runs
+    assert len(plan.folds) == 5
+    assert all(fold.inner for fold in plan.folds)
+    check_honest(plan, samples, plan.hard_gap_s + plan.soft_gap_s)
+    for fold in plan.folds:
+        with_hard = len(samples) - len(fold.outer.test) - 2 * 2.0 / 0.02
+        assert len(fold.outer.train) >= 0.85 * with_hard * 0.98
+
+
+def test_soft_gap_that_costs_too_much_is_cut_and_said():
+    samples = make_samples([int(90 * 50)])
+    plan = plan_folds(samples, ["a"], gap=GapRule(2.0, 25.0))
+    assert plan.soft_gap_s < 25
+    assert any("gap beyond the hard" in note for note in plan.notes)
+
+
+def test_repeats_of_one_stimulus_are_cut_at_the_same_seconds():
+    samples = make_samples([5000, 5000], groups=[0, 0], stimuli=[0, 0])
+    plan = plan_folds(samples, ["a"], gap=GapRule(2.0, 0.0))
+    check_honest(plan, samples, 2.0)
+    for fold in plan.folds:
+        assert set(samples.run[fold.outer.test]) == {0, 1}
+
+
+def test_too_little_data_says_how_much_is_needed():
+    samples = make_samples([40], interval=1.5)
+    with pytest.raises(BrainAlignError, match="too little for two folds") as caught:
+        plan_folds(samples, ["a"], gap=GapRule(18.0, 0.0))
+    assert caught.value.exit_code == ExitCode.DATA_ERROR
+    assert "use at least 126 s" in str(caught.value)
+
+
+def test_scrambled_twins_in_too_few_groups_are_refused():
+    samples = make_samples([5000, 5000], groups=[0, 0], stimuli=[0, 1])
+    with pytest.raises(BrainAlignError, match="several stimuli that share content"):
+        plan_folds(samples, ["story"], gap=GapRule(2.0, 0.0))
+
+
+def test_two_folds_without_room_for_inner_ones_fix_the_penalty():
+    samples = make_samples([64], interval=1.5)
+    plan = plan_folds(samples, ["a"], gap=GapRule(1.0, 0.0), min_samples=30)
+    assert all(not fold.inner for fold in plan.folds)
+    assert any("penalty and layer are fixed" in note for note in plan.notes)
