@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def lag_samples(min_s: float, max_s: float, *, step_s: float, interval_s: float) -> tuple[int, ...]:
+def lag_samples(
+    min_s: float, max_s: float, *, step_s: float, interval_s: float
+) -> tuple[int, ...]:
     """Lags from ``min_s`` to ``max_s`` in samples of the response clock.
 
     Parameters

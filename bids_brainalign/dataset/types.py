@@ -26,7 +26,7 @@ class Recording:
     datatype: str
     """BIDS folder: ``ieeg`` or ``func``."""
     entities: tuple[tuple[str, str], ...]
-    """All entities of the file name in their order, e.g. ``(("sub", "01"), ("task", "story"))``."""
+    """All entities of the file name in order, e.g. ``(("sub", "01"), ("task", "story"))``."""
     metadata: dict[str, object] = field(default_factory=dict, compare=False)
     """Sidecar fields after inheritance (``SamplingFrequency``, ``RepetitionTime``, …)."""
     events_path: Path | None = None
@@ -69,7 +69,7 @@ class Stimulus:
 
 @dataclass(frozen=True)
 class Presentation:
-    """This stimulus started at this second of this recording, found by this rule."""
+    """A stimulus started at some second of a recording, found by some rule."""
 
     recording: Recording
     stimulus: Stimulus

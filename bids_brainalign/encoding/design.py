@@ -55,7 +55,9 @@ class DesignMaker:
         self.layout = layout
         self.delays = delays
         n_dims = features[0].shape[1]
-        self.n_components = None if n_components is None or n_components >= n_dims else n_components
+        self.n_components = (
+            None if n_components is None or n_components >= n_dims else n_components
+        )
         self._raw = features
         # A run's own mean and SD see no other run: the same for every fold.
         self._runs = _standardised(features, layout, None) if layout.whole_runs else None

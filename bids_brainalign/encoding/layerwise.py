@@ -1,4 +1,4 @@
-"""All layers of one model against the same responses: curves, nested choice, joint model, nulls."""
+"""All layers of one model against the same responses: curves, nested choice, nulls."""
 
 from __future__ import annotations
 

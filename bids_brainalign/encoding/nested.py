@@ -88,7 +88,7 @@ def fit_fold(
 def _inner_scores(
     system: System, fold: Fold, grid: Array64, scale: NDArray[np.float64]
 ) -> Array64:
-    total, samples = 0.0, 0
+    total, samples = np.zeros((len(grid), 1)), 0
     for split in fold.inner:
         scores = system.solve(split.train, scale).scores(split.test, grid)
         total = total + len(split.test) * scores
@@ -96,9 +96,7 @@ def _inner_scores(
     return np.asarray(total / samples)
 
 
-def _scales(
-    system: System, train: Rows, n_bands: int, weight: float
-) -> NDArray[np.float64]:
+def _scales(system: System, train: Rows, n_bands: int, weight: float) -> NDArray[np.float64]:
     if n_bands == 1:
         return np.ones(1)
     variance = system.traces(train)

@@ -1,16 +1,17 @@
 """Ridge regression over many penalties, splits and targets at once.
 
 Two exact forms behind one interface: the primal one works from Gram matrices (more samples than
-features: ECoG), the dual one from the sample kernel (fewer samples than features: fMRI). Penalties
-are in scikit-learn's convention: ``min ‖y − Xw‖² + α‖w‖²``, with an unpenalised intercept. Features
-may come in bands that are scaled against each other (banded ridge: Nunez-Elizalde et al. 2019;
-Dupré la Tour et al. 2022, eq. 5, with one scale per band).
+features: ECoG), the dual one from the sample kernel (fewer samples than features: fMRI).
+Penalties are in scikit-learn's convention: ``min ‖y − Xw‖² + α‖w‖²``, with an unpenalised
+intercept. Features may come in bands that are scaled against each other (banded ridge:
+Nunez-Elizalde et al. 2019; Dupré la Tour et al. 2022).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from itertools import pairwise
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from scipy.linalg import eigh
 Rows = NDArray[np.int64]
 Array32 = NDArray[np.float32]
 Array64 = NDArray[np.float64]
+Scales = Sequence[float] | Array64
 
 
 class Solution(Protocol):
@@ -37,7 +39,7 @@ class System(Protocol):
     def traces(self, train: Rows) -> Array64:
         """Total variance of each band on the training rows: (n_bands,)."""
 
-    def solve(self, train: Rows, scales: Sequence[float]) -> Solution:
+    def solve(self, train: Rows, scales: Scales) -> Solution:
         """Fit on ``train``; band b's features are multiplied by ``sqrt(scales[b])``."""
 
 
@@ -66,9 +68,7 @@ def make_system(bands: Sequence[Array32], responses: Array32, splits: Sequence[R
 def safe_correlation(covariance: Array64, norm_a: Array64, norm_b: Array64) -> Array64:
     """Covariance over the product of norms; 0 where either side does not vary."""
     product = norm_a * norm_b
-    return np.divide(
-        covariance, product, out=np.zeros_like(covariance), where=product > 1e-12
-    )
+    return np.divide(covariance, product, out=np.zeros_like(covariance), where=product > 1e-12)
 
 
 class PrimalSystem:
@@ -79,12 +79,12 @@ class PrimalSystem:
     ) -> None:
         self.features = np.concatenate(bands, axis=1)
         edges = np.cumsum([0, *(band.shape[1] for band in bands)])
-        self.slices = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        self.slices = [slice(a, b) for a, b in pairwise(edges)]
         self.responses = responses
         self.atom = _atoms(len(responses), splits)
         self._statistics = [self._accumulate(a) for a in range(int(self.atom.max()) + 1)]
 
-    def _accumulate(self, atom: int) -> tuple[Array64, ...] | None:
+    def _accumulate(self, atom: int) -> tuple[Any, ...] | None:
         rows = np.flatnonzero(self.atom == atom)
         if not len(rows):
             return None
@@ -119,7 +119,7 @@ class PrimalSystem:
         diagonal = np.diag(self.centred(train)[0])
         return np.array([diagonal[s].sum() for s in self.slices])
 
-    def solve(self, train: Rows, scales: Sequence[float]) -> Solution:
+    def solve(self, train: Rows, scales: Scales) -> Solution:
         """Eigendecompose the scaled Gram of the training rows."""
         return _PrimalSolution(self, train, scales)
 
@@ -131,7 +131,7 @@ class _PrimalSolution:
     orders of magnitude above that (tested against float64 closed forms).
     """
 
-    def __init__(self, system: PrimalSystem, train: Rows, scales: Sequence[float]) -> None:
+    def __init__(self, system: PrimalSystem, train: Rows, scales: Scales) -> None:
         gram, cross, self.mean_x, self.mean_y, _ = system.centred(train)
         self.system = system
         pairs = [(s, scale) for s, scale in zip(system.slices, scales, strict=True) if scale > 0]
@@ -151,7 +151,8 @@ class _PrimalSolution:
     def weights(self, alpha: Array64) -> Array32:
         """(n_columns, n_targets) in the units of the unscaled features."""
         shrunk = self.rotated / (self.values[:, None] + alpha.astype(np.float32))
-        return self.root[:, None] * (self.vectors @ shrunk)
+        weights: Array32 = self.root[:, None] * (self.vectors @ shrunk)
+        return weights
 
     def scores(self, test: Rows, alphas: Array64) -> Array64:
         gram, cross, _, _, norm_y = self.system.centred(test)
@@ -169,7 +170,9 @@ class _PrimalSolution:
         w = self.weights(alpha)
         offset = self.mean_y - self.mean_x[self.columns] @ w
         x = self.system.features[test]
-        return (x if self.whole else x[:, self.columns]) @ w + offset.astype(np.float32)
+        prediction: Array32 = (x if self.whole else x[:, self.columns]) @ w
+        prediction += offset.astype(np.float32)
+        return prediction
 
 
 class DualSystem:
@@ -188,16 +191,15 @@ class DualSystem:
         """Total variance of each band on the training rows: (n_bands,)."""
         return np.array([np.trace(_centred_kernel(k, train, train)) for k in self.kernels])
 
-    def solve(self, train: Rows, scales: Sequence[float]) -> Solution:
+    def solve(self, train: Rows, scales: Scales) -> Solution:
         """Eigendecompose the scaled, centred kernel of the training rows (float64)."""
         return _DualSolution(self, train, scales)
 
 
 class _DualSolution:
-    def __init__(self, system: DualSystem, train: Rows, scales: Sequence[float]) -> None:
-        self.kernel = sum(
-            (s * k for s, k in zip(scales, system.kernels, strict=True) if s > 0), start=0.0
-        )
+    def __init__(self, system: DualSystem, train: Rows, scales: Scales) -> None:
+        parts = [s * k for s, k in zip(scales, system.kernels, strict=True) if s > 0]
+        self.kernel: Array64 = sum(parts[1:], start=parts[0])
         self.train, self.responses = train, system.responses
         y = self.responses[train]
         self.mean_y = y.mean(axis=0, dtype=np.float64)
@@ -209,7 +211,7 @@ class _DualSolution:
 
     def _basis(self, test: Rows) -> Array32:
         rotated = _centred_kernel(self.kernel, test, self.train) @ self.vectors
-        return rotated.astype(np.float32)
+        return np.asarray(rotated, dtype=np.float32)
 
     def scores(self, test: Rows, alphas: Array64) -> Array64:
         basis, y = self._basis(test), self.responses[test]
@@ -226,7 +228,8 @@ class _DualSolution:
 
     def predict(self, test: Rows, alpha: Array64) -> Array32:
         shrunk = self.rotated / (self.values[:, None] + alpha.astype(np.float32))
-        return self._basis(test) @ shrunk + self.mean_y.astype(np.float32)
+        prediction: Array32 = self._basis(test) @ shrunk + self.mean_y.astype(np.float32)
+        return prediction
 
 
 def _centred_kernel(kernel: Array64, rows: Rows, train: Rows) -> Array64:

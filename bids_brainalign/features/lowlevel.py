@@ -62,7 +62,7 @@ def envelope_and_mel(
     window = get_window("hann", length)
     transform = ShortTimeFFT(window, hop, SAMPLE_RATE_HZ, mfft=512, scale_to=None)
     power = np.abs(transform.stft(wave, p0=0, p1=1 + (len(wave) - 1) // hop)).T ** 2
-    # Parseval over the one-sided spectrum, divided by the window's energy: mean square of the clip.
+    # Parseval over the one-sided spectrum, divided by the window's energy: mean square.
     sides = np.full(power.shape[1], 2.0)
     sides[[0, -1]] = 1.0
     rms = np.sqrt((power @ sides) / (transform.mfft * np.sum(window**2)))

@@ -46,8 +46,9 @@ class WhisperLayers:
 
     Notes
     -----
-    Layer numbers are those of ``hidden_states`` in transformers: 0 is the input of the first block,
-    the last one includes the encoder's final LayerNorm. The encoder looks both ways in time.
+    Layer numbers are those of ``hidden_states`` in transformers: 0 is the input of the first
+    block, the last one includes the encoder's final LayerNorm. The encoder looks both ways in
+    time.
     """
 
     def __init__(
@@ -76,7 +77,8 @@ class WhisperLayers:
                 exit_code=ExitCode.MISSING_INPUT,
             ) from error
         self.device = torch.device(device)
-        self.encoder: Any = model.encoder.eval().to(self.device)
+        encoder: Any = model.encoder
+        self.encoder = encoder.eval().to(self.device)
         self.n_layers = int(config.encoder_layers) + 1
         self.window_frames = int(config.max_source_positions)
 
@@ -132,7 +134,7 @@ class WhisperLayers:
                     sums[layer][starts[i] : stop] += (
                         state[row, :length] * weights[i, :length, None]
                     )
-        times = np.arange(n_frames) * FRAME_S
+        times = np.arange(n_frames, dtype=np.float64) * FRAME_S
         factor = round(1 / (FRAME_S * rate_hz))
         means = [block_mean(frames, times, factor=factor) for frames in sums]
         # A used frame lies at least margin_s from an inner edge: it heard at most the rest.

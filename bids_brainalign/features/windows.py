@@ -34,8 +34,8 @@ def blend_weights(
     """Weights with which each window's frames enter the sequence.
 
     A frame nearer than ``margin`` to an inner edge of its window has weight 0, so that every frame
-    used has at least that much audio on both sides; over the next ``blend`` frames the weight rises
-    to 1. The outer edges of the first and last window are the stimulus' own.
+    used has at least that much audio on both sides; over the next ``blend`` frames the weight
+    rises to 1. The outer edges of the first and last window are the stimulus' own.
 
     Parameters
     ----------

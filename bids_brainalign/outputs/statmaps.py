@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 
 from bids_brainalign.responses.types import Volume
 from bids_brainalign.store.atomic import atomic_path, write_json
+
+_image: Any = nib.Nifti1Image
+"""Untyped in nibabel."""
 
 
 def write_statmap(
@@ -39,7 +43,7 @@ def write_statmap(
     layers = np.atleast_2d(values)
     data = np.full((*volume.mask.shape, len(layers)), np.nan, dtype=np.float32)
     data[volume.mask] = layers.T
-    image = nib.Nifti1Image(data if values.ndim == 2 else data[..., 0], volume.affine)
+    image: Any = _image(data if values.ndim == 2 else data[..., 0], volume.affine)
     image.header.set_xyzt_units("mm")
     if volume.space.startswith("MNI"):
         image.set_sform(volume.affine, code=4)

@@ -14,12 +14,12 @@ MISSING = "n/a"
 
 
 def format_table(table: pd.DataFrame) -> str:
-    """TSV text: ``n/a`` for what is missing, six significant digits.
+    r"""Format as TSV text: ``n/a`` for what is missing, six significant digits.
 
     Examples
     --------
     >>> format_table(pd.DataFrame({"r": [0.5, float("nan")], "n": [1, 2]}))
-    'r\\tn\\n0.5\\t1\\nn/a\\t2\\n'
+    'r\tn\n0.5\t1\nn/a\t2\n'
     """
     shown = table.copy()
     for column in shown.columns:

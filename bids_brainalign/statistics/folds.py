@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from bids_brainalign.errors import BrainAlignError
+
+Away = Callable[[NDArray[np.int64], NDArray[np.bool_], float], NDArray[np.int64]]
+"""Rows further than so many seconds from held-out rows."""
 
 MAX_GROUP_FOLDS = 10
 """Above this many content groups: grouped k-fold."""
@@ -140,7 +144,7 @@ def _repeated_group(samples: Samples) -> int | None:
     )
     counts = table.groupby("group").agg(runs=("run", "nunique"), stimuli=("stimulus", "nunique"))
     repeated = counts[(counts.runs > 1) & (counts.stimuli == 1)]
-    return None if repeated.empty else int(repeated.runs.idxmax())
+    return None if repeated.empty else int(str(repeated["runs"].idxmax()))
 
 
 def _partition(groups: NDArray[np.int64], samples: Samples, k: int) -> list[list[int]]:
@@ -170,17 +174,13 @@ def _group_fold(
     return Fold(name, outer, tuple(inner))
 
 
-def _leave_groups_out(
-    samples: Samples, group_names: Sequence[str], *, max_inner: int
-) -> FoldPlan:
+def _leave_groups_out(samples: Samples, group_names: Sequence[str], *, max_inner: int) -> FoldPlan:
     groups = np.unique(samples.group)
     folds = []
     for part in _partition(groups, samples, min(len(groups), MAX_GROUP_FOLDS)):
         others = groups[~np.isin(groups, part)]
         name = " + ".join(group_names[g] for g in part)
-        folds.append(
-            _group_fold(samples, name, held_out=part, others=others, max_inner=max_inner)
-        )
+        folds.append(_group_fold(samples, name, held_out=part, others=others, max_inner=max_inner))
     return FoldPlan(tuple(folds), "leave one content group out", True, 0.0, 0.0, ())
 
 
@@ -253,7 +253,7 @@ def _block_plan(
             keep[mine] &= _distance(position[rows][mine], held_positions) > gap_s
         return rows[keep]
 
-    soft_s = _affordable_gap(samples, block, gap, away)
+    soft_s = _affordable_gap(block, gap, away)
     total_gap = gap.hard_s + soft_s
     folds = []
     for k in range(n_blocks):
@@ -261,8 +261,9 @@ def _block_plan(
         train = away(np.flatnonzero(~held), held, total_gap)
         inner = []
         for part in _inner_blocks(block, position, train, k=k, n_blocks=n_blocks, most=max_inner):
-            inner.append(Split(away(np.setdiff1d(train, np.flatnonzero(part)), part, total_gap),
-                               np.intersect1d(train, np.flatnonzero(part))))  # fmt: skip
+            held_rows = np.flatnonzero(part)
+            rest = away(np.setdiff1d(train, held_rows), part, total_gap)
+            inner.append(Split(rest, np.intersect1d(train, held_rows)))
         outer = Split(train, np.flatnonzero(held))
         folds.append(Fold(f"{edges[k]:.0f}–{edges[k + 1]:.0f} s", outer, tuple(inner)))
     notes = []
@@ -276,9 +277,7 @@ def _block_plan(
     return FoldPlan(tuple(folds), kind, False, gap.hard_s, soft_s, tuple(notes))
 
 
-def _distance(
-    values: NDArray[np.float64], others: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _distance(values: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
     """Distance of each value to the nearest of the sorted others."""
     at = np.clip(np.searchsorted(others, values), 1, max(len(others) - 1, 1))
     left = others[np.clip(at - 1, 0, len(others) - 1)]
@@ -286,7 +285,7 @@ def _distance(
     return np.minimum(np.abs(values - left), np.abs(values - right))
 
 
-def _affordable_gap(samples: Samples, block, gap: GapRule, away) -> float:  # type: ignore[no-untyped-def]
+def _affordable_gap(block: NDArray[np.int64], gap: GapRule, away: Away) -> float:
     """Largest soft gap that costs every fold at most the allowed share of its training rows."""
     soft = gap.soft_s
     while soft > 0:
@@ -302,15 +301,23 @@ def _affordable_gap(samples: Samples, block, gap: GapRule, away) -> float:  # ty
     return 0.0
 
 
-def _inner_blocks(block, position, train, *, k, n_blocks, most):  # type: ignore[no-untyped-def]
-    """Validation parts: the other outer blocks, or halves of the one other block."""
+def _inner_blocks(
+    block: NDArray[np.int64],
+    position: NDArray[np.float64],
+    train: NDArray[np.int64],
+    *,
+    k: int,
+    n_blocks: int,
+    most: int,
+) -> Iterator[NDArray[np.bool_]]:
+    """Give validation parts: the other outer blocks, or halves of the one other block."""
     if n_blocks > 2:
         others = [b for b in range(n_blocks) if b != k]
         for chosen in np.array_split(np.array(others), min(most, len(others))):
             yield np.isin(block, chosen)
         return
     edges = np.quantile(position[train], np.linspace(0, 1, 3)) if len(train) else np.zeros(3)
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         part = (position >= low) & (position < high)
         yield part & np.isin(np.arange(len(block)), train)
 
@@ -322,11 +329,7 @@ def _drop_poor_inner(plan: FoldPlan, min_samples: int) -> FoldPlan:
         poor |= len(good) < 2
         folds.append(Fold(fold.name, fold.outer, good if len(good) >= 2 else ()))
     if not poor:
-        return FoldPlan(tuple(folds), plan.kind, plan.whole_runs, plan.hard_gap_s,
-                        plan.soft_gap_s, plan.notes)  # fmt: skip
-    folds = [Fold(fold.name, fold.outer, ()) for fold in folds]
+        return replace(plan, folds=tuple(folds))
+    without = tuple(Fold(fold.name, fold.outer, ()) for fold in folds)
     note = "inner folds don't fit: penalty and layer are fixed by the configuration"
-    return FoldPlan(
-        tuple(folds), plan.kind, plan.whole_runs, plan.hard_gap_s, plan.soft_gap_s,
-        (*plan.notes, note),
-    )  # fmt: skip
+    return replace(plan, folds=without, notes=(*plan.notes, note))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,10 @@ from bids_brainalign.encoding.design import RunLayout
 from bids_brainalign.encoding.layerwise import FeatureSpace
 from bids_brainalign.errors import BrainAlignError
 from bids_brainalign.responses.types import Response
-from bids_brainalign.statistics.autocorrelation import decorrelation_time
+from bids_brainalign.statistics.autocorrelation import (
+    decorrelation_time,
+    summary_decorrelation,
+)
 from bids_brainalign.statistics.folds import FoldPlan, GapRule, Samples, plan_folds
 from bids_brainalign.statistics.nulls import FoldDraws, draw_folds
 from bids_brainalign.store.features import FeatureStore
@@ -169,7 +173,7 @@ def common_targets(
         )
     order = [name for name in names[0] if name in common]
     dropped = sorted(set().union(*names) - common)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if dropped:
         notes = (
             f"{len(dropped)} channels are not good in every recording of this fit and are left "
@@ -249,8 +253,14 @@ def _reach_s(
 def _decorrelation(data: Array32, samples: Samples) -> float:
     """Seconds after which responses have forgotten themselves, over all runs."""
     at_most = data[:, :: max(1, data.shape[1] // 2000)]
-    times = decorrelation_time(at_most, samples.interval_s, segments=samples.run)
-    return float(np.nanpercentile(times, 75))
+    times = decorrelation_time(at_most, samples.interval_s, segments=_segments(samples.run))
+    return summary_decorrelation(times)
+
+
+def _segments(run: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """First and last + 1 row of every run."""
+    edges = np.flatnonzero(np.diff(run)) + 1
+    return list(pairwise([0, *edges.tolist(), len(run)]))
 
 
 def context_s(config: Config, fit: Fit, spaces: Sequence[Space]) -> float:
@@ -260,7 +270,7 @@ def context_s(config: Config, fit: Fit, spaces: Sequence[Space]) -> float:
     heard = [0.0]
     for space in spaces:
         for stimulus in {p.stimulus.name: p.stimulus for p in fit.presentations}.values():
-            stored = store.load(store.path(feature_key(config, space, stimulus, rate)))
+            stored = store.load(store.path_for(feature_key(config, space, stimulus, rate)))
             heard += [stored.context_past_s, stored.context_future_s]
     return float(np.nanmax(heard))
 
@@ -289,12 +299,12 @@ def _draws(
 
 
 def feature_space(config: Config, assembly: Assembly, space: Space) -> FeatureSpace:
-    """Stored features of all runs, put on the response clock when a layer is read."""
+    """Open stored features of all runs; a layer is put on the response clock when read."""
     fit = assembly.fit
     rate = rate_of(config, fit.modality)
     store = FeatureStore(config.paths.work_dir / "features")
     stored = {
-        p.stimulus.name: store.load(store.path(feature_key(config, space, p.stimulus, rate)))
+        p.stimulus.name: store.load(store.path_for(feature_key(config, space, p.stimulus, rate)))
         for p in fit.presentations
     }
     layers = next(iter(stored.values())).layers
@@ -315,7 +325,7 @@ def feature_space(config: Config, assembly: Assembly, space: Space) -> FeatureSp
                         cutoff_hz=1 / response.interval_s,
                     )  # fmt: skip
                 parts.append(part)
-            out.append(parts[0] if len(parts) == 1 else np.sum(parts, axis=0, dtype=np.float32))
+            out.append(sum(parts[1:], start=parts[0]))
         return out
 
     n_components = config.ieeg.n_components if fit.modality == "ieeg" else None

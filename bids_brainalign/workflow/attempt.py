@@ -15,7 +15,7 @@ from bids_brainalign.workflow.summary import Unit
 logger = logging.getLogger(__name__)
 
 
-class StoppedOnCrash(Exception):  # noqa: N818 - a signal, not an error
+class StoppedOnCrash(Exception):
     """``--stop-on-first-crash``: carries the unit that failed."""
 
     def __init__(self, unit: Unit) -> None:
@@ -28,14 +28,10 @@ class StoppedOnCrash(Exception):  # noqa: N818 - a signal, not an error
 
 def step_cache(config: Config) -> StepCache:
     """Open the cache of this work dir."""
-    return StepCache(
-        config.paths.work_dir, roots=[config.paths.output_dir, config.paths.work_dir]
-    )
+    return StepCache(config.paths.work_dir, roots=[config.paths.output_dir, config.paths.work_dir])
 
 
-def attempt(
-    config: Config, step: Step, *, run_id: str, participant: str | None = None
-) -> Unit:
+def attempt(config: Config, step: Step, *, run_id: str, participant: str | None = None) -> Unit:
     """Run a step or reuse its outputs; failures become units, not exceptions.
 
     Raises
@@ -61,8 +57,9 @@ def attempt(
         unit = Unit(
             step.name,
             "failed",
-            message=f"out of memory (--mem {limit:g}G)" if limit else "out of memory; "
-            "use fewer processes (--nprocs 1) or a machine with more memory",
+            message=f"out of memory (--mem {limit:g}G)"
+            if limit
+            else "out of memory; use fewer processes (--nprocs 1) or a machine with more memory",
             exit_code=int(ExitCode.TEMPORARY),
             participant=participant,
         )

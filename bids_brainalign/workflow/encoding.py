@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bids_brainalign.config.schema import Config
-from bids_brainalign.encoding.layerwise import Problem
+from bids_brainalign.encoding.layerwise import FeatureSpace, Problem
 from bids_brainalign.outputs.names import analysis_label
 from bids_brainalign.outputs.predictions import write_predictions
 from bids_brainalign.outputs.statmaps import write_statmap
@@ -145,9 +145,7 @@ def encode(
         predicted, response = np.asarray(parcel_predicted), np.asarray(parcel_response)
         rows, voxels = names, per_target
         blocks = _parcel_blocks(per_target, parts, parcels)
-    return Result(
-        assembly, rows, blocks, voxels, predicted, response, _test_samples(assembly)
-    )
+    return Result(assembly, rows, blocks, voxels, predicted, response, _test_samples(assembly))
 
 
 def _problem(
@@ -196,7 +194,7 @@ def _context(config: Config, fit: Fit, space: Space) -> tuple[float, float]:
     store = FeatureStore(config.paths.work_dir / "features")
     rate = rate_of(config, fit.modality)
     stored = [
-        store.load(store.path(feature_key(config, space, p.stimulus, rate)))
+        store.load(store.path_for(feature_key(config, space, p.stimulus, rate)))
         for p in fit.presentations
     ]
     return max(s.context_past_s for s in stored), max(s.context_future_s for s in stored)
@@ -204,7 +202,7 @@ def _context(config: Config, fit: Fit, space: Space) -> tuple[float, float]:
 
 def _join(
     parts: list[BlockResult],
-    features: dict[str, object],
+    features: dict[str, FeatureSpace],
     contexts: dict[str, tuple[float, float]],
     sources: dict[str, Space],
 ) -> dict[str, tables.ScoreBlock]:
@@ -217,7 +215,7 @@ def _join(
         maxima = np.max(draws, axis=0) if draws else None
         blocks[kind] = tables.ScoreBlock(
             model=sources[kind].name,
-            layers=tuple(getattr(features[kind], "layers")),  # noqa: B009
+            layers=features[kind].layers,
             result=result,
             n_null=0 if maxima is None else len(maxima),
             context_past_s=contexts[kind][0],
@@ -237,9 +235,7 @@ def _join_contrast(parts: list[BlockResult], name: str) -> Contrast | None:
     found = [c for p in parts if (c := getattr(p, name)) is not None]
     if not found:
         return None
-    return Contrast(
-        np.concatenate([c.value for c in found]), np.concatenate([c.p for c in found])
-    )
+    return Contrast(np.concatenate([c.value for c in found]), np.concatenate([c.p for c in found]))
 
 
 def _parcel_blocks(
@@ -266,9 +262,7 @@ def _parcel_blocks(
             context_past_s=block.context_past_s,
             context_future_s=block.context_future_s,
             q=corrected(result.p),
-            p_max=p_over_targets(
-                result.r_max, None if null is None else null.max(axis=(0, 2))
-            ),
+            p_max=p_over_targets(result.r_max, None if null is None else null.max(axis=(0, 2))),
             r_lowlevel=None if block.r_lowlevel is None else mean(block.r_lowlevel),
             mode=mode,
             agreement=agreement,
@@ -288,7 +282,13 @@ def _parcel_blocks(
     return out
 
 
-def _parcel_result(result: SpaceResult, null, mean, *, n_parcels: int) -> SpaceResult:  # type: ignore[no-untyped-def]
+def _parcel_result(
+    result: SpaceResult,
+    null: NDArray[np.floating] | None,
+    mean: Callable[[Array64], Array64],
+    *,
+    n_parcels: int,
+) -> SpaceResult:
     layer_r = mean(result.layer_r)
     layer_p = np.full(layer_r.shape, np.nan)
     p = np.full(n_parcels, np.nan)
@@ -358,9 +358,7 @@ def write_result(config: Config, result: Result, space: Space) -> list[Path]:
             continue
         block = result.blocks[kind]
         label = analysis_label(block.model)
-        scores = tables.score_table(
-            block, result.targets, n_samples=sum(sizes), fold_sizes=sizes
-        )
+        scores = tables.score_table(block, result.targets, n_samples=sum(sizes), fold_sizes=sizes)
         path = root / name.file("scores.tsv", analysis=label)
         written += write_tsv(path, scores, tables.SCORE_COLUMNS, extra=extra)
         path = root / name.file("nulls.tsv", analysis=label)

@@ -34,15 +34,14 @@ class Fit:
 
 def pool_fits(presentations: Sequence[Presentation]) -> tuple[Fit, ...]:
     """Group presentations into fits; recordings without any are not part of one."""
-    pooled: dict[tuple[str, str, str, str], list[Presentation]] = {}
+    pooled: dict[tuple[str, ...], list[Presentation]] = {}
     for presentation in presentations:
         r = presentation.recording
         space = (r.space or "") if r.modality == "fmri" else ""
-        key = (r.participant, r.session or "", r.modality, space)
+        key = (r.participant, r.session or "", str(r.modality), space)
         pooled.setdefault(key, []).append(presentation)
     fits = []
-    for key in sorted(pooled):
-        mine = pooled[key]
+    for _, mine in sorted(pooled.items(), key=lambda item: item[0]):
         unique = {p.recording.name: p.recording for p in mine}
         recordings = tuple(unique[name] for name in sorted(unique))
         fits.append(Fit(fit_name(recordings), recordings, tuple(mine)))

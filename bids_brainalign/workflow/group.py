@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -81,10 +82,12 @@ def group_steps(config: Config) -> tuple[list[Step], list[str]]:
                 name=f"group layers {label}",
                 inputs={"scores": inputs},
                 modules=("bids_brainalign.group.layers", "bids_brainalign.workflow.group"),
-                work=lambda label=label, paths=paths: _write_layers(output, label, paths),
+                work=partial(_write_layers, output, label, paths),
             )
         )
-    every = [[str(p.relative_to(output)), file_digest(p, memo)] for ps in files.values() for p in ps]
+    every = [
+        [str(p.relative_to(output)), file_digest(p, memo)] for ps in files.values() for p in ps
+    ]
     steps.append(
         Step(
             name="group report",

@@ -117,7 +117,7 @@ def _epochs(
     position = (wanted - times[0]) / (times[1] - times[0])
     left = np.clip(np.floor(position).astype(int), 0, len(times) - 2)
     share = (position - left)[..., None].astype(np.float32)
-    return (1 - share) * data[left] + share * data[left + 1]
+    return np.asarray((1 - share) * data[left] + share * data[left + 1], dtype=np.float32)
 
 
 def _summary(

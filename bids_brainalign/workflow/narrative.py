@@ -40,14 +40,16 @@ def model_description(space: Space) -> str:
 
     folder = space.source
     config = {} if folder is None else json.loads((folder / "config.json").read_text())
-    size = f"{config.get('encoder_layers', '?')} encoder layers, width {config.get('d_model', '?')}"
+    size = (
+        f"{config.get('encoder_layers', '?')} encoder layers, width {config.get('d_model', '?')}"
+    )
     text = f"Whisper encoder ({size})"
     note = config.get("brainalign_note")
     return f"{text}. {note}" if note else f"{text}, weights from a local folder."
 
 
 def assumptions(assembly: Assembly) -> list[str]:
-    """What was assumed: stimulus rules, references, folds."""
+    """Say what was assumed: stimulus rules, references, folds."""
     sentences = []
     rules = sorted({p.rule for p in assembly.fit.presentations})
     sentences.append(f"Stimuli were matched to recordings by: {', '.join(rules)}.")
@@ -65,7 +67,7 @@ def assumptions(assembly: Assembly) -> list[str]:
 
 
 def skipped(assembly: Assembly) -> list[str]:
-    """What was left out and why."""
+    """Say what was left out and why."""
     notes = {n for r in assembly.responses for n in r.notes} | set(assembly.notes)
     sentences = sorted(n for n in notes if _is_skip(n))
     for recording, share in zip(assembly.fit.recordings, assembly.censored_share, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,12 +123,13 @@ def _extract_features(
     return units
 
 
-def _threads(count: int):  # type: ignore[no-untyped-def]
+def _threads(count: int) -> AbstractContextManager[object]:
     import torch
     from threadpoolctl import threadpool_limits
 
     torch.set_num_threads(max(1, count))
-    return threadpool_limits(max(1, count))
+    limits: AbstractContextManager[object] = threadpool_limits(max(1, count))
+    return limits
 
 
 def _run_fits(
@@ -266,9 +268,7 @@ def _write_citation(config: Config, fits: Sequence[Fit], spaces: Sequence[Space]
     )
 
 
-def _dry_run(
-    config: Config, index: Index, found: Presentations, fits: Sequence[Fit]
-) -> Summary:
+def _dry_run(config: Config, index: Index, found: Presentations, fits: Sequence[Fit]) -> Summary:
     """Print what would run; nothing is written but logs."""
     cache = step_cache(config)
     lines = []
@@ -290,8 +290,6 @@ def _dry_run(
         for recording in fit.recordings:
             step = response_step(config, fit, recording)
             message = "stored" if cache.is_done(step) else "would run"
-            units.append(
-                Unit(step.name, "skipped", message=message, participant=fit.participant)
-            )
+            units.append(Unit(step.name, "skipped", message=message, participant=fit.participant))
     reasons = [Unit(n, "skipped", message=r) for n, r in (*index.skipped, *found.skipped)]
     return Summary((*units, *reasons), report=None)

@@ -84,11 +84,6 @@ def feature_key(config: Config, space: Space, stimulus: Stimulus, rate_hz: float
     return digest_of([stimulus.sha256, space.kind, space.digest, extra, rate_hz, options])[:24]
 
 
-def feature_path(config: Config, key: str) -> Path:
-    """Where the store keeps these features."""
-    return FeatureStore(config.paths.work_dir / "features").path(key)
-
-
 def feature_steps(
     config: Config, space: Space, stimuli: Sequence[tuple[Stimulus, float]]
 ) -> list[Step]:
@@ -190,9 +185,7 @@ def _lazy_encoder(config: Config, space: Space) -> Callable[[], object]:
 
             assert space.source is not None  # noqa: S101 - models always have a folder
             seed = seed_of(config, space.name) if space.kind == "untrained" else None
-            loaded.append(
-                WhisperLayers(space.source, untrained_seed=seed, device=_device(config))
-            )
+            loaded.append(WhisperLayers(space.source, untrained_seed=seed, device=_device(config)))
         return loaded[0]
 
     return load

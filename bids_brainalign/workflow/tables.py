@@ -247,8 +247,8 @@ def fold_table(assembly: Assembly) -> pd.DataFrame:
         frame = pd.DataFrame(
             {"run": samples.run, "group": samples.group, "role": role, "time": samples.time_s}
         )
-        parts = frame.groupby(["run", "group", "role"], sort=True)["time"]
-        for (run, group, what), times in parts:
+        for _, times in frame.groupby(["run", "group", "role"], sort=True)["time"]:
+            run, group, what = (frame[c].iloc[times.index[0]] for c in ("run", "group", "role"))
             rows.append(
                 {
                     "fold": k + 1,

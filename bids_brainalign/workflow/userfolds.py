@@ -25,19 +25,20 @@ class UserFolds:
     """
 
     table: pd.DataFrame
-    """``run``, ``start``, ``stop`` (s on the recording clock; ±inf = to the run's end), ``fold``."""
+    """``run``, ``start``, ``stop`` (s on the recording clock; ±inf = the run's end), ``fold``."""
     path: Path
 
     def excluded(self, run: str, times: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Samples whose fold is ``exclude``."""
-        return self.labels(run, times) == EXCLUDE
+        """Mark samples whose fold is ``exclude``."""
+        return np.asarray(self.labels(run, times) == EXCLUDE, dtype=bool)
 
     def labels(self, run: str, times: NDArray[np.float64]) -> NDArray[np.object_]:
         """Fold label of each sample; empty where no row covers it."""
         out = np.full(len(times), "", dtype=object)
-        for row in self.table.itertuples():
-            if set(str(row.run).split("_")) <= set(run.split("_")):
-                out[(times >= row.start) & (times < row.stop)] = row.fold
+        columns = (self.table[c].tolist() for c in ("run", "start", "stop", "fold"))
+        for name, start, stop, fold in zip(*columns, strict=True):
+            if set(str(name).split("_")) <= set(run.split("_")):
+                out[(times >= start) & (times < stop)] = fold
         return out
 
 
@@ -114,7 +115,7 @@ def user_folds(
         test = np.flatnonzero(labels == label)
         if min(len(test), len(train)) < min_samples:
             raise BrainAlignError(
-                f"--folds: the fold {label} has {len(test)} test and {len(train)} training samples",
+                f"--folds: the fold {label} has {len(test)} test, {len(train)} training samples",
                 fix=f"at least {min_samples} of each are needed",
             )
         plan.append(Fold(str(label), Split(train, test), tuple(inner if len(inner) > 1 else ())))
