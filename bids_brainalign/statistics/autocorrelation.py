@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ def decorrelation_time(
     x: NDArray[np.floating],
     interval_s: float,
     *,
-    segments: Sequence[tuple[int, int]] | None = None,
+    segments: NDArray[np.integer] | None = None,
 ) -> NDArray[np.float64]:
     """First lag at which the autocorrelation of each target falls below 0.1.
 
@@ -34,9 +35,9 @@ def decorrelation_time(
         Responses; training data only, where folds depend on the result.
     interval_s : float
         Seconds between samples.
-    segments : sequence of (start, stop), optional
-        Sample ranges of single runs. Each is centred on its own mean and no product reaches
-        across a border. Without it, all samples are one run.
+    segments : array (n_times,) of int, optional
+        Run of each sample; a run is a stretch of equal labels. Each is centred on its own mean
+        and no product reaches across a border. Without it, all samples are one run.
 
     Returns
     -------
@@ -47,15 +48,18 @@ def decorrelation_time(
     Raises
     ------
     BrainAlignError
-        If a segment lies outside of ``x``, or none has two samples.
+        If the labels do not fit ``x``, or no segment has two samples.
     """
     n_times, n_targets = x.shape
-    runs = list(segments) if segments is not None else [(0, n_times)]
-    if any(not 0 <= start <= stop <= n_times for start, stop in runs):
+    labels = np.zeros(n_times, dtype=int) if segments is None else segments
+    if labels.shape != (n_times,):
         raise BrainAlignError(
-            f"Segments {runs} do not lie within {n_times} samples.", exit_code=ExitCode.INTERNAL
+            f"Segment labels of shape {labels.shape} do not fit {n_times} samples.",
+            exit_code=ExitCode.INTERNAL,
         )
-    longest = max((stop - start for start, stop in runs), default=0)
+    borders = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), n_times]
+    runs = list(pairwise(borders))
+    longest = max(stop - start for start, stop in runs)
     if longest < 2:
         raise BrainAlignError(
             f"An autocorrelation needs two samples; the longest segment has {longest}.",
