@@ -29,8 +29,8 @@ class Response:
     times: NDArray[np.float64]
     """(n_times,) s on the recording clock, evenly spaced."""
     targets: pd.DataFrame
-    """One row per target: ``name, type, hemisphere, region, x, y, z`` (mm; ``n/a`` or NaN if unknown)
-    and, for electrodes, ``device`` (the ``group`` column)."""
+    """One row per target: ``name, type, hemisphere, region, x, y, z`` (mm; ``n/a`` or NaN if
+    unknown) and, for electrodes, ``device`` (the ``group`` column)."""
     censored: NDArray[np.bool_]
     """(n_times,): leave fit and score."""
     support_s: float

@@ -1,0 +1,127 @@
+"""fMRIPrep's confounds: which are regressed out, which volumes leave the analysis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bids_brainalign.dataset.tables import read_tsv
+from bids_brainalign.errors import BrainAlignError
+
+MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
+DERIVATIVES = tuple(f"{name}_derivative1" for name in MOTION)
+DEFAULT = (*MOTION, *DERIVATIVES, "white_matter", "csf")
+"""Regressed out by default, together with ``cosine*`` (contract)."""
+
+CENSORING = ("motion_outlier", "non_steady_state_outlier")
+"""Prefixes of fMRIPrep's one-volume columns."""
+
+
+@dataclass(frozen=True)
+class Confounds:
+    """What is taken out of one run."""
+
+    regressors: NDArray[np.float64]
+    """(n_volumes, n_regressors)."""
+    names: tuple[str, ...]
+    censored: NDArray[np.bool_]
+    """(n_volumes,)."""
+    notes: tuple[str, ...]
+
+
+def read_confounds(
+    path: Path | None, *, n_volumes: int, tr_s: float, high_pass_s: float
+) -> Confounds:
+    """Choose regressors and censored volumes of one run.
+
+    Parameters
+    ----------
+    path : Path or None
+        ``*_desc-confounds_timeseries.tsv``; None: drifts only.
+    n_volumes : int
+        Of the image, which must have as many rows.
+    tr_s : float
+        Repetition time in s.
+    high_pass_s : float
+        Cut-off period of the cosine set built when fMRIPrep's is missing.
+
+    Returns
+    -------
+    Confounds
+
+    Raises
+    ------
+    BrainAlignError
+        65: rows and volumes differ, or a value is no number.
+    """
+    table = pd.DataFrame(index=range(n_volumes))
+    notes: list[str] = []
+    if path is None:
+        notes.append("There is no confounds file: only slow drifts were regressed out.")
+    else:
+        table = read_tsv(path).fillna("n/a")
+        if len(table) != n_volumes:
+            raise BrainAlignError(
+                f"{path.name} has {len(table)} rows but the image has {n_volumes} volumes.",
+                where=str(path),
+                fix="both must come from the same fMRIPrep run, untrimmed.",
+            )
+        missing = [name for name in DEFAULT if name not in table.columns]
+        if missing:
+            notes.append(f"Missing in {path.name}, so not regressed out: {', '.join(missing)}.")
+    cosines = [name for name in table.columns if name.startswith("cosine")]
+    names = [name for name in DEFAULT if name in table.columns] + cosines
+    columns = {name: _numbers(table[name], path) for name in names}
+    if not cosines:
+        drifts = cosine_drifts(n_volumes, tr_s=tr_s, high_pass_s=high_pass_s)
+        columns |= {f"drift{k:02d}": drift for k, drift in enumerate(drifts.T)}
+        notes.append(
+            f"Slow drifts: {drifts.shape[1]} cosines with periods down to {high_pass_s:g} s were "
+            "built, as the confounds have none."
+        )
+    spikes = [name for name in table.columns if name.startswith(CENSORING)]
+    censored = np.zeros(n_volumes, dtype=bool)
+    for name in spikes:
+        censored |= _numbers(table[name], path) != 0
+    regressors = np.column_stack([*columns.values(), np.empty((n_volumes, 0))])
+    notes.append(f"Regressed out: {', '.join(columns) or 'nothing'}.")
+    return Confounds(regressors, tuple(columns), censored, tuple(notes))
+
+
+def cosine_drifts(n_volumes: int, *, tr_s: float, high_pass_s: float) -> NDArray[np.float64]:
+    """Discrete cosines with periods of at least `high_pass_s`, without the constant.
+
+    Returns
+    -------
+    ndarray of shape (n_volumes, n_cosines)
+        No column when the run is shorter than half the period.
+    """
+    from nilearn.glm.first_level import make_first_level_design_matrix
+
+    if n_volumes * tr_s <= high_pass_s / 2:
+        return np.empty((n_volumes, 0))
+    design = make_first_level_design_matrix(
+        np.arange(n_volumes) * tr_s, drift_model="cosine", high_pass=1 / high_pass_s
+    )
+    return design.filter(like="drift").to_numpy(dtype=np.float64)
+
+
+def _numbers(column: pd.Series[str], path: Path | None) -> NDArray[np.float64]:
+    """Values of a column; the first row of a derivative, which has none, is 0."""
+    text = column.str.strip().str.lower().replace(["n/a", ""], "nan")
+    values = np.array(pd.to_numeric(text, errors="coerce"), dtype=np.float64)
+    if len(values) and np.isnan(values[0]) and "derivative1" in str(column.name):
+        values[0] = 0.0
+    wrong = np.flatnonzero(~np.isfinite(values))
+    if len(wrong):
+        named = path.name if path is not None else "confounds"
+        raise BrainAlignError(
+            f"{named}: {column.name} is '{column.iloc[wrong[0]]}' at volume {wrong[0]}.",
+            where=f"{len(wrong)} of {len(values)} values are not finite numbers.",
+            fix="remove the column or run fMRIPrep again.",
+        )
+    return values
