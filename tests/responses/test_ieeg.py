@@ -6,6 +6,7 @@ import edfio
 import mne
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 from bids_brainalign.dataset.types import Recording
 from bids_brainalign.errors import BrainAlignError, ExitCode
@@ -275,3 +276,29 @@ def test_no_channels_table(recording):
 )
 def test_line_frequency(value, expected):
     assert line_frequency({"PowerLineFrequency": value}) == expected
+
+
+def test_bdf_and_eeglab(recording, tmp_path):
+    raw = mne.io.read_raw_edf(recording.path, include=NAMES, preload=True, verbose="error")
+    microvolt = raw.get_data() * 1e6
+    bdf = tmp_path / "sub-01_task-story_ieeg.bdf"
+    edfio.Bdf(
+        [
+            edfio.BdfSignal(
+                channel, SFREQ, label=name, physical_dimension="uV", physical_range=(-3000, 3000)
+            )
+            for name, channel in zip(NAMES, microvolt, strict=True)
+        ]
+    ).write(bdf)
+    eeglab = tmp_path / "sub-01_task-story_ieeg.set"
+    names = np.array([(name,) for name in NAMES], dtype=[("labels", "O")])
+    content = {
+        "setname": "story", "nbchan": len(NAMES), "trials": 1, "srate": SFREQ, "xmin": 0.0,
+        "pnts": microvolt.shape[1], "data": microvolt.astype(np.float32), "chanlocs": names,
+        "event": [], "icawinv": [], "icaweights": [], "icasphere": [],
+    }  # fmt: skip
+    savemat(eeglab, {"EEG": content}, appendmat=False)
+    expected = load_ieeg(replace(recording, events_path=None), **SETTINGS)
+    for path in (bdf, eeglab):
+        found = load_ieeg(replace(recording, path=path, events_path=None), **SETTINGS)
+        np.testing.assert_allclose(found.data, expected.data, atol=1e-3)
