@@ -1,0 +1,251 @@
+"""logs/CITATION.md and .bib: a Methods text built from what really ran."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TypedDict
+
+from bids_brainalign import __version__
+from bids_brainalign.outputs.references import bibtex, in_words
+from bids_brainalign.store.atomic import write_text
+
+SOFTWARE = ("numpy", "scipy", "torch", "transformers", "mne", "nilearn")
+KEY = re.compile(r"@([a-z]+\d*)")
+
+HIGH_GAMMA = {
+    "filterbank": "the logarithm of the mean analytic amplitude over eight Gaussian bands from 70 "
+    "to 150 Hz [@edwards2009]",
+    "podcast2025": "the Hilbert amplitude after a notch at the line frequency and its harmonics "
+    "and a fourth-order Butterworth band-pass from 70 to 200 Hz [@zada2025]",
+}
+REFERENCE = {
+    "car": "re-referenced to the average of the channels kept (this spreads about 1/N of every "
+    "channel's signal into the others)",
+    "none": "analysed with the reference of the recording",
+}
+
+
+class Settings(TypedDict, total=False):
+    """What the text speaks about; a sentence whose setting is missing is left out."""
+
+    reference: str
+    """``car`` or ``none``."""
+    high_gamma: str
+    """``filterbank`` or ``podcast2025``."""
+    lag_min_s: float
+    lag_max_s: float
+    n_components: int
+    """PCA dimensions per layer (iEEG)."""
+    delay_min_s: float
+    delay_max_s: float
+    alphas: Sequence[float]
+    fold_kinds: Sequence[str]
+    """How folds were made, e.g. ``leave one content group out``."""
+    n_null: int
+    untrained: bool
+    own_features: Sequence[str]
+    """Those of ``models`` that are the user's own features."""
+    versions: Mapping[str, str]
+    """Package → version."""
+
+
+def citation_text(
+    *, modalities: Collection[str], models: Sequence[str], settings: Settings
+) -> tuple[str, str]:
+    """Methods text and bibliography of a run.
+
+    Parameters
+    ----------
+    modalities : collection of str
+        ``ieeg``, ``fmri`` or both.
+    models : sequence of str
+        Names of the feature spaces, low-level features and untrained twins left out.
+    settings : Settings
+
+    Returns
+    -------
+    markdown : str
+        Paragraphs with ``[@key]`` citations and a list of the references they name.
+    bib : str
+        The same references as BibTeX.
+    """
+    paragraphs = [_data(modalities)]
+    if "ieeg" in modalities:
+        paragraphs.append(_ieeg(settings))
+    if "fmri" in modalities:
+        paragraphs.append(_fmri(settings))
+    paragraphs += [_features(models, settings), _encoding(settings), _inference(settings)]
+    text = "\n\n".join(p for p in paragraphs if p)
+    versions = settings.get("versions")
+    if versions:
+        text += "\n\nVersions: " + ", ".join(f"{n} {v}" for n, v in versions.items()) + "."
+    keys = sorted(set(KEY.findall(text)))
+    references = "\n".join(f"- `{key}`: {in_words(key)}" for key in keys)
+    markdown = (
+        "# How to describe and cite this analysis\n\n"
+        "The text below follows the settings of the run. Use it in a paper, and check it against "
+        "what you did before and after.\n\n"
+        f"## Methods\n\n{text}\n\n## References\n\n{references}\n"
+    )
+    return markdown, bibtex(keys)
+
+
+def write_citation(
+    logs_dir: Path, *, modalities: Collection[str], models: Sequence[str], settings: Settings
+) -> tuple[Path, Path]:
+    """Write CITATION.md and CITATION.bib; the versions installed here are added if not given.
+
+    Parameters
+    ----------
+    logs_dir : Path
+        ``OUTPUT_DIR/logs``; made if absent.
+    modalities, models, settings
+        As in :func:`citation_text`.
+
+    Returns
+    -------
+    tuple of Path
+        The Markdown and the BibTeX file.
+    """
+    known = settings if "versions" in settings else {**settings, "versions": _versions(modalities)}
+    markdown, bib = citation_text(modalities=modalities, models=models, settings=known)
+    logs_dir.mkdir(parents=True, exist_ok=True)
+    return (
+        write_text(logs_dir / "CITATION.md", markdown),
+        write_text(logs_dir / "CITATION.bib", bib),
+    )
+
+
+def _versions(modalities: Collection[str]) -> dict[str, str]:
+    """Versions of the packages that the numbers come from."""
+    unused = {"ieeg": "mne", "fmri": "nilearn"}
+    idle = {package for modality, package in unused.items() if modality not in modalities}
+    found = {"bids_brainalign": __version__}
+    for package in SOFTWARE:
+        if package in idle:
+            continue
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # installed in a way that leaves no metadata
+            continue
+    return found
+
+
+def _data(modalities: Collection[str]) -> str:
+    standard = (
+        "[@gorgolewski2016; @holdgraf2019]" if "ieeg" in modalities else "[@gorgolewski2016]"
+    )
+    return (
+        f"The dataset, organised by the Brain Imaging Data Structure {standard}, was analysed "
+        f"with bids_brainalign {__version__} [@brainalign]."
+    )
+
+
+def _ieeg(settings: Settings) -> str:
+    sentences = []
+    if "reference" in settings:
+        sentences.append(
+            "Intracranial recordings were read with MNE-Python [@gramfort2013]; channels marked "
+            f"bad were left out and the others {REFERENCE[settings['reference']]}."
+        )
+    if "high_gamma" in settings:
+        sentences.append(
+            f"The response is high gamma: {HIGH_GAMMA[settings['high_gamma']]}, low-passed and "
+            "resampled to the rate of the features."
+        )
+    if "lag_min_s" in settings and "lag_max_s" in settings:
+        low, high = 1000 * settings["lag_min_s"], 1000 * settings["lag_max_s"]
+        sentences.append(
+            f"It was predicted from features at lags from {low:.0f} to {high:.0f} ms."
+        )
+    if "n_components" in settings:
+        sentences.append(
+            f"Each layer was reduced to at most {settings['n_components']} principal components, "
+            "fitted on training data."
+        )
+    return " ".join(sentences)
+
+
+def _fmri(settings: Settings) -> str:
+    sentences = [
+        "BOLD images preprocessed by fMRIPrep [@esteban2019] were cleaned of confounds and slow "
+        "drifts with nilearn [@abraham2014]. Features were resampled to the times of the volumes "
+        "with a three-lobe Lanczos filter [@lebel2023]."
+    ]
+    if "delay_min_s" in settings and "delay_max_s" in settings:
+        sentences.append(
+            "Responses were predicted from features delayed by all multiples of the repetition "
+            f"time from {settings['delay_min_s']:g} to {settings['delay_max_s']:g} s."
+        )
+    return " ".join(sentences)
+
+
+def _features(models: Sequence[str], settings: Settings) -> str:
+    own = [name for name in models if name in settings.get("own_features", ())]
+    whisper = [name for name in models if name not in own]
+    sentences = []
+    if whisper:
+        sentences.append(
+            f"Speech features are the activations of every encoder layer of {_listed(whisper)} "
+            "(Whisper architecture [@radford2023]) in overlapping windows of the audio."
+        )
+        if settings.get("untrained"):
+            sentences.append("The same architecture with random weights is the untrained control.")
+    if own:
+        sentences.append(f"Further features ({_listed(own)}) were given by the user.")
+    sentences.append(
+        "The low-level baseline consists of the amplitude envelope (power 0.6 [@biesmans2017]), a "
+        "mel spectrogram and, where words are annotated, word onsets."
+    )
+    return " ".join(sentences)
+
+
+def _encoding(settings: Settings) -> str:
+    penalty = "Ridge regression was fitted per electrode or voxel"
+    if "alphas" in settings:
+        alphas = settings["alphas"]
+        penalty += (
+            f"; its penalty ({len(alphas)} values from {min(alphas):g} to {max(alphas):g}) and "
+            "the layer were chosen on inner folds"
+        )
+    sentences = [
+        f"{penalty}, scores come from outer folds only.",
+        "Presentations that share content (the same audio, the same declared group, or "
+        "transcripts with common passages) never stood on both sides of a fold; where folds cut "
+        "a recording, a gap around the held-out part was left out.",
+    ]
+    if settings.get("fold_kinds"):
+        sentences.append(f"Folds: {_listed(list(settings['fold_kinds']))}.")
+    sentences.append(
+        "What a model adds to the low-level baseline is the difference between a two-band ridge "
+        "on both [@nunezelizalde2019; @duprelatour2022] and the baseline alone."
+    )
+    return " ".join(sentences)
+
+
+def _inference(settings: Settings) -> str:
+    if "n_null" not in settings:
+        return ""
+    return (
+        f"Null distributions ({settings['n_null']} draws) shift the predictions of each held-out "
+        "fold circularly against its responses, or randomise their phases in short folds, with "
+        "the same draws for all targets and layers; they are widened where folds train each "
+        "other, because the scores of such folds are not independent. p values are corrected for "
+        "the maximum over layers; small ones are read from a generalised Pareto tail "
+        "[@knijnenburg2009]. The false discovery rate over targets was controlled by the "
+        "Benjamini-Hochberg procedure [@benjamini1995]."
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Join names as a sentence does.
+
+    Examples
+    --------
+    >>> _listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
