@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -253,14 +252,8 @@ def _reach_s(
 def _decorrelation(data: Array32, samples: Samples) -> float:
     """Seconds after which responses have forgotten themselves, over all runs."""
     at_most = data[:, :: max(1, data.shape[1] // 2000)]
-    times = decorrelation_time(at_most, samples.interval_s, segments=_segments(samples.run))
+    times = decorrelation_time(at_most, samples.interval_s, segments=samples.run)
     return summary_decorrelation(times)
-
-
-def _segments(run: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """First and last + 1 row of every run."""
-    edges = np.flatnonzero(np.diff(run)) + 1
-    return list(pairwise([0, *edges.tolist(), len(run)]))
 
 
 def context_s(config: Config, fit: Fit, spaces: Sequence[Space]) -> float:
