@@ -1,0 +1,311 @@
+"""Simulated fMRI of stories, as BIDS with an fMRIPrep-like derivative."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bids_brainalign.simulate.bids_tree import (
+    BIDS_VERSION,
+    write_events,
+    write_json,
+    write_stimuli,
+    write_tsv,
+)
+from bids_brainalign.simulate.confounds import (
+    HIGH_PASS_S,
+    confound_table,
+    nuisance,
+    sidecar,
+    spikes,
+)
+from bids_brainalign.simulate.ground_truth import PlantedGroup
+from bids_brainalign.simulate.noise import ar1_noise, cosine_drift
+from bids_brainalign.simulate.planted import (
+    Signals,
+    apply_hrf,
+    mix,
+    phase_randomise,
+    standardise_together,
+    unit_variance,
+)
+from bids_brainalign.simulate.random_streams import stream
+from bids_brainalign.simulate.sources import (
+    StoryFeatures,
+    check_layers,
+    source_signals,
+    story_features,
+)
+from bids_brainalign.simulate.stories import Story
+from bids_brainalign.simulate.volume import SHAPE, SPACE, Part, affine, brain_mask, parts
+
+TR_S = 1.5
+REFERENCE_S = TR_S / 2
+"""fMRIPrep's slice timing reference: volume k shows the brain at k·TR + this."""
+RATE_HZ = 10.0
+FIRST_SILENCE_S = 6.0
+SILENCE_STEP_S = 1.7
+SILENCE_AFTER_S = 10.0
+NOISE_PHI = 0.4
+NUISANCE_SHARE = 0.15
+"""SD of each confound's leak into a voxel, in units of the voxel's SD without confounds."""
+SPIKE = 4.0
+BASELINE = 1000.0
+PERCENT = 0.01
+
+
+def simulate_fmri(
+    bids_dir: Path,
+    *,
+    stories: Sequence[Story],
+    model_folder: Path,
+    participants: Sequence[str],
+    layers: Sequence[int],
+    seed: int,
+    signal_share: float = 0.5,
+    null: bool = False,
+) -> tuple[PlantedGroup, ...]:
+    """Write BOLD runs (each story its own task) of simulated listeners into a BIDS dataset.
+
+    The right half of a 14 × 8 × 8 volume follows random projections of the last of ``layers``
+    through the canonical haemodynamic response (with two layers, its posterior part follows the
+    first); the left half follows nothing. Noise is first-order autoregressive; motion, white
+    matter, CSF and drift leak into every voxel and are told in the confounds.
+
+    Parameters
+    ----------
+    bids_dir : Path
+        Dataset; ``sub-*/func`` and ``derivatives/fmriprep`` are written into it.
+    stories : sequence of Story
+        One task each, named after the story.
+    model_folder : Path
+        Hugging Face folder of a Whisper.
+    participants : sequence of str
+        Labels without ``sub-``; each has projections and noise of their own.
+    layers : sequence of 1 or 2 int
+    seed : int
+    signal_share : float
+        Share of the planted signal in the variance of a voxel without confounds.
+    null : bool
+        Replace every planted signal by one with the same spectrum and random phases.
+
+    Returns
+    -------
+    tuple of PlantedGroup
+        One per participant and part of the volume.
+    """
+    features = story_features(stories, model_folder, rate_hz=RATE_HZ)
+    check_layers(layers, n_layers=features.n_layers)
+    areas = parts(layers)
+    write_stimuli(bids_dir, stories)
+    derivative = bids_dir / "derivatives" / "fmriprep"
+    _write_derivative_description(derivative)
+    groups: list[PlantedGroup] = []
+    for label in participants:
+        sums: list[NDArray[np.float64]] = []
+        planted = {
+            area.name: _planted_signals(features, stories, area, label=label, seed=seed, null=null)
+            for area in areas
+        }
+        for index, story in enumerate(stories):
+            joined = {name: signals[index] for name, signals in planted.items()}
+            sums.append(
+                _write_run(
+                    (bids_dir, derivative), label, index, story, joined, areas,
+                    signal_share=signal_share, seed=seed,
+                )
+            )  # fmt: skip
+        groups.extend(_groups(label, areas, signal_share, np.mean(sums, axis=0), null=null))
+    return tuple(groups)
+
+
+def _timing(index: int, story: Story) -> tuple[float, NDArray[np.float64]]:
+    """Onset of the story and the times of all volumes, s on the recording clock."""
+    onset_s = FIRST_SILENCE_S + SILENCE_STEP_S * index
+    n_volumes = int(np.ceil((onset_s + story.duration_s + SILENCE_AFTER_S) / TR_S))
+    return onset_s, np.arange(n_volumes) * TR_S + REFERENCE_S
+
+
+def _planted_signals(
+    features: StoryFeatures,
+    stories: Sequence[Story],
+    area: Part,
+    *,
+    label: str,
+    seed: int,
+    null: bool,
+) -> Signals:
+    """BOLD signals of one area per story, each (n_volumes, n_voxels), SD 1 over all stories."""
+    rng = stream(seed, "fmri", label, area.name, "weights")
+    n_voxels = int(area.voxels.sum())
+    fast = source_signals(features, area.source, n_targets=n_voxels, rng=rng)
+    bold = []
+    for index, (story, signal) in enumerate(zip(stories, fast, strict=True)):
+        onset_s, volume_times = _timing(index, story)
+        slow = apply_hrf(signal, rate_hz=RATE_HZ)
+        times = onset_s + features.start_s + np.arange(len(slow)) / RATE_HZ
+        sampled = [np.interp(volume_times, times, voxel, left=0, right=0) for voxel in slow.T]
+        bold.append(np.stack(sampled, axis=1))
+    slowest = [cosine_drift(len(signal), interval_s=TR_S, period_s=HIGH_PASS_S) for signal in bold]
+    bold = unit_variance(bold, without=slowest)
+    if null:
+        draw = stream(seed, "fmri", label, area.name, "phases")
+        bold = [phase_randomise(signal, rng=draw) for signal in bold]
+    return bold
+
+
+def _write_run(
+    roots: tuple[Path, Path],
+    label: str,
+    index: int,
+    story: Story,
+    planted: dict[str, NDArray[np.float64]],
+    areas: Sequence[Part],
+    *,
+    signal_share: float,
+    seed: int,
+) -> NDArray[np.float64]:
+    """Write one run, raw and preprocessed; give back each voxel's correlation with its signal."""
+    onset_s, volume_times = _timing(index, story)
+    n_volumes = len(volume_times)
+    key = ("fmri", label, story.name)
+    table = confound_table(n_volumes, rng=stream(seed, *key, "confounds"), interval_s=TR_S)
+    regressors, jumps = nuisance(table), spikes(table)
+    image = np.zeros((*SHAPE, n_volumes), dtype=np.float32)
+    recorded = np.full(SHAPE, np.nan)
+    for area in areas:
+        rng = stream(seed, *key, area.name, "noise")
+        n_voxels = int(area.voxels.sum())
+        noise = ar1_noise(n_volumes, n_voxels, rng=rng, phi=NOISE_PHI)
+        share = 0.0 if area.source is None else signal_share
+        clean = mix(planted[area.name], noise, signal_share=share)
+        leak = regressors @ rng.normal(0, NUISANCE_SHARE, (regressors.shape[1], n_voxels))
+        jump = jumps[:, None] * rng.normal(0, SPIKE, n_voxels)
+        series = clean + leak + jump
+        image[area.voxels] = (BASELINE * (1 + PERCENT * series)).T
+        recorded[area.voxels] = _correlation(planted[area.name], series, regressors, jumps == 0)
+    raw, derivative = roots
+    name = f"sub-{label}_task-{story.label}"
+    _write_raw(raw / f"sub-{label}" / "func" / name, image, story, onset_s)
+    _write_preprocessed(derivative / f"sub-{label}" / "func" / name, image, story, table)
+    return recorded
+
+
+def _correlation(
+    planted: NDArray[np.float64],
+    series: NDArray[np.float64],
+    regressors: NDArray[np.float64],
+    kept: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Correlate per voxel after ordinary least squares on the confounds; 0 without a signal."""
+    design = np.column_stack([np.ones(kept.sum()), regressors[kept]])
+    weights = np.linalg.lstsq(design, series[kept], rcond=None)[0]
+    cleaned = standardise_together([series[kept] - design @ weights])[0]
+    return np.asarray((cleaned * standardise_together([planted[kept]])[0]).mean(axis=0))
+
+
+def _write_image(path: Path, data: NDArray[np.generic], *, interval_s: float | None) -> None:
+    import nibabel
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = nibabel.Nifti1Image(data, affine())
+    image.header.set_xyzt_units("mm", "sec")
+    if interval_s is not None:
+        image.header.set_zooms((*image.header.get_zooms()[:3], interval_s))
+    nibabel.save(image, path)
+
+
+def _write_raw(stem: Path, image: NDArray[np.float32], story: Story, onset_s: float) -> None:
+    path = stem.with_name(f"{stem.name}_bold.nii.gz")
+    _write_image(path, np.round(image).astype(np.int16), interval_s=TR_S)
+    write_json(
+        stem.with_name(f"{stem.name}_bold.json"),
+        {
+            "TaskName": story.label,
+            "TaskDescription": "Listening to a story (simulated).",
+            "RepetitionTime": TR_S,
+            "Manufacturer": "bids-brainalign simulate",
+        },
+    )
+    write_events(stem, story, onset_s=onset_s)
+
+
+def _write_preprocessed(
+    stem: Path, image: NDArray[np.float32], story: Story, table: pd.DataFrame
+) -> None:
+    spaced = f"{stem.name}_space-{SPACE}"
+    bold = stem.with_name(f"{spaced}_desc-preproc_bold.nii.gz")
+    _write_image(bold, image, interval_s=TR_S)
+    write_json(
+        stem.with_name(f"{spaced}_desc-preproc_bold.json"),
+        {
+            "TaskName": story.label,
+            "RepetitionTime": TR_S,
+            "StartTime": REFERENCE_S,
+            "SliceTimingCorrected": True,
+            "SkullStripped": False,
+        },
+    )
+    mask = stem.with_name(f"{spaced}_desc-brain_mask.nii.gz")
+    _write_image(mask, brain_mask().astype(np.uint8), interval_s=None)
+    write_json(
+        stem.with_name(f"{spaced}_desc-brain_mask.json"),
+        {"Type": "Brain", "RawSources": [], "Sources": []},
+    )
+    confounds = stem.with_name(f"{stem.name}_desc-confounds_timeseries")
+    write_tsv(confounds.with_suffix(".tsv"), table)
+    write_json(confounds.with_suffix(".json"), sidecar(table))
+
+
+def _write_derivative_description(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    # The validator doesn't know fMRIPrep's confounds; fMRIPrep itself ignores them this way.
+    (folder / ".bidsignore").write_text("*_timeseries.tsv\n*_timeseries.json\n", encoding="utf-8")
+    write_json(
+        folder / "dataset_description.json",
+        {
+            "Name": "Simulated fMRIPrep outputs",
+            "BIDSVersion": BIDS_VERSION,
+            "DatasetType": "derivative",
+            "GeneratedBy": [
+                {
+                    "Name": "fMRIPrep",
+                    "Version": "0.0.0",
+                    "Description": "Not run: files of its kind made by brainalign simulate",
+                }
+            ],
+        },
+    )
+
+
+def _groups(
+    label: str,
+    areas: Sequence[Part],
+    signal_share: float,
+    recorded: NDArray[np.float64],
+    *,
+    null: bool,
+) -> list[PlantedGroup]:
+    groups = []
+    for area in areas:
+        linked = area.source is not None and not null
+        groups.append(
+            PlantedGroup(
+                participant=label,
+                modality="fmri",
+                name=area.name,
+                source="layer" if linked else "none",
+                layer=area.source if linked else None,
+                lag_s=None,
+                hrf="glover" if linked else None,
+                signal_share=signal_share if linked else 0.0,
+                noise_ceiling_r=round(float(np.sqrt(signal_share)), 4) if linked else 0.0,
+                targets=tuple((int(i), int(j), int(k)) for i, j, k in np.argwhere(area.voxels)),
+                recorded_r=tuple(np.round(recorded[area.voxels], 4).tolist()) if linked else (),
+            )
+        )
+    return groups
