@@ -1,0 +1,158 @@
+"""Scores tables into curves over layers, one panel per group of targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bids_brainalign.reports.reading import Block
+
+MAX_REGIONS = 6
+"""More panels than this can't be read side by side."""
+
+
+@dataclass(frozen=True)
+class CurvePanel:
+    """Curves of one group of targets."""
+
+    title: str
+    layers: NDArray[np.int64]
+    """(n_layers,) layer numbers."""
+    trained: NDArray[np.float64]
+    """(n_targets, n_layers)."""
+    untrained: NDArray[np.float64] | None
+    """(n_targets, n_layers), the twin with random weights on the same layers."""
+    lowlevel: NDArray[np.float64] | None
+    """(n_targets,): the baseline knows no layers."""
+
+
+def over_folds(scores: pd.DataFrame) -> pd.DataFrame:
+    """Pick the rows over all folds."""
+    return scores[scores["fold"] == "all"]
+
+
+def selected(scores: pd.DataFrame) -> pd.DataFrame:
+    """Pick the rows that hold the answer: nested choice, or the one row of a plain feature.
+
+    Returns
+    -------
+    DataFrame
+        One row per target, indexed by target name.
+    """
+    rows = over_folds(scores)
+    chosen = rows[rows["layer"] == "selected"]
+    if chosen.empty:
+        chosen = rows[rows["layer"] == "n/a"]
+    return chosen.drop_duplicates("target").set_index("target")
+
+
+def curve_table(scores: pd.DataFrame, value: str = "r") -> pd.DataFrame:
+    """Pivot a scores table to targets × integer layers.
+
+    Returns
+    -------
+    DataFrame
+        (n_targets, n_layers), targets in the table's order, columns int.
+    """
+    rows = over_folds(scores)
+    rows = rows[rows["layer"].str.fullmatch(r"\d+")]
+    if rows.empty:
+        return pd.DataFrame(dtype=float)
+    table = rows.assign(layer=rows["layer"].astype(int)).pivot_table(
+        index="target", columns="layer", values=value, aggfunc="mean", dropna=False, sort=True
+    )
+    return table.reindex(rows["target"].drop_duplicates())
+
+
+def target_groups(scores: pd.DataFrame) -> dict[str, list[str]]:
+    """Which targets share a panel.
+
+    Parcels stand for themselves; electrodes are shown together and by region where regions are
+    known, else by hemisphere.
+    """
+    targets = scores.drop_duplicates("target")
+    if (targets["target_type"] == "parcel").all():
+        return {name: [name] for name in targets["target"]}
+    groups = {"all electrodes": targets["target"].tolist()}
+    for column, limit in (("region", MAX_REGIONS), ("hemisphere", 2)):
+        known = targets[targets[column] != "n/a"]
+        counts = known[column].value_counts()
+        if len(counts) < 2:
+            continue
+        # By size, then by name: equal counts must not change places between runs.
+        order = sorted(counts.index, key=lambda name: (-int(counts[name]), str(name)))[:limit]
+        for name in order:
+            members = known.loc[known[column] == name, "target"].tolist()
+            groups[f"{_spelled(str(name))} (n = {len(members)})"] = members
+        break
+    return groups
+
+
+def _spelled(name: str) -> str:
+    return {"L": "left hemisphere", "R": "right hemisphere"}.get(name, name)
+
+
+def curve_panels(block: Block, *, value: str = "r") -> list[CurvePanel]:
+    """Panels of one block.
+
+    Parameters
+    ----------
+    block : Block
+        Model and controls.
+    value : str
+        Column of the scores table: ``r`` or ``delta_r_lowlevel``. The controls are drawn for
+        ``r`` only.
+
+    Returns
+    -------
+    list of CurvePanel
+        Empty if the table has no finite value over layers.
+    """
+    trained = curve_table(block.main.scores, value)
+    if trained.empty or not np.isfinite(trained.to_numpy(dtype=float)).any():
+        return []
+    controls = value == "r"
+    untrained = (
+        curve_table(block.untrained.scores) if controls and block.untrained else pd.DataFrame()
+    )
+    lowlevel = selected(block.lowlevel.scores)["r"] if controls and block.lowlevel else None
+    panels = []
+    for title, members in target_groups(block.main.scores).items():
+        twin = untrained.reindex(index=members, columns=trained.columns)
+        panels.append(
+            CurvePanel(
+                title=title,
+                layers=trained.columns.to_numpy(dtype=np.int64),
+                trained=trained.reindex(members).to_numpy(dtype=float),
+                untrained=None if untrained.empty else twin.to_numpy(dtype=float),
+                lowlevel=None
+                if lowlevel is None
+                else lowlevel.reindex(members).to_numpy(dtype=float),
+            )
+        )
+    return panels
+
+
+def column_mean(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard error over rows, NaN-aware and silent about empty columns.
+
+    Parameters
+    ----------
+    values : array, shape (n_rows, n_columns)
+
+    Returns
+    -------
+    mean, sem : array, shape (n_columns,)
+        NaN where a column has no finite value; ``sem`` is NaN with fewer than two.
+    """
+    finite = np.isfinite(values)
+    count = finite.sum(axis=0)
+    total = np.where(finite, values, 0.0).sum(axis=0)
+    mean = np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+    squares = (np.where(finite, values - mean, 0.0) ** 2).sum(axis=0)
+    variance = np.divide(squares, count - 1, out=np.full(count.shape, np.nan), where=count > 1)
+    sem: NDArray[np.float64] = np.sqrt(variance / np.maximum(count, 1))
+    return mean, sem

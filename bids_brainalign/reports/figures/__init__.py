@@ -1,0 +1,1 @@
+"""One function, one figure: tables and arrays in, a matplotlib Figure out."""

@@ -1,0 +1,62 @@
+"""What the first page shows: who has results, and where to look."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bids_brainalign.reports.figures.voxel_map import load_voxel_maps
+from bids_brainalign.reports.participant_page import MODALITY_NAMES
+from bids_brainalign.reports.reading import (
+    MODALITIES,
+    crash_files,
+    missing_participants,
+    participants,
+    read_blocks,
+)
+from bids_brainalign.reports.rendering import relative_url
+from bids_brainalign.reports.summary import headline
+
+FILES = ("README.md", "dataset_description.json", "logs/CITATION.md")
+
+
+def index_context(output_dir: Path) -> dict[str, object]:
+    """Everything the template ``index.html`` needs.
+
+    Parameters
+    ----------
+    output_dir : Path
+    """
+    entries = []
+    for label in participants(output_dir):
+        page = output_dir / f"sub-{label}.html"
+        findings = [
+            {
+                "model": block.main.model,
+                "modality": MODALITY_NAMES[MODALITIES[block.main.datatype]],
+                "sentence": headline(block, load_voxel_maps(block.main.maps)).sentences[0],
+            }
+            for block in read_blocks(output_dir, label)
+        ]
+        entries.append(
+            {
+                "label": label,
+                "url": relative_url(page, output_dir) if page.is_file() else "",
+                "findings": findings,
+                "n_crashes": len(crash_files(output_dir, label)),
+            }
+        )
+    tables = sorted(output_dir.glob("group/*_layers.tsv"))
+    files = [output_dir / name for name in FILES]
+    return {
+        "entries": entries,
+        "missing": missing_participants(output_dir),
+        "has_group": (output_dir / "group.html").is_file(),
+        "files": [
+            {
+                "url": relative_url(path, output_dir),
+                "name": path.relative_to(output_dir).as_posix(),
+            }
+            for path in (*files, *tables)
+            if path.is_file()
+        ],
+    }
