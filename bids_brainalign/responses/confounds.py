@@ -107,7 +107,7 @@ def cosine_drifts(n_volumes: int, *, tr_s: float, high_pass_s: float) -> NDArray
     design = make_first_level_design_matrix(
         np.arange(n_volumes) * tr_s, drift_model="cosine", high_pass=1 / high_pass_s
     )
-    return design.filter(like="drift").to_numpy(dtype=np.float64)
+    return np.asarray(design.filter(like="drift"), dtype=np.float64)
 
 
 def _numbers(column: pd.Series[str], path: Path | None) -> NDArray[np.float64]:

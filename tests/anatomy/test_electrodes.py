@@ -1,5 +1,4 @@
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +6,6 @@ import pytest
 
 from bids_brainalign.anatomy.electrodes import locate, read_electrodes
 from bids_brainalign.errors import BrainAlignError, ExitCode
-
-PODCAST = (
-    Path(os.environ.get("BRAINALIGN_SHARED", Path(__file__).parents[3] / "shared"))
-    / "data"
-    / "ds005574"
-)
 
 
 def write(folder, text, *, space="MNI152NLin2009aSym", units="mm", encoding="utf-8"):
@@ -113,14 +106,20 @@ def test_broken_coordsystem(tmp_path):
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(not PODCAST.exists(), reason="the real sidecars are not here")
 @pytest.mark.parametrize(
     ("participant", "right", "left"),
     # research/intracranial-speech.md, section 7: hemispheres of ds005574 (LH/RH).
     [("01", 103, 0), ("02", 0, 95), ("03", 51, 213), ("04", 78, 77), ("06", 0, 171)],
 )
-def test_real_hemispheres(participant, right, left):
-    stem = PODCAST / f"sub-{participant}" / "ieeg" / f"sub-{participant}_space-MNI152NLin2009aSym"
+def test_real_hemispheres(shared, participant, right, left):
+    stem = (
+        shared
+        / "data"
+        / "ds005574"
+        / f"sub-{participant}"
+        / "ieeg"
+        / f"sub-{participant}_space-MNI152NLin2009aSym"
+    )
     table = read_electrodes(Path(f"{stem}_electrodes.tsv"), Path(f"{stem}_coordsystem.json"))
     assert (table["hemisphere"] == "R").sum() == right
     assert (table["hemisphere"] == "L").sum() == left

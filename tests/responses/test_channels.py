@@ -1,17 +1,8 @@
-import os
-from pathlib import Path
-
 import pytest
 
 from bids_brainalign.anatomy.electrodes import locate, read_electrodes
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.responses.channels import choose_channels
-
-PODCAST = (
-    Path(os.environ.get("BRAINALIGN_SHARED", Path(__file__).parents[3] / "shared"))
-    / "data"
-    / "ds005574"
-)
 
 TABLE = """name\ttype\tunits\tstatus\tstatus_description
 G1\tECOG\tuV\tgood\tn/a
@@ -91,10 +82,9 @@ REAL_COUNTS = dict(
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(not PODCAST.exists(), reason="the real sidecars are not here")
 @pytest.mark.parametrize(("participant", "count"), REAL_COUNTS.items())
-def test_real_good_channels_all_have_coordinates(participant, count):
-    folder = PODCAST / f"sub-{participant}" / "ieeg"
+def test_real_good_channels_all_have_coordinates(shared, participant, count):
+    folder = shared / "data" / "ds005574" / f"sub-{participant}" / "ieeg"
     choice = choose_channels(
         folder / f"sub-{participant}_task-podcast_channels.tsv",
         recording_name=f"sub-{participant}",

@@ -215,7 +215,6 @@ def write_brainvision(path, raw):
     ("name", "content", "message"),
     [
         ("broken_ieeg.edf", b"not an EDF file at all" * 40, "broken_ieeg.edf can't be read"),
-        ("empty_ieeg.edf", b"", "empty_ieeg.edf can't be read"),
         ("broken_ieeg.vhdr", b"nonsense", "broken_ieeg.vhdr can't be read"),
         ("broken_ieeg.set", b"nonsense", "broken_ieeg.set can't be read"),
         ("some_ieeg.mefd", b"x", "no reader for .mefd"),
@@ -229,6 +228,16 @@ def test_unreadable_files(recording, tmp_path, name, content, message):
     assert message in str(caught.value)
     assert caught.value.exit_code == ExitCode.DATA_ERROR
     assert str(path) in caught.value.where
+
+
+def test_content_that_is_not_here(recording, tmp_path):
+    pointer = tmp_path / "sub-01" / "ieeg" / "sub-01_task-story_ieeg.edf"
+    pointer.parent.mkdir(parents=True)
+    pointer.symlink_to("../../.git/annex/objects/aa/bb/MD5E-s10--abc.edf/MD5E-s10--abc.edf")
+    with pytest.raises(BrainAlignError) as caught:
+        load_ieeg(replace(recording, path=pointer), **SETTINGS)
+    assert "datalad get sub-01/ieeg/sub-01_task-story_ieeg.edf" in str(caught.value)
+    assert caught.value.exit_code == ExitCode.MISSING_INPUT
 
 
 def test_header_without_data(recording, tmp_path):
