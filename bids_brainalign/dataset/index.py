@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from bids_brainalign.config.schema import Selection
 from bids_brainalign.dataset.derivatives import find_fmriprep
+from bids_brainalign.dataset.sidecars import inherited_metadata
 from bids_brainalign.dataset.types import Recording
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
@@ -93,7 +93,7 @@ def find_recordings(
 
 
 def _layout(root: Path, selection: Selection, database_dir: Path | None, *, name: str) -> Any:
-    """Index a dataset, only the chosen participants; sidecars with inheritance."""
+    """Index file names, of the chosen participants only; sidecars are read by us."""
     from bids.layout import BIDSLayout, BIDSLayoutIndexer
 
     ignore: list[re.Pattern[str] | str] = [
@@ -106,22 +106,15 @@ def _layout(root: Path, selection: Selection, database_dir: Path | None, *, name
     if database_dir is not None:
         label = "-".join(selection.participants) or "all"
         database = database_dir / f"{name}-{label}"
-    indexer = BIDSLayoutIndexer(validate=False, ignore=ignore, index_metadata=True)
-    try:
-        return BIDSLayout(
-            root,
-            validate=False,
-            is_derivative=name != "raw",
-            config=["bids", "derivatives"],
-            database_path=database,
-            indexer=indexer,
-        )
-    except json.JSONDecodeError as error:
-        raise BrainAlignError(
-            f"a JSON sidecar of {root} can't be read: {error}",
-            fix="mend its JSON",
-            exit_code=ExitCode.INVALID_INPUT,
-        ) from error
+    indexer = BIDSLayoutIndexer(validate=False, ignore=ignore, index_metadata=False)
+    return BIDSLayout(
+        root,
+        validate=False,
+        is_derivative=name != "raw",
+        config=["bids", "derivatives"],
+        database_path=database,
+        indexer=indexer,
+    )
 
 
 def _query(layout: Any, selection: Selection, kind: str, **fixed: object) -> list[Any]:
@@ -156,7 +149,7 @@ def _ieeg(layout: Any, selection: Selection) -> list[Recording]:
                 path=path,
                 datatype="ieeg",
                 entities=_entities(path),
-                metadata=dict(file.get_metadata()),
+                metadata=inherited_metadata(path, Path(layout.root)),
                 events_path=_inherited(path, f"{stem}_events.tsv", layout),
                 channels_path=_inherited(path, f"{stem}_channels.tsv", layout),
                 electrodes_path=electrodes,
@@ -186,7 +179,8 @@ def _bold(prepared: Any, raw: Any, selection: Selection) -> list[Recording]:
             for p in Path(raw.root).glob(f"sub-*/**/{before}_events.tsv")
             if p.parent.name == "func"
         ]
-        metadata = _raw_metadata(raw, source) | dict(file.get_metadata())
+        metadata = _raw_metadata(raw, source)
+        metadata |= inherited_metadata(path, Path(prepared.root))
         recordings.append(
             Recording(
                 **_labels(path),
@@ -292,10 +286,11 @@ def _electrodes(
 
 
 def _raw_metadata(raw: Any, name: str) -> dict[str, object]:
-    found = raw.get(suffix="bold", extension=[".nii.gz", ".nii"])
-    for file in found:
-        if Path(file.path).name == name:
-            return dict(file.get_metadata())
+    """Sidecar fields of the unprocessed run, whose image may be absent."""
+    for file in raw.get(suffix="bold", extension=[".nii.gz", ".nii", ".json"]):
+        path = Path(file.path)
+        if path.name.split(".")[0] == name.split(".")[0]:
+            return inherited_metadata(path, Path(raw.root))
     return {}
 
 

@@ -189,8 +189,8 @@ def _inside(bids_dir: Path, name: str, source: Path, *, beside: Path | None = No
     if written.is_absolute() or ".." in written.parts:
         raise _outside(name, source)
     root = bids_dir.resolve()
-    options = [bids_dir / "stimuli" / written.relative_to("stimuli")
-               if written.parts[:1] == ("stimuli",) else bids_dir / "stimuli" / written]  # fmt: skip
+    below = written.relative_to("stimuli") if written.parts[:1] == ("stimuli",) else written
+    options = [bids_dir / "stimuli" / below]
     if beside is not None:
         options += [beside / written, bids_dir / written]
     for path in options:
