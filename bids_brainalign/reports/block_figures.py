@@ -108,11 +108,12 @@ def _voxel_pictures(block: Block, maps: VoxelMaps, album: Album) -> list[Picture
             f"{block.name}_best",
             voxel_slices(maps, value=maps.best_r, label="largest r", layers=False),
             alt="Axial slices: largest held-out correlation over layers in each voxel.",
-            caption="Largest held-out r over layers, every voxel, no threshold (a maximum over "
-            f"layers is above zero by chance alone). Left is left. {under}.",
+            caption="Largest held-out r over layers in every voxel, without threshold: colour "
+            "fades where r is small (a maximum over layers is above zero by chance alone). "
+            f"Left is left. {under}.",
         )
     ]
-    if maps.layer is not None and np.isfinite(maps.layer).any():
+    if maps.layer is not None and np.isfinite(maps.layer.data).any():
         pictures.append(
             album.add(
                 f"{block.name}_layermap",
@@ -140,6 +141,11 @@ def _electrodes(block: Block, channels: pd.DataFrame) -> pd.DataFrame:
     table["found"] = q < 0.05
     table["stable"] = table["found"] & (chosen["layer_agreement"].to_numpy(dtype=float) > 0.5)
     return table
+
+
+def _last_layer(block: Block) -> int:
+    layers = block.main.scores["layer"]
+    return int(layers[layers.str.fullmatch(r"\d+")].astype(int).max())
 
 
 def _space(table: pd.DataFrame) -> str:
@@ -179,7 +185,13 @@ def _electrode_pictures(block: Block, table: pd.DataFrame, album: Album) -> list
         pictures.append(
             album.add(
                 f"{block.name}_layermap",
-                draw(table, value="layer", label="layer", marked=table["stable"]),
+                draw(
+                    table,
+                    value="layer",
+                    label="layer",
+                    marked=table["stable"],
+                    last_layer=_last_layer(block),
+                ),
                 alt=f"Preferred layer of {int(table['stable'].sum())} electrodes.",
                 caption="Layer chosen most often on the inner folds, only where the model adds to "
                 "the low-level baseline (q < .05) and more than half of the outer folds agree. "

@@ -9,9 +9,10 @@ import pandas as pd
 
 from bids_brainalign.group.layers import layer_table, participant_values
 from bids_brainalign.reports.figures.group_curves import GroupCurve, group_curves
+from bids_brainalign.reports.group_reading import model_descriptions, read_scores
 from bids_brainalign.reports.participant_page import MODALITY_NAMES
-from bids_brainalign.reports.reading import LOWLEVEL, UNTRAINED, read_scores
-from bids_brainalign.reports.rendering import Album, Picture, relative_url
+from bids_brainalign.reports.reading import LOWLEVEL, UNTRAINED
+from bids_brainalign.reports.rendering import Album, Picture, page_url, relative_url
 from bids_brainalign.statistics.intervals import MIN_FOR_BOOTSTRAP, MIN_FOR_INTERVAL
 
 REGION_TITLES = {"all": "all targets", "L": "left hemisphere", "R": "right hemisphere"}
@@ -40,10 +41,16 @@ def group_context(
         for number, key in enumerate(names.itertuples(index=False, name=None), start=1)
         if key[1] != LOWLEVEL and not key[1].endswith(UNTRAINED)
     ]
+    described = model_descriptions(output_dir)
+    labels = dict(zip(scores["model"], scores["analysis"], strict=True))
+    for view in models:
+        view["what"] = described.get(labels[str(view["model"])], "")
     files = sorted(output_dir.glob("group/*_layers.tsv"))
     return {
         "models": models,
-        "included": sorted(scores["participant"].unique()),
+        "included": {
+            label: page_url(output_dir, label) for label in sorted(scores["participant"].unique())
+        },
         "missing": missing,
         "files": [{"url": relative_url(f, output_dir), "name": f.name} for f in files],
     }
@@ -63,6 +70,7 @@ def _model_view(
     answer = rows[(rows["layer"] == "selected") & (rows["region"] == "all")]
     return {
         "anchor": anchor,
+        "model": model,
         "title": f"{model}{'' if encoder == 'ridge' else f' ({encoder})'} and "
         f"{MODALITY_NAMES.get(modality, modality)}",
         "sentences": _sentences(rows, people, model, n),

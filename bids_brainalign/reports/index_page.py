@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bids_brainalign.reports.figures.voxel_map import load_voxel_maps
 from bids_brainalign.reports.participant_page import MODALITY_NAMES
 from bids_brainalign.reports.reading import (
     MODALITIES,
@@ -13,7 +12,7 @@ from bids_brainalign.reports.reading import (
     participants,
     read_blocks,
 )
-from bids_brainalign.reports.rendering import relative_url
+from bids_brainalign.reports.rendering import page_url, relative_url
 from bids_brainalign.reports.summary import headline
 
 FILES = ("README.md", "dataset_description.json", "logs/CITATION.md")
@@ -28,19 +27,19 @@ def index_context(output_dir: Path) -> dict[str, object]:
     """
     entries = []
     for label in participants(output_dir):
-        page = output_dir / f"sub-{label}.html"
         findings = [
             {
                 "model": block.main.model,
                 "modality": MODALITY_NAMES[MODALITIES[block.main.datatype]],
-                "sentence": headline(block, load_voxel_maps(block.main.maps)).sentences[0],
+                "what": " ".join(block.main.sentences("ModelDescription")),
+                "sentence": headline(block, None).sentences[0],
             }
             for block in read_blocks(output_dir, label)
         ]
         entries.append(
             {
                 "label": label,
-                "url": relative_url(page, output_dir) if page.is_file() else "",
+                "url": page_url(output_dir, label),
                 "findings": findings,
                 "n_crashes": len(crash_files(output_dir, label)),
             }
@@ -49,7 +48,10 @@ def index_context(output_dir: Path) -> dict[str, object]:
     files = [output_dir / name for name in FILES]
     return {
         "entries": entries,
-        "missing": missing_participants(output_dir),
+        "missing": [
+            {"label": label, "url": page_url(output_dir, label)}
+            for label in missing_participants(output_dir)
+        ],
         "has_group": (output_dir / "group.html").is_file(),
         "files": [
             {

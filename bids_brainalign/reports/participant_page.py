@@ -102,6 +102,7 @@ def participant_context(output_dir: Path, participant: str, album: Album) -> dic
         "methods": methods,
         "citation": citation.read_text(encoding="utf-8").strip() if citation.is_file() else "",
         "crashes": _crashes(output_dir, participant),
+        "has_status": (output_dir / "logs" / "status.tsv").is_file(),
         "begun": participant in missing_participants(output_dir),
         "has_group": (output_dir / "group.html").is_file(),
         "top_columns": TOP_COLUMNS,
@@ -224,7 +225,9 @@ def _files(output_dir: Path, block: Block, maps: VoxelMaps | None) -> list[FileL
     if maps is not None:
         paths += list(main.maps.values())
     return [
-        FileLink(url=relative_url(path, output_dir), name=path.name)
+        FileLink(
+            url=relative_url(path, output_dir), name=path.name.removeprefix(f"{main.prefix}_")
+        )
         for path in paths
         if path.is_file()
     ]

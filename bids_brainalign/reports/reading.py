@@ -157,7 +157,7 @@ def read_sidecar(path: Path) -> dict[str, object]:
 def participants(output_dir: Path) -> list[str]:
     """Labels of all participants with a folder that holds scores."""
     folders = sorted(path for path in output_dir.glob("sub-*") if path.is_dir())
-    return [path.name.removeprefix("sub-") for path in folders if _score_files(path)]
+    return [path.name.removeprefix("sub-") for path in folders if score_files(path)]
 
 
 def missing_participants(output_dir: Path) -> list[str]:
@@ -184,10 +184,10 @@ def read_blocks(output_dir: Path, participant: str) -> list[Block]:
         One per set of recordings and model; the low-level baseline is a block of its own only
         where no model was run.
     """
-    files = _score_files(output_dir / f"sub-{participant}")
+    files = score_files(output_dir / f"sub-{participant}")
     together: dict[tuple[Path, str], list[Analysis]] = {}
     for path in files:
-        analysis = _read_analysis(path, participant)
+        analysis = read_analysis(path, participant)
         if analysis is not None:
             together.setdefault((analysis.folder, analysis.prefix), []).append(analysis)
     blocks: list[Block] = []
@@ -196,51 +196,16 @@ def read_blocks(output_dir: Path, participant: str) -> list[Block]:
     return blocks
 
 
-def read_scores(
-    output_dir: Path, *, chosen: tuple[str, ...] = ()
-) -> tuple[pd.DataFrame, list[str]]:
-    """Read the scores of participants and name those that have none.
-
-    Parameters
-    ----------
-    output_dir : Path
-    chosen : tuple of str
-        Labels to read; all if empty.
-
-    Returns
-    -------
-    scores : DataFrame
-        The rows of all scores tables with ``participant``, ``modality`` and ``session`` before
-        them; empty if there are none.
-    missing : list of str
-        Labels of participants that were begun but have no scores.
-    """
-    frames = []
-    for label in participants(output_dir):
-        if chosen and label not in chosen:
-            continue
-        for path in _score_files(output_dir / f"sub-{label}"):
-            analysis = _read_analysis(path, label)
-            if analysis is not None:
-                frame = analysis.scores.copy()
-                frame.insert(0, "participant", label)
-                frame.insert(1, "modality", MODALITIES[analysis.datatype])
-                frame.insert(2, "session", analysis.session)
-                frames.append(frame)
-    columns = ["participant", "modality", "session", *TEXT_COLUMNS, *NUMBER_COLUMNS]
-    scores = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
-    missing = missing_participants(output_dir)
-    return scores, [label for label in missing if not chosen or label in chosen]
-
-
-def _score_files(folder: Path) -> list[Path]:
+def score_files(folder: Path) -> list[Path]:
+    """Scores tables of one participant; iEEG before fMRI, sessions in order."""
     found = [*folder.glob("*/*_scores.tsv"), *folder.glob("ses-*/*/*_scores.tsv")]
-    return sorted(
-        path for path in found if path.parent.name in MODALITIES and "_desc-" in path.name
-    )
+    order = list(MODALITIES)
+    known = [path for path in found if path.parent.name in MODALITIES and "_desc-" in path.name]
+    return sorted(known, key=lambda path: (order.index(path.parent.name), path))
 
 
-def _read_analysis(path: Path, participant: str) -> Analysis | None:
+def read_analysis(path: Path, participant: str) -> Analysis | None:
+    """Read a scores table and what stands beside it; None if it has no rows."""
     stem = path.name.removesuffix("_scores.tsv")
     prefix, _, label = stem.partition("_desc-")
     scores = read_table(path, text=TEXT_COLUMNS)

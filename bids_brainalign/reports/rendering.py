@@ -58,6 +58,12 @@ def relative_url(path: Path, output_dir: Path) -> str:
     return quote(path.relative_to(output_dir).as_posix())
 
 
+def page_url(output_dir: Path, participant: str) -> str:
+    """Address of a participant's page, empty if there is none."""
+    page = output_dir / f"sub-{participant}.html"
+    return relative_url(page, output_dir) if page.is_file() else ""
+
+
 def write_page(output_dir: Path, name: str, template: str, context: Mapping[str, object]) -> Path:
     """Fill a template and write it at the top of the output folder.
 
@@ -79,12 +85,18 @@ def write_page(output_dir: Path, name: str, template: str, context: Mapping[str,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_unbroken,
     )
     environment.filters["number"] = number
     environment.filters["probability"] = probability
     shared = {"dataset": _dataset_name(output_dir), "software": _software(output_dir)}
     text = environment.get_template(template).render({**shared, **context})
     return write_text(output_dir / name, text + "\n")
+
+
+def _unbroken(value: object) -> object:
+    """Keep ``q < .05`` on one line."""
+    return value.replace("q < .05", "q\u00a0<\u00a0.05") if isinstance(value, str) else value
 
 
 def _dataset_name(output_dir: Path) -> str:
@@ -98,4 +110,5 @@ def _software(output_dir: Path) -> str:
     first = made_by[0] if isinstance(made_by, list) and made_by else {}
     if not isinstance(first, dict):
         return "bids_brainalign"
-    return " ".join(str(first[key]) for key in ("Name", "Version") if first.get(key))
+    named = " ".join(str(first[key]) for key in ("Name", "Version") if first.get(key))
+    return named or "bids_brainalign"

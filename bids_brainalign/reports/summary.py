@@ -150,15 +150,15 @@ def _preferred_layers(block: Block, found: pd.DataFrame) -> str:
     if layers.empty:
         return "No preferred layer is recorded for them."
     last = curve_table(block.main.scores).columns.max()
-    span = f" (of layers 0 to {last})" if np.isfinite(last) else ""
+    span = f"layers run from 0 to {last}" if np.isfinite(last) else ""
     if len(layers) <= FEW:
-        which = ", ".join(f"{name}: layer {layer:g}" for name, layer in layers.items())
-        where = f"Preferred layers{span}: {which}."
+        which = ", ".join(f"layer {layer:g} at {name}" for name, layer in layers.items())
+        where = f"Chosen most often: {which}{f' ({span})' if span else ''}."
     else:
         low, high = np.quantile(layers, [0.25, 0.75])
         where = (
-            f"There the layer chosen most often lies at {layers.median():g} (median; middle half "
-            f"{low:g} to {high:g}){span}."
+            f"There the layer chosen most often is {layers.median():g} in the median (middle half "
+            f"{low:g} to {high:g}{f'; {span}' if span else ''})."
         )
     agreement = float(found["layer_agreement"].mean())
     if np.isfinite(agreement):
@@ -212,7 +212,7 @@ def _parcel_facts(chosen: pd.DataFrame, maps: VoxelMaps | None) -> tuple[tuple[s
         layer = float(chosen["layer_mode"]["whole"])
         facts.append((number(layer, 0), "layer chosen most often, whole mask"))
     if maps is not None and maps.layer is not None:
-        count = int(np.isfinite(maps.layer).sum())
+        count = int(np.isfinite(maps.layer.data).sum())
         facts.append(
             (f"{count:,} of {maps.n_voxels:,}", "voxels beat the baseline with a stable layer")
         )

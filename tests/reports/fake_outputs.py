@@ -212,10 +212,17 @@ def _locked(
     return pd.concat(frames, ignore_index=True)
 
 
-def write_ieeg(output_dir: Path, participant: str, *, seed: int, found: bool = True) -> None:
+def write_ieeg(
+    output_dir: Path,
+    participant: str,
+    *,
+    seed: int,
+    found: bool = True,
+    n_electrodes: int = N_ELECTRODES,
+) -> None:
     """One iEEG participant with all three analyses."""
     rng = np.random.default_rng(seed)
-    targets = electrodes(rng)
+    targets = electrodes(rng, n_electrodes)
     if not found:
         targets["gain"] = 0.01
     folder = output_dir / f"sub-{participant}" / "ieeg"

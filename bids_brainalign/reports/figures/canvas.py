@@ -6,8 +6,11 @@ import io
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,6 +47,19 @@ def tidy(axes: Axes, *, title: str = "", xlabel: str = "", ylabel: str = "") -> 
         axes.set_title(title, fontsize=SIZE_PT + 1, color=INK, loc="left", fontweight="bold")
     axes.set_xlabel(xlabel, fontsize=SIZE_PT, color=INK)
     axes.set_ylabel(ylabel, fontsize=SIZE_PT, color=INK)
+
+
+def colour_bar(
+    figure: Figure, axes: list[Axes], *, norm: Normalize, label: str, whole: bool
+) -> None:
+    """Put a colour bar beside axes; ``whole`` numbers only, for layers."""
+    bar = figure.colorbar(ScalarMappable(norm, SEQUENTIAL), ax=axes, shrink=0.8, pad=0.02)
+    bar.set_label(label, fontsize=SIZE_PT, color=INK)
+    if whole:
+        bar.locator = MaxNLocator(nbins=7, integer=True)
+        bar.update_ticks()
+    bar.ax.tick_params(labelsize=SIZE_PT - 1, colors=FAINT, labelcolor=INK)
+    bar.outline.set_visible(False)
 
 
 def svg(figure: Figure) -> str:

@@ -17,10 +17,17 @@ if TYPE_CHECKING:
 
 VIEWS = (("l", (1, 2)), ("z", (0, 1)), ("r", (1, 2)))
 """nilearn's glass-brain directions and the coordinates (0 = x …) each shows."""
-STEPS_MM = {"l": "left", "z": "from above", "r": "right"}
+VIEW_TITLES = {"l": "left", "z": "from above", "r": "right"}
 
 
-def glass_brain(electrodes: pd.DataFrame, *, value: str, label: str, marked: pd.Series) -> Figure:
+def glass_brain(
+    electrodes: pd.DataFrame,
+    *,
+    value: str,
+    label: str,
+    marked: pd.Series[bool],
+    last_layer: int | None = None,
+) -> Figure:
     """Draw electrodes with MNI coordinates in three outlines.
 
     Parameters
@@ -33,6 +40,8 @@ def glass_brain(electrodes: pd.DataFrame, *, value: str, label: str, marked: pd.
         What the colour bar says.
     marked : Series of bool
         Electrodes drawn large and outlined.
+    last_layer : int, optional
+        Values are layers: colours span 0 to this one.
 
     Returns
     -------
@@ -44,26 +53,33 @@ def glass_brain(electrodes: pd.DataFrame, *, value: str, label: str, marked: pd.
     place = electrodes[["x", "y", "z"]].to_numpy(dtype=float)
     figure = canvas.paper(9.8, 3.2)
     grid = figure.subplots(1, 3, width_ratios=(1.22, 1.0, 1.22))
-    norm = _norm(electrodes[value])
+    norm = _norm(electrodes[value], last_layer)
     for axes, (direction, shown) in zip(grid, VIEWS, strict=True):
         bounds = plot_brain_schematics(axes, direction, alpha=0.7, linewidth=0.8)
         seen = np.isfinite(place).all(axis=1)
         if direction in "lr":
             seen &= place[:, 0] <= 0 if direction == "l" else place[:, 0] >= 0
-        across = place[:, shown[0]] * (-1 if direction == "l" else 1)
+        across = place[:, shown[0]]
         _dots(axes, across[seen], place[seen, shown[1]], electrodes[value][seen],
               marked=marked[seen], norm=norm)  # fmt: skip
-        axes.set_xlim(bounds[0] - 4, bounds[1] + 4)
+        ends = (bounds[0] - 4, bounds[1] + 4)
+        # nilearn draws one outline for both sides; seen from the left, the front is on the left.
+        axes.set_xlim(*(ends[::-1] if direction == "l" else ends))
         axes.set_ylim(bounds[2] - 4, bounds[3] + 4)
         axes.set_aspect("equal")
         axes.axis("off")
-        axes.set_title(STEPS_MM[direction], fontsize=canvas.SIZE_PT, color=canvas.INK)
-    _colour_bar(figure, list(grid), norm=norm, label=label)
+        axes.set_title(VIEW_TITLES[direction], fontsize=canvas.SIZE_PT, color=canvas.INK)
+    canvas.colour_bar(figure, list(grid), norm=norm, label=label, whole=last_layer is not None)
     return figure
 
 
 def plain_scatter(
-    electrodes: pd.DataFrame, *, value: str, label: str, marked: pd.Series
+    electrodes: pd.DataFrame,
+    *,
+    value: str,
+    label: str,
+    marked: pd.Series[bool],
+    last_layer: int | None = None,
 ) -> Figure:
     """Draw electrodes by their two widest coordinates; no claim about anatomy.
 
@@ -77,10 +93,10 @@ def plain_scatter(
     names = "xyz"
     canvas.tidy(axes, xlabel=f"{names[first]} (dataset's units)",
                 ylabel=f"{names[second]} (dataset's units)")  # fmt: skip
-    norm = _norm(electrodes[value])
+    norm = _norm(electrodes[value], last_layer)
     _dots(axes, place[:, first], place[:, second], electrodes[value], marked=marked, norm=norm)
     axes.set_aspect("equal", adjustable="datalim")
-    _colour_bar(figure, [axes], norm=norm, label=label)
+    canvas.colour_bar(figure, [axes], norm=norm, label=label, whole=last_layer is not None)
     return figure
 
 
@@ -105,7 +121,9 @@ def electrode_strip(
     return figure
 
 
-def _norm(values: pd.Series) -> Normalize:
+def _norm(values: pd.Series, last_layer: int | None) -> Normalize:
+    if last_layer is not None:
+        return Normalize(0, max(last_layer, 1))
     finite = values.to_numpy(dtype=float)
     finite = finite[np.isfinite(finite)]
     if len(finite) == 0:
@@ -128,12 +146,3 @@ def _dots(
     axes.scatter(across[~shown], up[~shown], s=14, color="#b4bec7", linewidth=0)
     axes.scatter(across[shown], up[shown], s=46, c=values.to_numpy(dtype=float)[shown], norm=norm,
                  cmap=canvas.SEQUENTIAL, edgecolor=canvas.INK, linewidth=0.6)  # fmt: skip
-
-
-def _colour_bar(figure: Figure, axes: list[Axes], *, norm: Normalize, label: str) -> None:
-    from matplotlib.cm import ScalarMappable
-
-    bar = figure.colorbar(ScalarMappable(norm, canvas.SEQUENTIAL), ax=axes, shrink=0.75, pad=0.02)
-    bar.set_label(label, fontsize=canvas.SIZE_PT, color=canvas.INK)
-    bar.ax.tick_params(labelsize=canvas.SIZE_PT - 1, colors=canvas.FAINT, labelcolor=canvas.INK)
-    bar.outline.set_visible(False)

@@ -66,7 +66,7 @@ def group_curves(panels: dict[str, list[GroupCurve]]) -> Figure:
     for row in grid:
         row[0].set_ylabel("held-out r", fontsize=canvas.SIZE_PT, color=canvas.INK)
     handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False,
+    figure.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=4, frameon=False,
                   fontsize=canvas.SIZE_PT - 0.5)  # fmt: skip
     return figure
 

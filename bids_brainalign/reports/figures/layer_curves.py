@@ -43,8 +43,8 @@ def layer_curves(panels: list[CurvePanel], *, ylabel: str = "held-out r") -> Fig
         row[0].set_ylabel(ylabel, fontsize=canvas.SIZE_PT, color=canvas.INK)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(
-        handles,
-        labels,
+        handles[::-1],
+        labels[::-1],
         loc="outside lower center",
         ncols=4,
         frameon=False,

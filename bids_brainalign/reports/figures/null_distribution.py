@@ -35,7 +35,7 @@ def null_distribution(chosen: pd.DataFrame, nulls: pd.DataFrame) -> Figure:
         table["r"] = pd.to_numeric(table["r_max"], errors="coerce").fillna(table["r"])
     table = table.sort_values("r", ascending=False, kind="stable")
     position = np.arange(len(table))
-    figure = canvas.paper(9.8, 3.1)
+    figure = canvas.paper(9.8, 3.3)
     axes = figure.subplots()
     canvas.tidy(axes, xlabel="target, sorted", ylabel="held-out r, maximum over layers")
     axes.axhline(0, color=canvas.FAINT, linewidth=0.8)
@@ -65,5 +65,5 @@ def null_distribution(chosen: pd.DataFrame, nulls: pd.DataFrame) -> Figure:
         axes.set_xticks(position, [str(name) for name in table.index],
                         rotation=0 if len(table) <= 8 else 60)  # fmt: skip
     axes.set_xlim(-0.8, max(len(table), 1) - 0.2)
-    axes.legend(frameon=False, fontsize=canvas.SIZE_PT - 1, loc="upper right")
+    figure.legend(loc="outside upper right", ncols=4, frameon=False, fontsize=canvas.SIZE_PT - 1)
     return figure
