@@ -104,7 +104,6 @@ def participant_context(output_dir: Path, participant: str, album: Album) -> dic
         "crashes": _crashes(output_dir, participant),
         "has_status": (output_dir / "logs" / "status.tsv").is_file(),
         "begun": participant in missing_participants(output_dir),
-        "has_group": (output_dir / "group.html").is_file(),
         "top_columns": TOP_COLUMNS,
     }
 
