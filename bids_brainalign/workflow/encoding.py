@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ from bids_brainalign.workflow.inference import (
 from bids_brainalign.workflow.narrative import sidecar_fields
 from bids_brainalign.workflow.responses import response_path
 from bids_brainalign.workflow.spaces import LOWLEVEL, Space, feature_key, rate_of
+
+logger = logging.getLogger(__name__)
 
 BLOCK_TARGETS = 4096
 """Voxels fitted at once: bounds memory (2,000 null draws of a block are 33 MB)."""
@@ -109,6 +112,8 @@ def encode(
 ) -> Result:
     """Fit all targets block by block and join the blocks."""
     assembly = assemble(config, fit, spaces)
+    if space.kind == "lowlevel":
+        logger.info("%s: folds\n%s", fit.name.stem, tables.fold_summary(assembly))
     baseline = next(s for s in spaces if s.kind == "lowlevel")
     is_baseline = space.kind == "lowlevel"
     sources = {"lowlevel": baseline}

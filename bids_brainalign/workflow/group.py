@@ -91,9 +91,9 @@ def group_steps(config: Config) -> tuple[list[Step], list[str]]:
     steps.append(
         Step(
             name="group report",
-            inputs={"scores": every},
+            inputs={"scores": every, "participants": config.selection.participants},
             modules=("bids_brainalign.reports.pages",),
-            work=lambda: _page(output),
+            work=partial(_page, output, config.selection.participants),
         )
     )
     return steps, _missing(config, files)
@@ -105,10 +105,10 @@ def _write_layers(output: Path, label: str, paths: list[Path]) -> list[Path]:
     return list(write_tsv(path, table, LAYER_COLUMNS))
 
 
-def _page(output: Path) -> list[Path]:
+def _page(output: Path, participants: tuple[str, ...]) -> list[Path]:
     from bids_brainalign.reports.pages import write_group_page
 
-    return write_group_page(output)
+    return write_group_page(output, participants=participants)
 
 
 def _missing(config: Config, files: dict[str, list[Path]]) -> list[str]:

@@ -268,6 +268,22 @@ def fold_table(assembly: Assembly) -> pd.DataFrame:
     return pd.DataFrame(rows)[list(FOLD_COLUMNS)]
 
 
+def fold_summary(assembly: Assembly) -> str:
+    """Lines for the terminal: what each fold holds out, its samples and gaps."""
+    plan = assembly.plan
+    lines = [
+        f"  {len(plan.folds)} folds, {plan.kind}; gap {plan.hard_gap_s:.1f} s (delays, filters, "
+        f"decorrelation) + {plan.soft_gap_s:.1f} s (context of the features)",
+        f"  {'fold':<5}{'test':>8}{'train':>8}{'inner':>6}  held out",
+    ]
+    for k, fold in enumerate(plan.folds):
+        lines.append(
+            f"  {k + 1:<5}{len(fold.outer.test):>8}{len(fold.outer.train):>8}"
+            f"{len(fold.inner):>6}  {fold.name}"
+        )
+    return "\n".join([*lines, *(f"  {note}" for note in plan.notes)])
+
+
 NULL_COLUMNS: dict[str, str] = {
     "target": SCORE_COLUMNS["target"],
     "r_max": "Maximum over layers of r: what this null is the null of",
