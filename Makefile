@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 .PHONY: help setup demo test test-all checks lock clean
 
 help:
-	@echo "make demo      simulate a small dataset with a planted answer, run on it, open demo-output/index.html"
+	@echo "make demo      simulate a small dataset with a planted answer, run on it, report in demo-output/derivatives"
 	@echo "make test      every check: style, types, import direction, unit tests, command line, validator"
 	@echo "make test-all  the same with the slow tests and those on the real data beside the repository"
 	@echo "make lock      write requirements.lock from what is installed in .venv"
