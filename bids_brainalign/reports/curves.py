@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from bids_brainalign.reports.reading import Block
 
-MAX_REGIONS = 6
-"""More panels than this can't be read side by side."""
+MAX_GROUPS = 5
+"""More groups than this can't be read side by side."""
 
 
 @dataclass(frozen=True)
@@ -67,25 +67,42 @@ def curve_table(scores: pd.DataFrame, value: str = "r") -> pd.DataFrame:
     return table.reindex(rows["target"].drop_duplicates())
 
 
-def target_groups(scores: pd.DataFrame) -> dict[str, list[str]]:
+def target_groups(
+    scores: pd.DataFrame, channels: pd.DataFrame | None = None
+) -> dict[str, list[str]]:
     """Which targets share a panel.
 
-    Parcels stand for themselves; electrodes are shown together and by region where regions are
-    known, else by hemisphere.
+    Parcels stand for themselves. Electrodes are shown together and then by the first of these
+    that makes two to `MAX_GROUPS` groups: region, device (strip, grid, shaft), hemisphere.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        Scores table.
+    channels : DataFrame, optional
+        Channels table with ``name`` and ``device``.
+
+    Returns
+    -------
+    dict
+        Title → targets.
     """
-    targets = scores.drop_duplicates("target")
+    targets = scores.drop_duplicates("target").set_index("target")
     if (targets["target_type"] == "parcel").all():
-        return {name: [name] for name in targets["target"]}
-    groups = {"all electrodes": targets["target"].tolist()}
-    for column, limit in (("region", MAX_REGIONS), ("hemisphere", 2)):
+        return {str(name): [str(name)] for name in targets.index}
+    targets["device"] = "n/a"
+    if channels is not None and {"name", "device"} <= set(channels.columns):
+        devices = channels.drop_duplicates("name").set_index("name")["device"]
+        targets["device"] = devices.reindex(targets.index).fillna("n/a")
+    groups = {"all electrodes": [str(name) for name in targets.index]}
+    for column in ("region", "device", "hemisphere"):
         known = targets[targets[column] != "n/a"]
         counts = known[column].value_counts()
-        if len(counts) < 2:
+        if not 2 <= len(counts) <= MAX_GROUPS:
             continue
         # By size, then by name: equal counts must not change places between runs.
-        order = sorted(counts.index, key=lambda name: (-int(counts[name]), str(name)))[:limit]
-        for name in order:
-            members = known.loc[known[column] == name, "target"].tolist()
+        for name in sorted(counts.index, key=lambda name: (-int(counts[name]), str(name))):
+            members = [str(target) for target in known.index[known[column] == name]]
             groups[f"{_spelled(str(name))} (n = {len(members)})"] = members
         break
     return groups
@@ -120,7 +137,7 @@ def curve_panels(block: Block, *, value: str = "r") -> list[CurvePanel]:
     )
     lowlevel = selected(block.lowlevel.scores)["r"] if controls and block.lowlevel else None
     panels = []
-    for title, members in target_groups(block.main.scores).items():
+    for title, members in target_groups(block.main.scores, block.main.channels).items():
         twin = untrained.reindex(index=members, columns=trained.columns)
         panels.append(
             CurvePanel(

@@ -140,7 +140,7 @@ def _picture(
         "untrained twin": (modality, model + UNTRAINED, encoder),
         "low-level baseline": (modality, LOWLEVEL, "ridge"),
     }
-    regions = list(dict.fromkeys(_of(table, key)["region"]))[:MAX_REGIONS]
+    regions = _distinct_regions(_of(table, key))[:MAX_REGIONS]
     panels = {
         REGION_TITLES.get(region, region): [
             curve
@@ -163,6 +163,15 @@ def _picture(
         f"included. Light lines: participants (named at their end). {band}"
         "Solid: trained model; dashed: untrained twin; dotted: low-level baseline.",
     )
+
+
+def _distinct_regions(rows: pd.DataFrame) -> list[str]:
+    """Regions in order, without those that are all targets under another name."""
+    curves = {
+        str(name): tuple(part["r_mean"]) for name, part in rows.groupby("region", sort=False)
+    }
+    whole = curves.get("all")
+    return [name for name, curve in curves.items() if name == "all" or curve != whole]
 
 
 def _curve(rows: pd.DataFrame, people: pd.DataFrame, region: str, label: str) -> GroupCurve | None:

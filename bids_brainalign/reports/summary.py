@@ -18,8 +18,8 @@ PARCEL_NAMES = {
     "left": "the left hemisphere",
     "right": "the right hemisphere",
 }
-FEW = 3
-"""Up to this many targets are listed one by one instead of summarised."""
+MANY = 5
+"""Layers beyond this many are counted together."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,8 @@ def _electrodes(block: Block, chosen: pd.DataFrame) -> Headline:
     )
     facts = [(f"{len(found)} of {total}" if tested else "n/a", "electrodes beat the baseline")]
     if len(found):
-        layers = found["layer_mode"].dropna()
-        facts.append((_middle(layers), "preferred layer there (median)"))
+        layers = ", ".join(f"{layer} (×{n})" for layer, n in _layer_counts(found)[:2])
+        facts.append((layers or "n/a", "most frequent layers there"))
     facts.append(
         (number(float(chosen["delta_r_lowlevel"].mean())), "mean gain Δr, all electrodes")
     )
@@ -141,25 +141,24 @@ def _electrode_gain(name: str, chosen: pd.DataFrame, found: pd.DataFrame, *, tes
     )
 
 
-def _middle(layers: pd.Series) -> str:
-    return "n/a" if layers.empty else f"{float(layers.median()):g}"
+def _layer_counts(found: pd.DataFrame) -> list[tuple[int, int]]:
+    """Pairs of layer and number of electrodes, most frequent first."""
+    layers, counts = np.unique(found["layer_mode"].dropna().astype(int), return_counts=True)
+    pairs = zip(layers.tolist(), counts.tolist(), strict=True)
+    return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
 
 
 def _preferred_layers(block: Block, found: pd.DataFrame) -> str:
-    layers = found["layer_mode"].dropna()
-    if layers.empty:
+    """Say which layers were chosen: counts, for a mean of two populations describes neither."""
+    counts = _layer_counts(found)
+    if not counts:
         return "No preferred layer is recorded for them."
     last = curve_table(block.main.scores).columns.max()
-    span = f"layers run from 0 to {last}" if np.isfinite(last) else ""
-    if len(layers) <= FEW:
-        which = ", ".join(f"layer {layer:g} at {name}" for name, layer in layers.items())
-        where = f"Chosen most often: {which}{f' ({span})' if span else ''}."
-    else:
-        low, high = np.quantile(layers, [0.25, 0.75])
-        where = (
-            f"There the layer chosen most often is {layers.median():g} in the median (middle half "
-            f"{low:g} to {high:g}{f'; {span}' if span else ''})."
-        )
+    span = f" (layers run from 0 to {last})" if np.isfinite(last) else ""
+    items = [f"layer {layer} at {n}" for layer, n in counts[:MANY]]
+    if len(counts) > MANY:
+        items.append(f"other layers at {sum(n for _, n in counts[MANY:])}")
+    where = f"The layer chosen most often there: {_and(items)}{span}."
     agreement = float(found["layer_agreement"].mean())
     if np.isfinite(agreement):
         where += f" On average {agreement:.0%} of the outer folds chose the same layer."

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bids_brainalign.reports.curves import CurvePanel, column_mean, curve_table
+from bids_brainalign.reports.curves import CurvePanel, column_mean, curve_table, target_groups
 from bids_brainalign.reports.figures.canvas import svg
 from bids_brainalign.reports.figures.electrode_map import (
     electrode_strip,
@@ -52,6 +52,24 @@ def test_curve_table_sorts_layers_as_numbers():
     table = curve_table(scores)
     assert table.columns.tolist() == [0, 2, 10]
     assert table.loc["A"].tolist() == pytest.approx([0, 0.2, 1.0])
+
+
+def test_electrodes_are_grouped_by_what_is_known():
+    scores = pd.DataFrame({"target": list("ABC"), "target_type": "SEEG", "hemisphere": "L"})
+    scores["region"] = "n/a"
+    assert list(target_groups(scores)) == ["all electrodes"]
+    channels = pd.DataFrame({"name": list("CBA"), "device": ["x", "y", "x"]})
+    groups = target_groups(scores, channels)
+    assert groups == {
+        "all electrodes": ["A", "B", "C"], "x (n = 2)": ["A", "C"], "y (n = 1)": ["B"],
+    }  # fmt: skip
+    scores["hemisphere"] = ["L", "R", "R"]
+    assert list(target_groups(scores))[1:] == [
+        "right hemisphere (n = 2)",
+        "left hemisphere (n = 1)",
+    ]
+    scores["region"] = ["STG", "STG", "IFG"]
+    assert list(target_groups(scores, channels))[1:] == ["STG (n = 2)", "IFG (n = 1)"]
 
 
 @pytest.mark.parametrize("values", [np.full((1, 3), 0.1), np.full((4, 3), NAN), np.zeros((2, 1))])

@@ -131,7 +131,8 @@ def test_headline_counts_what_the_table_says(tree: Path):
     text = Page(tree / "sub-01.html").text
     assert f"adds to the low-level baseline at {len(found)} of 48 electrodes" in text
     assert f"{(found['hemisphere'] == 'L').sum()} of {left} in the left hemisphere" in text
-    assert "most often is 4 in the median" in text
+    at_four = (found["layer_mode"] == 4).sum()
+    assert f"most often there: layer 4 at {at_four}" in text
 
 
 def test_page_shows_every_section(tree: Path):
@@ -151,7 +152,7 @@ def test_nothing_found_is_an_answer(tmp_path: Path):
     write_participant_page(tmp_path, "01")
     text = Page(tmp_path / "sub-01.html").text
     assert "No electrode of 16 shows a gain of whisper-base over the low-level baseline" in text
-    assert "preferred layer there" not in text
+    assert "chosen most often there" not in text
     assert not list(tmp_path.rglob("*_layermap.svg"))
 
 

@@ -31,24 +31,32 @@ def block(rows: dict[str, dict[str, object]], *, kind: str = "SEEG") -> Block:
     return Block(analysis, None, None, None)
 
 
-def test_few_electrodes_are_named():
+def test_gain_by_hemisphere():
     found = {"q_delta": 0.01, "layer_mode": 2.0, "hemisphere": "L", "layer_agreement": 1.0}
     nothing = {"q_delta": 0.9, "layer_mode": 5.0, "hemisphere": "R"}
     text = " ".join(headline(block({"A1": found, "B1": nothing}), None).sentences)
     assert "m adds to the low-level baseline at 1 of 2 electrodes (q < .05)" in text
     assert "1 of 1 in the left hemisphere, 0 of 1 in the right hemisphere" in text
-    assert "layer 2 at A1 (layers run from 0 to 6)" in text
+    assert "most often there: layer 2 at 1 (layers run from 0 to 6)" in text
     assert "layer 5" not in text
 
 
-def test_many_electrodes_are_summarised_by_quartiles():
+def test_two_populations_of_layers_stay_two():
+    layers = [1, 1, 1, 5, 5, 4]
     rows = {
-        f"A{i}": {"q_delta": 0.01, "layer_mode": float(i), "layer_agreement": 0.5}
-        for i in range(5)
+        f"A{i}": {"q_delta": 0.01, "layer_mode": float(layer), "layer_agreement": 0.5}
+        for i, layer in enumerate(layers)
     }
-    text = " ".join(headline(block(rows), None).sentences)
-    assert "is 2 in the median (middle half 1 to 3; layers run from 0 to 6)" in text
+    found = headline(block(rows), None)
+    text = " ".join(found.sentences)
+    assert "layer 1 at 3, layer 5 at 2 and layer 4 at 1 (layers run from 0 to 6)" in text
     assert "On average 50% of the outer folds" in text
+    assert ("1 (×3), 5 (×2)", "most frequent layers there") in found.facts
+
+
+def test_rare_layers_are_counted_together():
+    rows = {f"A{i}": {"q_delta": 0.01, "layer_mode": float(i)} for i in range(8)}
+    assert "layer 4 at 1 and other layers at 3" in headline(block(rows), None).sentences[1]
 
 
 def test_untested_gain_is_not_called_absent():

@@ -49,6 +49,18 @@ def tidy(axes: Axes, *, title: str = "", xlabel: str = "", ylabel: str = "") -> 
     axes.set_ylabel(ylabel, fontsize=SIZE_PT, color=INK)
 
 
+def panel_grid(count: int) -> tuple[int, int]:
+    """Rows and columns for small panels: at most three abreast, four as a square.
+
+    Examples
+    --------
+    >>> [panel_grid(n) for n in (1, 3, 4, 5)]
+    [(1, 1), (1, 3), (2, 2), (2, 3)]
+    """
+    columns = 2 if count == 4 else min(count, 3)
+    return -(-count // columns), columns
+
+
 def colour_bar(
     figure: Figure, axes: list[Axes], *, norm: Normalize, label: str, whole: bool
 ) -> None:

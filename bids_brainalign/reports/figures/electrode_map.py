@@ -53,7 +53,7 @@ def glass_brain(
     place = electrodes[["x", "y", "z"]].to_numpy(dtype=float)
     figure = canvas.paper(9.8, 3.2)
     grid = figure.subplots(1, 3, width_ratios=(1.22, 1.0, 1.22))
-    norm = _norm(electrodes[value], last_layer)
+    norm = _norm(electrodes[value][marked], last_layer)
     for axes, (direction, shown) in zip(grid, VIEWS, strict=True):
         bounds = plot_brain_schematics(axes, direction, alpha=0.7, linewidth=0.8)
         seen = np.isfinite(place).all(axis=1)
@@ -93,7 +93,7 @@ def plain_scatter(
     names = "xyz"
     canvas.tidy(axes, xlabel=f"{names[first]} (dataset's units)",
                 ylabel=f"{names[second]} (dataset's units)")  # fmt: skip
-    norm = _norm(electrodes[value], last_layer)
+    norm = _norm(electrodes[value][marked], last_layer)
     _dots(axes, place[:, first], place[:, second], electrodes[value], marked=marked, norm=norm)
     axes.set_aspect("equal", adjustable="datalim")
     canvas.colour_bar(figure, [axes], norm=norm, label=label, whole=last_layer is not None)
@@ -128,7 +128,7 @@ def _norm(values: pd.Series, last_layer: int | None) -> Normalize:
     finite = finite[np.isfinite(finite)]
     if len(finite) == 0:
         return Normalize(0.0, 1.0)
-    low, high = float(finite.min()), float(finite.max())
+    low, high = min(0.0, float(finite.min())), float(finite.max())
     return Normalize(low, high if high > low else low + 1e-3)
 
 

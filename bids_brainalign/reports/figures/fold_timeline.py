@@ -11,6 +11,8 @@ from bids_brainalign.reports.figures import canvas
 
 ROLE_COLOURS = {"train": "#b9d7e4", "test": canvas.TRAINED}
 OTHER_COLOURS = (canvas.UNTRAINED, "#e3b88a", canvas.BASELINE, "#d9c5dd")
+NAMED_RUNS = 12
+"""More runs than this are drawn without their names."""
 
 
 def fold_timeline(folds: pd.DataFrame) -> Figure:
@@ -53,9 +55,12 @@ def fold_timeline(folds: pd.DataFrame) -> Figure:
                 height=0.72,
                 color=colours[str(role)],
             )
+    shared = _shared_entities([str(run) for run in offsets])
     for run, offset in offsets.items():
         axes.axvline(offset / 60, color=canvas.INK, linewidth=0.8)
-        axes.text(offset / 60, -0.75, f" {run}", fontsize=canvas.SIZE_PT - 2, color=canvas.FAINT)
+        if len(offsets) <= NAMED_RUNS:
+            label = f" {str(run)[shared:]}"
+            axes.text(offset / 60, -0.75, label, fontsize=canvas.SIZE_PT - 2, color=canvas.FAINT)
     axes.set_yticks(range(len(labels)), [str(label) for label in labels])
     axes.set_ylim(len(labels) - 0.5, -1.1)
     axes.set_xlim(0, max(float(lengths.sum()) / 60, 1e-3))
@@ -63,6 +68,17 @@ def fold_timeline(folds: pd.DataFrame) -> Figure:
     figure.legend(handles=handles, loc="outside upper right", ncols=6, frameon=False,
                   fontsize=canvas.SIZE_PT - 1)  # fmt: skip
     return figure
+
+
+def _shared_entities(runs: list[str]) -> int:
+    """Length of the entities all runs begin with, e.g. of ``sub-01_task-listen_``."""
+    split = [run.split("_") for run in runs]
+    shared = 0
+    for parts in zip(*split, strict=False):
+        if len(runs) < 2 or len(set(parts)) > 1:
+            break
+        shared += len(parts[0]) + 1
+    return shared
 
 
 def _colours(roles: list[str]) -> dict[str, str]:

@@ -52,12 +52,12 @@ def group_curves(panels: dict[str, list[GroupCurve]]) -> Figure:
     Figure
         Thick: means; bands: intervals; thin: participants of the trained model.
     """
-    columns = min(len(panels), 3)
-    rows = -(-len(panels) // columns)
-    figure = canvas.paper(3.3 * columns + 0.4, 2.8 * rows + 0.45)
+    rows, columns = canvas.panel_grid(len(panels))
+    figure = canvas.paper(max(3.3 * columns + 0.4, 5.4), 2.8 * rows + 0.45)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes, (title, curves) in zip(grid.flat, panels.items(), strict=False):
         canvas.tidy(axes, title=title, xlabel="layer (0 = input of the first block)")
+        axes.tick_params(labelbottom=True)  # the panel below may be empty
         axes.axhline(0, color=canvas.FAINT, linewidth=0.8)
         for curve in reversed(curves):
             _draw(axes, curve)

@@ -31,9 +31,8 @@ def layer_curves(panels: list[CurvePanel], *, ylabel: str = "held-out r") -> Fig
         Solid: trained; dashed: untrained twin; dotted: low-level baseline. Bands are the standard
         error over targets.
     """
-    columns = min(len(panels), 3)
-    rows = -(-len(panels) // columns)
-    figure = canvas.paper(3.3 * columns + 0.4, 2.7 * rows + 0.45)
+    rows, columns = canvas.panel_grid(len(panels))
+    figure = canvas.paper(max(3.3 * columns + 0.4, 5.4), 2.7 * rows + 0.45)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes, panel in zip(grid.flat, panels, strict=False):
         _draw_panel(axes, panel)
@@ -55,6 +54,7 @@ def layer_curves(panels: list[CurvePanel], *, ylabel: str = "held-out r") -> Fig
 
 def _draw_panel(axes: Axes, panel: CurvePanel) -> None:
     canvas.tidy(axes, title=panel.title, xlabel="layer (0 = input of the first block)")
+    axes.tick_params(labelbottom=True)  # the panel below may be empty
     axes.axhline(0, color=canvas.FAINT, linewidth=0.8)
     if len(panel.trained) > 1:
         axes.plot(panel.layers, panel.trained.T, color=canvas.TRAINED, alpha=0.16, linewidth=0.7)

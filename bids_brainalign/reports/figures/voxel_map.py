@@ -154,7 +154,9 @@ def _heights(best_r: Grid) -> list[float]:
     inside = np.isfinite(best_r.data).sum(axis=(0, 1))
     usable = np.flatnonzero(inside > MIN_SHARE * max(inside.max(), 1))
     if len(usable) > N_SLICES:
-        picks = np.linspace(0, len(usable) - 1, N_SLICES + 2)[1:-1]
+        # Not the outermost ones, unless there is hardly a choice.
+        margin = (len(usable) - 1) / (N_SLICES + 1) if len(usable) > 2 * N_SLICES else 0.0
+        picks = np.linspace(margin, len(usable) - 1 - margin, N_SLICES)
         usable = usable[np.round(picks).astype(int)]
     return [float(best_r.origin_mm[2] + best_r.size_mm[2] * index) for index in usable]
 
