@@ -47,13 +47,14 @@ def confound_table(n_times: int, *, rng: np.random.Generator, interval_s: float)
 
 
 def nuisance(table: pd.DataFrame) -> NDArray[np.float64]:
-    """Columns that leak into voxels, each of SD 1: motion, its derivatives, white matter, CSF, drift.
+    """Select what leaks into voxels, each of SD 1: motion, derivatives, white matter, CSF, drift.
 
     Returns
     -------
     ndarray of shape (n_times, n_columns)
     """
-    names = [n for n in table if n.startswith(("trans", "rot", "white", "csf", "cosine"))]
+    leaking = ("trans", "rot", "white", "csf", "cosine")
+    names = [n for n in map(str, table) if n.startswith(leaking)]
     values = table[names].fillna(0.0).to_numpy(dtype=np.float64)
     centred = values - values.mean(axis=0)
     return np.asarray(centred / centred.std(axis=0))
@@ -67,10 +68,11 @@ def spikes(table: pd.DataFrame) -> NDArray[np.float64]:
     ndarray of shape (n_times,)
         1 at motion outliers and non-steady-state volumes.
     """
-    names = [n for n in table if "_outlier" in n]
+    names = [n for n in map(str, table) if "_outlier" in n]
     return np.asarray(table[names].to_numpy(dtype=np.float64).sum(axis=1))
 
 
 def sidecar(table: pd.DataFrame) -> dict[str, dict[str, str]]:
     """Describe the columns."""
-    return {name: {"Description": f"Simulated {name.replace('_', ' ')}"} for name in table}
+    names = map(str, table)
+    return {name: {"Description": f"Simulated {name.replace('_', ' ')}"} for name in names}

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from bids_brainalign.errors import BrainAlignError, ExitCode
-from bids_brainalign.simulate.bids_tree import write_events, write_json, write_stimuli, write_tsv
-from bids_brainalign.simulate.ecog_signal import LINE_HZ, SFREQ_HZ, log_high_gamma, record
+from bids_brainalign.simulate.bids_tree import write_events, write_stimuli, write_tsv
+from bids_brainalign.simulate.ecog_files import (
+    TASK,
+    write_edf,
+    write_electrodes,
+    write_ieeg_sidecar,
+)
+from bids_brainalign.simulate.ecog_signal import SFREQ_HZ, log_high_gamma, record
 from bids_brainalign.simulate.electrodes import (
     BAD,
     Device,
     channel_table,
-    electrode_table,
     lay_out,
 )
 from bids_brainalign.simulate.ground_truth import PlantedGroup, Source
@@ -39,7 +42,6 @@ from bids_brainalign.simulate.sources import (
 )
 from bids_brainalign.simulate.stories import Story
 
-TASK = "stories"
 RATE_HZ = 50.0
 FIRST_SILENCE_S = 2.317
 SILENCE_STEP_S = 1.461
@@ -123,7 +125,7 @@ def simulate_ecog(
             ]
         )
         folder = bids_dir / f"sub-{label}" / "ieeg"
-        _write_electrodes(folder, label, devices)
+        write_electrodes(folder, label, devices)
         measured = [
             _write_run(folder, label, index, story, planted[index], share, devices, seed=seed)
             for index, story in enumerate(stories)
@@ -136,7 +138,7 @@ def simulate_ecog(
 def _planted_signals(
     features: StoryFeatures, devices: Sequence[Device], *, label: str, seed: int, null: bool
 ) -> Signals:
-    """Signals of all good channels per story, (n_frames + pad, n_channels); frame 0 = sound's start."""
+    """Signals of all good channels per story, (n_frames + pad, n_channels)."""
     parts: list[Signals] = []
     n_after = round(0.5 * RATE_HZ)
     for device in devices:
@@ -187,12 +189,12 @@ def _write_run(
     stem = folder / f"sub-{label}_task-{TASK}_run-{index + 1}"
     channels = channel_table(devices, sfreq_hz=SFREQ_HZ)
     write_tsv(stem.with_name(f"{stem.name}_channels.tsv"), channels)
-    _write_edf(
+    write_edf(
         stem.with_name(f"{stem.name}_ieeg.edf"),
         np.hstack([uv, _other_channels(uv, rng=stream(seed, *key, "other"))]),
         list(channels["name"]),
     )
-    _write_ieeg_sidecar(stem.with_name(f"{stem.name}_ieeg.json"), channels, duration_s)
+    write_ieeg_sidecar(stem.with_name(f"{stem.name}_ieeg.json"), channels, duration_s)
     write_events(stem, story, onset_s=onset_s)
     return log_high_gamma(uv, frame_times[during])
 
@@ -206,61 +208,8 @@ def _other_channels(uv: NDArray[np.float64], *, rng: np.random.Generator) -> NDA
     return np.stack([*bad, heart, rng.standard_normal(n_samples)], axis=1)
 
 
-def _write_edf(path: Path, uv: NDArray[np.float64], names: Sequence[str]) -> None:
-    from edfio import Edf, EdfSignal, Recording
-
-    signals = []
-    for name, column in zip(names, uv.T, strict=True):
-        limit = float(np.ceil(np.abs(column).max() + 1.0))
-        signals.append(
-            EdfSignal(
-                column,
-                SFREQ_HZ,
-                label=name,
-                physical_dimension="uV",
-                physical_range=(-limit, limit),
-            )
-        )
-    day = datetime.date(2020, 1, 1)
-    Edf(signals, recording=Recording(startdate=day)).write(path)
-
-
-def _write_ieeg_sidecar(path: Path, channels: pd.DataFrame, duration_s: int) -> None:
-    counts = channels["type"].value_counts()
-    write_json(
-        path,
-        {
-            "TaskName": TASK,
-            "TaskDescription": "Listening to stories (simulated).",
-            "Manufacturer": "bids-brainalign simulate",
-            "iEEGReference": "one simulated electrode, its noise is in every channel",
-            "PowerLineFrequency": LINE_HZ,
-            "SamplingFrequency": SFREQ_HZ,
-            "SoftwareFilters": "n/a",
-            "RecordingType": "continuous",
-            "RecordingDuration": float(duration_s),
-            "ECOGChannelCount": int(counts["ECOG"]),
-            "ECGChannelCount": int(counts["ECG"]),
-            "MiscChannelCount": int(counts["MISC"]),
-        },
-    )
-
-
-def _write_electrodes(folder: Path, label: str, devices: Sequence[Device]) -> None:
-    stem = folder / f"sub-{label}_space-MNI152NLin2009cAsym"
-    write_tsv(stem.with_name(f"{stem.name}_electrodes.tsv"), electrode_table(devices))
-    write_json(
-        stem.with_name(f"{stem.name}_coordsystem.json"),
-        {
-            "iEEGCoordinateSystem": "MNI152NLin2009cAsym",
-            "iEEGCoordinateUnits": "mm",
-            "iEEGCoordinateProcessingDescription": "simulated positions",
-        },
-    )
-
-
 def _correlation(planted: Signals, measured: Signals) -> NDArray[np.float64]:
-    """Correlate per channel over all runs, each run standardised by itself; NaN without a signal."""
+    """Correlate per channel over runs, each standardised by itself; NaN without a signal."""
     sums = np.zeros(planted[0].shape[1])
     total = 0
     for signal, response in zip(planted, measured, strict=True):

@@ -16,7 +16,7 @@ TEMPORAL = (
     ("LAT", (-60.0, 2.0, -6.0)),
     ("LIP", (-58.0, -48.0, 34.0)),
 )
-"""Devices of planted layers and their first electrode (MNI mm): superior temporal, then parietal."""
+"""Devices of planted layers and their first electrode (MNI mm): superior temporal, parietal."""
 AUDITORY = ("LHG", (-54.0, -18.0, 10.0))
 """Device of electrodes that follow low-level features only."""
 FRONTAL = ("LFG", (-42.0, 28.0, 24.0))
@@ -118,4 +118,4 @@ def electrode_table(devices: Sequence[Device]) -> pd.DataFrame:
 
 def _position(index: int, first_mm: tuple[float, float, float]) -> NDArray[np.float64]:
     step = np.array([0.0, -SPACING_MM / 2 * (index % 4), SPACING_MM / 2 * (index // 4)])
-    return np.round(np.array(first_mm) + step, 2)
+    return np.asarray(np.round(np.array(first_mm) + step, 2))

@@ -1,8 +1,8 @@
 """Runs espeak-ng in a process of its own: ``python -m bids_brainalign.simulate.espeak_worker``.
 
-espeak-ng keeps global state (the voice's noise generator, the last text's prosody) and is under the
-GPL: a process per text makes speech the same whatever came before, and keeps the library out of
-the program. Reads ``{"text", "voice", "speed"}`` as JSON from stdin and writes an ``.npz`` to stdout.
+espeak-ng keeps global state (the voice's noise generator, the last text's prosody) and is under
+the GPL: a process per text makes speech the same whatever came before, and keeps the library out
+of the program. Reads ``{"text", "voice", "speed"}`` as JSON from stdin, writes ``.npz`` to stdout.
 """
 
 from __future__ import annotations

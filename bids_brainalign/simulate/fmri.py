@@ -6,22 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from bids_brainalign.simulate.bids_tree import (
-    BIDS_VERSION,
-    write_events,
-    write_json,
-    write_stimuli,
-    write_tsv,
-)
-from bids_brainalign.simulate.confounds import (
-    HIGH_PASS_S,
-    confound_table,
-    nuisance,
-    sidecar,
-    spikes,
+from bids_brainalign.simulate.bids_tree import write_stimuli
+from bids_brainalign.simulate.confounds import HIGH_PASS_S, confound_table, nuisance, spikes
+from bids_brainalign.simulate.fmri_files import (
+    REFERENCE_S,
+    TR_S,
+    write_derivative_description,
+    write_preprocessed,
+    write_raw,
 )
 from bids_brainalign.simulate.ground_truth import PlantedGroup
 from bids_brainalign.simulate.noise import ar1_noise, cosine_drift
@@ -41,11 +35,8 @@ from bids_brainalign.simulate.sources import (
     story_features,
 )
 from bids_brainalign.simulate.stories import Story
-from bids_brainalign.simulate.volume import SHAPE, SPACE, Part, affine, brain_mask, parts
+from bids_brainalign.simulate.volume import SHAPE, Part, parts
 
-TR_S = 1.5
-REFERENCE_S = TR_S / 2
-"""fMRIPrep's slice timing reference: volume k shows the brain at k·TR + this."""
 RATE_HZ = 10.0
 FIRST_SILENCE_S = 6.0
 SILENCE_STEP_S = 1.7
@@ -103,7 +94,7 @@ def simulate_fmri(
     areas = parts(layers)
     write_stimuli(bids_dir, stories)
     derivative = bids_dir / "derivatives" / "fmriprep"
-    _write_derivative_description(derivative)
+    write_derivative_description(derivative)
     groups: list[PlantedGroup] = []
     for label in participants:
         sums: list[NDArray[np.float64]] = []
@@ -127,7 +118,7 @@ def _timing(index: int, story: Story) -> tuple[float, NDArray[np.float64]]:
     """Onset of the story and the times of all volumes, s on the recording clock."""
     onset_s = FIRST_SILENCE_S + SILENCE_STEP_S * index
     n_volumes = int(np.ceil((onset_s + story.duration_s + SILENCE_AFTER_S) / TR_S))
-    return onset_s, np.arange(n_volumes) * TR_S + REFERENCE_S
+    return onset_s, np.arange(n_volumes, dtype=np.float64) * TR_S + REFERENCE_S
 
 
 def _planted_signals(
@@ -190,8 +181,8 @@ def _write_run(
         recorded[area.voxels] = _correlation(planted[area.name], series, regressors, jumps == 0)
     raw, derivative = roots
     name = f"sub-{label}_task-{story.label}"
-    _write_raw(raw / f"sub-{label}" / "func" / name, image, story, onset_s)
-    _write_preprocessed(derivative / f"sub-{label}" / "func" / name, image, story, table)
+    write_raw(raw / f"sub-{label}" / "func" / name, image, story, onset_s)
+    write_preprocessed(derivative / f"sub-{label}" / "func" / name, image, story, table)
     return recorded
 
 
@@ -206,80 +197,6 @@ def _correlation(
     weights = np.linalg.lstsq(design, series[kept], rcond=None)[0]
     cleaned = standardise_together([series[kept] - design @ weights])[0]
     return np.asarray((cleaned * standardise_together([planted[kept]])[0]).mean(axis=0))
-
-
-def _write_image(path: Path, data: NDArray[np.generic], *, interval_s: float | None) -> None:
-    import nibabel
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = nibabel.Nifti1Image(data, affine())
-    image.header.set_xyzt_units("mm", "sec")
-    if interval_s is not None:
-        image.header.set_zooms((*image.header.get_zooms()[:3], interval_s))
-    nibabel.save(image, path)
-
-
-def _write_raw(stem: Path, image: NDArray[np.float32], story: Story, onset_s: float) -> None:
-    path = stem.with_name(f"{stem.name}_bold.nii.gz")
-    _write_image(path, np.round(image).astype(np.int16), interval_s=TR_S)
-    write_json(
-        stem.with_name(f"{stem.name}_bold.json"),
-        {
-            "TaskName": story.label,
-            "TaskDescription": "Listening to a story (simulated).",
-            "RepetitionTime": TR_S,
-            "Manufacturer": "bids-brainalign simulate",
-        },
-    )
-    write_events(stem, story, onset_s=onset_s)
-
-
-def _write_preprocessed(
-    stem: Path, image: NDArray[np.float32], story: Story, table: pd.DataFrame
-) -> None:
-    spaced = f"{stem.name}_space-{SPACE}"
-    bold = stem.with_name(f"{spaced}_desc-preproc_bold.nii.gz")
-    _write_image(bold, image, interval_s=TR_S)
-    write_json(
-        stem.with_name(f"{spaced}_desc-preproc_bold.json"),
-        {
-            "TaskName": story.label,
-            "RepetitionTime": TR_S,
-            "StartTime": REFERENCE_S,
-            "SliceTimingCorrected": True,
-            "SkullStripped": False,
-        },
-    )
-    mask = stem.with_name(f"{spaced}_desc-brain_mask.nii.gz")
-    _write_image(mask, brain_mask().astype(np.uint8), interval_s=None)
-    write_json(
-        stem.with_name(f"{spaced}_desc-brain_mask.json"),
-        {"Type": "Brain", "RawSources": [], "Sources": []},
-    )
-    confounds = stem.with_name(f"{stem.name}_desc-confounds_timeseries")
-    write_tsv(confounds.with_suffix(".tsv"), table)
-    write_json(confounds.with_suffix(".json"), sidecar(table))
-
-
-def _write_derivative_description(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    # The validator doesn't know fMRIPrep's confounds; fMRIPrep itself ignores them this way.
-    (folder / ".bidsignore").write_text("*_timeseries.tsv\n*_timeseries.json\n", encoding="utf-8")
-    write_json(
-        folder / "dataset_description.json",
-        {
-            "Name": "Simulated fMRIPrep outputs",
-            "BIDSVersion": BIDS_VERSION,
-            "DatasetType": "derivative",
-            "GeneratedBy": [
-                {
-                    "Name": "fMRIPrep",
-                    "Version": "0.0.0",
-                    "Description": "Not run: files of its kind made by brainalign simulate",
-                }
-            ],
-        },
-    )
 
 
 def _groups(

@@ -45,6 +45,8 @@ class GroundTruth:
     n_layers: int
     """Including layer 0."""
     seed: int
+    made_by: str
+    """Version of this program; the same version and seed make the same dataset."""
     null: bool
     """True: nothing is linked to the stimuli, every source is ``none``."""
     groups: tuple[PlantedGroup, ...]
@@ -69,11 +71,11 @@ def _group(entry: dict[str, Any]) -> PlantedGroup:
 
 
 def reference_leak_note(*, n_planted: int, n_channels: int) -> str:
-    """Say how much of the planted signals a common average reference puts into every null channel."""
+    """Say how much of the planted signals a common average puts into every null channel."""
     share = n_planted / n_channels**2
     return (
-        f"{n_planted} of {n_channels} good electrodes are planted: a common average reference puts "
-        f"1/{n_channels} of each one's voltage into every other electrode, so that null electrodes "
-        f"then carry planted signals with about {share:.2%} of an electrode's high-gamma power. "
-        "They are true nulls before referencing only; calibrate on the all-null twin."
+        f"{n_planted} of {n_channels} good electrodes are planted: a common average reference "
+        f"puts 1/{n_channels} of each one's voltage into every other electrode. Null electrodes "
+        f"then carry planted signals with about {share:.2%} of an electrode's high-gamma power: "
+        "they are true nulls before referencing only; calibrate on the all-null twin."
     )

@@ -56,7 +56,7 @@ def steady_carrier(
     """Band noise divided by its own envelope: random phase, amplitude 1 at every moment.
 
     The envelope of plain band noise fluctuates by half its mean, and would hide what is planted in
-    the amplitude: the ceiling would depend on the analyst's smoothing more than on what was planted.
+    the amplitude: the ceiling would depend on the analyst's smoothing, not on what was planted.
 
     Returns
     -------

@@ -56,18 +56,17 @@ def unit_variance(
     """
     centred: Signals = []
     for index, signal in enumerate(signals):
-        columns = [np.ones((len(signal), 1))]
-        if without:
-            columns.append(without[index])
-        basis = np.linalg.qr(np.hstack(columns))[0]
-        centred.append(signal - basis @ (basis.T @ signal))
+        constant = np.ones((len(signal), 1))
+        columns = np.hstack([constant, without[index]]) if without else constant
+        basis = np.linalg.qr(columns)[0]
+        centred.append(np.asarray(signal - basis @ (basis.T @ signal), dtype=np.float64))
     spread = np.concatenate(centred).std(axis=0)
     spread[spread < 1e-12] = np.inf
     return [signal / spread for signal in centred]
 
 
 def standardise_together(arrays: Sequence[NDArray[np.floating]]) -> Signals:
-    """Subtract each column's mean and divide by its SD over all arrays; constant columns become 0."""
+    """Give every column mean 0 and SD 1 over all arrays together; constant columns become 0."""
     joined = np.concatenate(arrays).astype(np.float64)
     mean, spread = joined.mean(axis=0), joined.std(axis=0)
     spread[spread < 1e-12] = np.inf
@@ -139,7 +138,7 @@ def mix(
     Returns
     -------
     ndarray of the same shape
-        Its correlation with ``signal`` is sqrt(signal_share): the noise ceiling of one presentation.
+        Its correlation with ``signal`` is sqrt(signal_share): the ceiling of one presentation.
     """
     share = np.asarray(signal_share, dtype=np.float64)
     return np.sqrt(share) * signal + np.sqrt(1 - share) * noise

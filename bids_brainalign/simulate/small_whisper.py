@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +30,8 @@ def write_small_whisper(folder: Path, *, seed: int) -> Path:
     """Write a seeded random Whisper (64 dimensions, 4 encoder layers) as a Hugging Face folder.
 
     With the usual initialisation (SD 0.02) the blocks of an untrained Whisper are nearly the
-    identity, and no analysis could say which layer a signal came from. Here each block is scaled by
-    what enters it, and its MLP is an even function of its whitened input (pairs of hidden units
+    identity, and no analysis could say which layer a signal came from. Here each block is scaled
+    by what enters it, and its MLP is an even function of its whitened input (pairs of hidden units
     with opposite signs: GELU(u) + GELU(−u) ≈ |u|), so that what a block adds is nearly
     uncorrelated with what it was given.
 
@@ -71,10 +70,11 @@ def write_small_whisper(folder: Path, *, seed: int) -> Path:
         begin_suppress_tokens=None,
         architectures=["WhisperModel"],
     )
-    extractor = WhisperFeatureExtractor(feature_size=80)
+    extractor: Any = WhisperFeatureExtractor(feature_size=80)  # type: ignore[no-untyped-call]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = WhisperModel(config).eval()
+        model: Any = WhisperModel(config)
+        model.eval()
     mel = extractor(
         _calibration_wave(seed), sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt"
     ).input_features
@@ -155,16 +155,12 @@ def _set_block(block: Any, hidden: torch.Tensor, draw: _Draw) -> torch.Tensor:
     readout = draw.normal(N_DIMS, N_HIDDEN // 2)
     block.fc1.weight.copy_(torch.cat([directions, -directions]))
     block.fc2.weight.copy_(torch.cat([readout, readout], dim=1))
-    for bias in _biases(block):
-        bias.zero_()
+    block.fc1.bias.zero_()
+    block.fc2.bias.zero_()
     added = block.fc2(torch.nn.functional.gelu(block.fc1(normed)))
     block.fc2.weight.mul_(MLP_SHARE * size / added.std((0, 1)).mean())
-    return middle + block.fc2(torch.nn.functional.gelu(block.fc1(normed)))
-
-
-def _biases(block: Any) -> Iterator[torch.Tensor]:
-    yield block.fc1.bias
-    yield block.fc2.bias
+    out: torch.Tensor = middle + block.fc2(torch.nn.functional.gelu(block.fc1(normed)))
+    return out
 
 
 def _standardise(norm: Any, hidden: torch.Tensor) -> None:
@@ -178,4 +174,5 @@ def _standardise(norm: Any, hidden: torch.Tensor) -> None:
 
 def _whitener(normed: torch.Tensor) -> torch.Tensor:
     values, vectors = torch.linalg.eigh(torch.cov(normed.reshape(-1, N_DIMS).T))
-    return vectors @ torch.diag((values + WHITENING_FLOOR).rsqrt()) @ vectors.T
+    whitener: torch.Tensor = vectors @ torch.diag((values + WHITENING_FLOOR).rsqrt()) @ vectors.T
+    return whitener

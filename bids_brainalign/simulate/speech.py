@@ -53,7 +53,7 @@ def synthesise(
             exit_code=ExitCode.USAGE,
         )
     request = json.dumps({"text": text, "voice": voice, "speed": speed})
-    done = subprocess.run(  # noqa: S603 - our own module, no shell
+    done = subprocess.run(
         [sys.executable, "-m", "bids_brainalign.simulate.espeak_worker"],
         input=request.encode(),
         capture_output=True,
@@ -77,7 +77,7 @@ def on_pcm16_grid(wave: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def to_pcm16(wave: NDArray[np.floating]) -> NDArray[np.int16]:
-    """Samples in [−1, 1) as 16-bit integers."""
+    """Turn samples in [−1, 1) into 16-bit integers."""
     return np.clip(np.round(wave * 32768.0), -32768, 32767).astype(np.int16)
 
 

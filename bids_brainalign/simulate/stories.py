@@ -34,29 +34,30 @@ WORDS_PER_S = 3.2
 """More than any of the voices speaks: the text is always long enough to be cut."""
 
 PEOPLE = (
-    "fisher baker miller teacher sailor painter doctor weaver farmer porter singer widow captain "
-    "gardener clerk tailor hunter student judge cousin stranger pilot nurse smith shepherd carter "
-    "uncle barber keeper scholar drummer neighbour"
+    "fisher baker miller teacher sailor painter doctor weaver farmer porter singer widow "
+    "captain gardener clerk tailor hunter student judge cousin stranger pilot nurse smith "
+    "shepherd carter uncle barber keeper scholar drummer neighbour"
 ).split()
 THINGS = (
-    "boat lamp ladder letter kettle barrel window violin basket hammer bridge mirror blanket clock "
-    "engine bucket feather candle shovel compass ribbon ticket bottle pencil saddle anchor carpet "
-    "trumpet pillow needle wagon bell coin rope map drum stove hat chair oven key book sack bench"
+    "boat lamp ladder letter kettle barrel window violin basket hammer bridge mirror blanket "
+    "clock engine bucket feather candle shovel compass ribbon ticket bottle pencil saddle "
+    "anchor carpet trumpet pillow needle wagon bell coin rope map drum stove hat chair oven "
+    "key book sack bench"
 ).split()
 PLACES = (
-    "valley cellar station island kitchen chapel meadow tunnel village attic forest harbour library "
-    "castle stable river courtyard prairie quarry vineyard tavern beach canyon school marsh hilltop "
-    "orchard workshop pasture alley desert theatre"
+    "valley cellar station island kitchen chapel meadow tunnel village attic forest harbour "
+    "library castle stable river courtyard prairie quarry vineyard tavern beach canyon school "
+    "marsh hilltop orchard workshop pasture alley desert theatre"
 ).split()
 QUALITIES = (
-    "quiet golden narrow ancient crooked gentle bitter hollow silver patient clumsy frozen yellow "
-    "curious heavy tiny faithful dusty brave purple wooden empty famous broken eager painted lonely "
-    "clever foreign cheerful ragged polished"
+    "quiet golden narrow ancient crooked gentle bitter hollow silver patient clumsy frozen "
+    "yellow curious heavy tiny faithful dusty brave purple wooden empty famous broken eager "
+    "painted lonely clever foreign cheerful ragged polished"
 ).split()
 DEEDS = (
-    "carried polished forgot borrowed painted repaired admired dropped followed measured sold hid "
-    "noticed collected described lifted traded burned opened ignored discovered offered wrapped "
-    "pushed watched guarded cleaned copied lowered answered bought chased"
+    "carried polished forgot borrowed painted repaired admired dropped followed measured sold "
+    "hid noticed collected described lifted traded burned opened ignored discovered offered "
+    "wrapped pushed watched guarded cleaned copied lowered answered bought chased"
 ).split()
 TIMES = (
     "before breakfast|after supper|at midnight|in early spring|on market day|during the flood|"
@@ -171,8 +172,7 @@ def synthetic_stories(
     for index in range(first, first + n_stories):
         voice, speed = VOICES[index]
         text = write_text(index, n_words=round(WORDS_PER_S * duration_s), seed=seed)
-        wave, words = synthesise(text, voice=voice, speed=speed)
-        wave, words = _cut(wave, words, duration_s)
+        wave, words = _cut(*synthesise(text, voice=voice, speed=speed), duration_s)
         origin = f"synthetic speech, espeak-ng voice {voice}, random sentences"
         stories.append(Story(TITLES[index], wave, words, origin))
     return stories

@@ -32,7 +32,7 @@ def affine() -> NDArray[np.float64]:
 
 
 def brain_mask() -> NDArray[np.bool_]:
-    """An ellipsoid that leaves out the corners of the grid."""
+    """Make an ellipsoid that leaves out the corners of the grid."""
     centred = [(np.arange(n) - (n - 1) / 2) / (n / 2) for n in SHAPE]
     x, y, z = np.meshgrid(*centred, indexing="ij")
     return np.asarray(x**2 + y**2 + z**2 < 1.2)

@@ -1,0 +1,193 @@
+"""``brainalign``: the tools beside the BIDS app (simulate, demo, recipes)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from bids_brainalign import __version__
+from bids_brainalign.errors import BrainAlignError, ExitCode
+
+DEFAULT_STORIES, DEFAULT_MINUTES = 4, 3.0
+MIN_MINUTES = 0.5
+
+
+class _Parser(argparse.ArgumentParser):
+    """Leaves with the contract's exit code for wrong usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BrainAlignError(
+            message, fix=f"see {self.prog} --help", exit_code=ExitCode.USAGE
+        ) from None
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of all subcommands."""
+    parser = _Parser(prog="brainalign", description="Tools beside bids-brainalign.")
+    parser.add_argument("--version", action="version", version=f"brainalign {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_simulate(commands)
+    demo = commands.add_parser(
+        "demo",
+        help="simulate a small dataset, run participant and group on it, compare with the truth",
+    )
+    demo.add_argument("out_dir", type=Path, metavar="OUT_DIR")
+    demo.add_argument("--seed", type=int, default=0, help="of model, speech and noise")
+    demo.add_argument("--nprocs", type=_at_least_one, help="processes of the analysis")
+    recipes = commands.add_parser("recipes", help="list the recipes, or print one as TOML")
+    recipes.add_argument("name", nargs="?", metavar="NAME")
+    return parser
+
+
+def _add_simulate(commands: argparse._SubParsersAction[_Parser]) -> None:
+    simulate = commands.add_parser(
+        "simulate",
+        help="write a BIDS dataset with a planted answer",
+        description="Writes OUT_DIR/bids and, beside it, OUT_DIR/ground_truth.json.",
+    )
+    add = simulate.add_argument
+    add("out_dir", type=Path, metavar="OUT_DIR")
+    add("--modality", choices=("ieeg", "fmri", "both"), default="both")
+    add(
+        "--models",
+        metavar="NAME=FOLDER",
+        help="Whisper whose layers are planted; default: a small random one in OUT_DIR/model",
+    )
+    add(
+        "--audio",
+        nargs="+",
+        type=Path,
+        metavar="WAV",
+        help="stories to play; words from <stem>_words.tsv beside them; default: synthetic speech",
+    )
+    add("--participants", type=_at_least_one, default=2, metavar="N", help="per modality")
+    add("--stories", type=_at_least_one, metavar="N", help="synthetic stories (default 4)")
+    add("--minutes", type=float, metavar="M", help="per story (default 3); longer audio is cut")
+    add("--layers", nargs="+", type=int, metavar="LAYER", help="planted layers, early first")
+    add("--null", action="store_true", help="all-null twin: no link to the stories")
+    add("--seed", type=int, default=0)
+
+
+def _at_least_one(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments; by default the process's.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    commands = {"simulate": _simulate, "demo": _demo, "recipes": _recipes}
+    try:
+        arguments = build_parser().parse_args(argv)
+        return commands[arguments.command](arguments)
+    except BrainAlignError as error:
+        print(f"brainalign: {error}", file=sys.stderr)
+        return int(error.exit_code)
+    except SystemExit as leave:  # --help and --version
+        return int(leave.code or 0)
+
+
+def _simulate(arguments: argparse.Namespace) -> int:
+    minutes = DEFAULT_MINUTES if arguments.minutes is None else arguments.minutes
+    if minutes < MIN_MINUTES:
+        raise BrainAlignError(
+            f"--minutes {minutes:g} is too short for a story",
+            fix=f"--minutes {MIN_MINUTES:g} or more",
+            exit_code=ExitCode.USAGE,
+        )
+    if arguments.audio and arguments.stories:
+        raise BrainAlignError(
+            "--stories counts synthetic stories, and --audio gives recordings",
+            fix="leave out one of the two",
+            exit_code=ExitCode.USAGE,
+        )
+    model, folder = _model(arguments)
+
+    from bids_brainalign.simulate.bids_tree import start_dataset
+    from bids_brainalign.simulate.dataset import BIDS_FOLDER, TRUTH_FILE, simulate_dataset
+    from bids_brainalign.simulate.small_whisper import write_small_whisper
+    from bids_brainalign.simulate.stories import stories_from_audio, synthetic_stories
+
+    # Before the model is written: an older dataset here must keep the model it was made with.
+    start_dataset(arguments.out_dir / BIDS_FOLDER)
+    if arguments.audio:
+        limit_s = None if arguments.minutes is None else 60 * minutes
+        stories = stories_from_audio(arguments.audio, max_duration_s=limit_s)
+    else:
+        stories = synthetic_stories(
+            arguments.stories or DEFAULT_STORIES, duration_s=60 * minutes, seed=arguments.seed
+        )
+    if folder is None:
+        folder = write_small_whisper(arguments.out_dir / "model", seed=arguments.seed)
+    simulate_dataset(
+        arguments.out_dir,
+        model=model,
+        model_folder=folder,
+        ieeg_stories=stories if arguments.modality != "fmri" else [],
+        fmri_stories=stories if arguments.modality != "ieeg" else [],
+        n_participants=arguments.participants,
+        layers=arguments.layers,
+        seed=arguments.seed,
+        null=arguments.null,
+    )
+    print(f"dataset: {arguments.out_dir / BIDS_FOLDER}")
+    print(f"planted: {arguments.out_dir / TRUTH_FILE}")
+    places = f"{arguments.out_dir / BIDS_FOLDER} {arguments.out_dir / 'derivatives'}"
+    print(f"analyse: bids-brainalign {places} participant --models {model}={folder}")
+    return int(ExitCode.OK)
+
+
+def _model(arguments: argparse.Namespace) -> tuple[str, Path | None]:
+    if arguments.models is None:
+        return "small-whisper", None
+    name, separator, folder = arguments.models.partition("=")
+    if not separator or not name or not folder:
+        raise BrainAlignError(
+            f"--models {arguments.models} has no NAME=FOLDER",
+            fix="--models whisper-base=/path/to/whisper-base",
+            exit_code=ExitCode.USAGE,
+        )
+    if not Path(folder).is_dir():
+        raise BrainAlignError(
+            f"the model folder {folder} does not exist",
+            fix="--models NAME=FOLDER with config.json, preprocessor_config.json and "
+            "model.safetensors in FOLDER",
+            exit_code=ExitCode.MISSING_INPUT,
+        )
+    return name, Path(folder)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from bids_brainalign.cli.demo import run_demo
+
+    options = () if arguments.nprocs is None else ("--nprocs", str(arguments.nprocs))
+    return run_demo(arguments.out_dir, seed=arguments.seed, app_options=options)
+
+
+def _recipes(arguments: argparse.Namespace) -> int:
+    from bids_brainalign.config.recipes import list_recipes, recipe_text
+
+    if arguments.name is None:
+        print("\n".join(list_recipes()))
+    else:
+        print(recipe_text(arguments.name), end="")
+    return int(ExitCode.OK)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
