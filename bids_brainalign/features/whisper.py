@@ -55,7 +55,9 @@ class WhisperLayers:
         self, folder: Path, *, untrained_seed: int | None = None, device: str = "cpu"
     ) -> None:
         from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()
         try:
             config = WhisperConfig.from_pretrained(folder, local_files_only=True)
             self.extractor: Any = WhisperFeatureExtractor.from_pretrained(

@@ -51,9 +51,15 @@ def read_scores(output_dir: Path, paths: list[Path]) -> pd.DataFrame:
                 table[column] = pd.to_numeric(table[column], errors="coerce")
         relative = path.relative_to(output_dir)
         table.insert(0, "participant", relative.parts[0].removeprefix("sub-"))
+        table.insert(1, "session", _session(relative))
         table["modality"] = "fmri" if path.parent.name == "func" else path.parent.name
         parts.append(table)
     return pd.concat(parts, ignore_index=True)
+
+
+def _session(relative: Path) -> str:
+    sessions = [part.removeprefix("ses-") for part in relative.parts if part.startswith("ses-")]
+    return sessions[0] if sessions else "n/a"
 
 
 def group_steps(config: Config) -> tuple[list[Step], list[str]]:

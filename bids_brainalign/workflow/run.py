@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 import shutil
+import sys
 from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.dataset.index import Index, find_recordings
 from bids_brainalign.dataset.stimuli import Presentations, find_presentations
+from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.outputs.citation import write_citation
 from bids_brainalign.outputs.description import write_dataset_description, write_descriptions
 from bids_brainalign.outputs.names import analysis_label
-from bids_brainalign.store.digest import file_digest
+from bids_brainalign.store.digest import digest_of, file_digest
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.attempt import StoppedOnCrash, attempt, step_cache
 from bids_brainalign.workflow.encoding import encoding_step
@@ -150,8 +154,22 @@ def _run_fits(
     if jobs == 1:
         results = [_run_fit(*task) for task in tasks]
     else:
-        results = Parallel(n_jobs=jobs, backend="loky")(delayed(_run_fit)(*t) for t in tasks)
+        try:
+            results = Parallel(n_jobs=jobs, backend="loky")(delayed(_run_fit)(*t) for t in tasks)
+        except BrokenProcessPool as error:
+            raise _killed(config) from error
     return [unit for units in results for unit in units]
+
+
+def _killed(config: Config) -> BrainAlignError:
+    limit = config.resources.mem_gb
+    return BrainAlignError(
+        "a worker process was killed, probably because memory ran out",
+        where=f"{config.resources.nprocs} processes"
+        + (f", --mem {limit:g}G" if limit is not None else ""),
+        fix="run fewer at once (--nprocs 1) or one participant per job; what is done is kept",
+        exit_code=ExitCode.TEMPORARY,
+    )
 
 
 def _run_fit(
@@ -160,6 +178,9 @@ def _run_fit(
     """Responses, alignment check and every model of one fit; stops at what others depend on."""
     from threadpoolctl import threadpool_limits
 
+    if not logging.getLogger().handlers:  # a worker process
+        level = max(logging.INFO - 10 * config.control.verbose, logging.DEBUG)
+        logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     units: list[Unit] = []
     steps: list[Step] = []
     with threadpool_limits(config.resources.omp_nthreads):
@@ -195,7 +216,12 @@ def _report(config: Config, participant: str, run_id: str) -> Unit:
     output = config.paths.output_dir
     step = Step(
         name=f"report sub-{participant}",
-        inputs={"tables": _digests(config, output / f"sub-{participant}")},
+        inputs={
+            "tables": _digests(config, output / f"sub-{participant}"),
+            "crashes": [p.name for p in sorted(output.glob(f"logs/sub-{participant}/*/crash-*"))],
+            "citation": _digest_if_there(config, output / "logs" / "CITATION.md"),
+            "templates": _templates(),
+        },
         modules=("bids_brainalign.reports.pages",),
         work=lambda: write_participant_page(output, participant),
     )
@@ -206,13 +232,29 @@ def _index_step(config: Config) -> Step:
     from bids_brainalign.reports.pages import write_index
 
     output = config.paths.output_dir
-    pages = sorted(p.name for p in output.glob("*.html") if p.name != "index.html")
+    pages = [p for p in sorted(output.glob("*.html")) if p.name != "index.html"]
+    scores = sorted(output.glob("sub-*/**/*_scores.*"))
+    memo = config.paths.work_dir / "digests"
     return Step(
         name="report index",
-        inputs={"pages": pages},
+        inputs={
+            "files": [[p.name, file_digest(p, memo)] for p in (*pages, *scores)],
+            "templates": _templates(),
+        },
         modules=("bids_brainalign.reports.pages",),
         work=lambda: write_index(output),
     )
+
+
+def _digest_if_there(config: Config, path: Path) -> str:
+    return file_digest(path, config.paths.work_dir / "digests") if path.is_file() else ""
+
+
+def _templates() -> list[str]:
+    """Digests of the pages' templates, which are not Python modules."""
+    folder = resources.files("bids_brainalign.reports") / "templates"
+    files = sorted(folder.iterdir(), key=lambda f: f.name)
+    return [digest_of(f.read_text(encoding="utf-8")) for f in files if f.is_file()]
 
 
 def _digests(config: Config, folder: Path) -> list[list[str]]:
@@ -253,7 +295,7 @@ def _write_citation(config: Config, fits: Sequence[Fit], spaces: Sequence[Space]
     write_citation(
         config.paths.output_dir / "logs",
         modalities=sorted({fit.modality for fit in fits}),
-        models=[s.name for s in spaces if s.kind in {"model", "own"}],
+        models=[s.name for s in spaces if s.kind == "model"],
         settings={
             "reference": config.ieeg.reference,
             "high_gamma": config.ieeg.high_gamma,
@@ -264,6 +306,8 @@ def _write_citation(config: Config, fits: Sequence[Fit], spaces: Sequence[Space]
             "alphas": config.ridge.alphas,
             "n_null": config.nulls.n_draws,
             "untrained": config.features.untrained,
+            "n_components": config.ieeg.n_components,
+            "own_features": [s.name for s in spaces if s.kind == "own"],
         },
     )
 
