@@ -25,7 +25,7 @@ def confound_table(n_times: int, *, rng: np.random.Generator, interval_s: float)
         displacement, one non-steady-state volume and two motion outliers (head jumps).
     """
     motion = ar1_noise(n_times, len(MOTION), rng=rng, phi=0.95)
-    outliers = np.sort(rng.choice(np.arange(15, n_times - 5), N_OUTLIERS, replace=False))
+    outliers = np.sort(rng.choice(np.arange(n_times // 3, n_times - 2), N_OUTLIERS, replace=False))
     for volume in outliers:
         motion[volume] += rng.normal(0, 6.0, len(MOTION))
     scale = np.array([TRANSLATION_MM] * 3 + [ROTATION_RAD] * 3)

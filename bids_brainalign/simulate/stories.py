@@ -29,6 +29,7 @@ VOICES = (
 """espeak-ng voice and words per minute; each story takes the next."""
 TITLES = ("harbour", "orchard", "railway", "lantern", "market", "glacier", "mill", "garden")
 MAX_STORIES = len(TITLES)
+MIN_RECORDING_S = 10.0
 FADE_S = 0.05
 WORDS_PER_S = 3.2
 """More than any of the voices speaks: the text is always long enough to be cut."""
@@ -195,6 +196,11 @@ def stories_from_audio(
                 f"{path} does not exist", fix="--audio WAV …", exit_code=ExitCode.MISSING_INPUT
             )
         wave = on_pcm16_grid(load_audio(path))
+        if len(wave) < MIN_RECORDING_S * SAMPLE_RATE_HZ:
+            raise BrainAlignError(
+                f"{path.name} lasts {len(wave) / SAMPLE_RATE_HZ:.1f} s: too short for a story",
+                fix=f"give recordings of {MIN_RECORDING_S:g} s or more",
+            )
         beside = path.with_name(f"{path.stem}_words.tsv")
         words = pd.read_csv(beside, sep="\t") if beside.is_file() else None
         if max_duration_s is not None and len(wave) > max_duration_s * SAMPLE_RATE_HZ:

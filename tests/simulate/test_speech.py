@@ -83,9 +83,12 @@ def test_too_many_stories_are_refused():
 
 def test_recordings_that_labels_cannot_tell_apart_are_refused(tmp_path):
     for name in ("part_1.wav", "part-1.wav"):
-        soundfile.write(tmp_path / name, np.full(1600, 0.1), 16_000)
+        soundfile.write(tmp_path / name, np.full(160_000, 0.1), 16_000)
     with pytest.raises(BrainAlignError, match="part1, part1"):
         stories_from_audio(sorted(tmp_path.glob("*.wav")))
+    soundfile.write(tmp_path / "short.wav", np.full(16_000, 0.1), 16_000)
+    with pytest.raises(BrainAlignError, match="short.wav lasts 1.0 s"):
+        stories_from_audio([tmp_path / "short.wav"])
     with pytest.raises(BrainAlignError, match="does not exist") as caught:
         stories_from_audio([tmp_path / "absent.wav"])
     assert caught.value.exit_code == ExitCode.MISSING_INPUT
