@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 
 from bids_brainalign.dataset.types import Stimulus
@@ -13,63 +13,99 @@ N_WORDS = 5
 
 
 def five_grams(words: Sequence[str]) -> set[tuple[str, ...]]:
-    """All runs of five words, lower case, punctuation removed."""
-    plain = [w for word in words if (w := re.sub(r"[^\w']", "", word.lower()))]
+    """All runs of five words, lower case, punctuation removed.
+
+    Examples
+    --------
+    >>> sorted(five_grams(["It", "was", "--", "the", "dog's", "own,", "fault."]))
+    [('it', 'was', 'the', 'dogs', 'own'), ('was', 'the', 'dogs', 'own', 'fault')]
+    """
+    plain = [w for word in words for w in re.sub(r"[^\w\s]|_", "", word.casefold()).split()]
     return {tuple(plain[i : i + N_WORDS]) for i in range(len(plain) - N_WORDS + 1)}
 
 
+def shared_text(a: Collection[tuple[str, ...]], b: Collection[tuple[str, ...]]) -> float:
+    """Share of common 5-grams, of the transcript that has fewer; 0 without transcripts."""
+    fewer = min(len(a), len(b))
+    return len(set(a) & set(b)) / fewer if fewer else 0.0
+
+
 def group_content(
-    stimuli: Sequence[Stimulus], named: Mapping[str, str], *, overlap: float
+    stimuli: Sequence[Stimulus],
+    named: Mapping[str, Collection[str]],
+    *,
+    overlap: float,
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """Join stimuli with the same audio, the same given group, or shared text.
+
+    Joins are transitive: if A shares text with B and B with C, all three are one group.
 
     Parameters
     ----------
     stimuli : sequence of Stimulus
+        With different names.
     named : mapping
-        Stimulus name → ``content_group`` of the stimuli map.
+        Stimulus name → its ``content_group`` entries in the stimuli map.
     overlap : float
-        Share of common 5-grams (of the shorter transcript) above which two are joined.
+        Share of common 5-grams (of the transcript with fewer) above which two are joined.
 
     Returns
     -------
     groups : dict
-        Stimulus name → group.
+        Stimulus name → group, called as the user did, else after the first of its stimuli in
+        alphabetical order.
     notes : tuple of str
         One sentence per pair that was joined automatically.
     """
-    parent = {s.name: s.name for s in stimuli}
+    ordered = sorted(stimuli, key=lambda s: s.name)
+    parent = {s.name: s.name for s in ordered}
 
-    def root(name: str) -> str:
+    def first(name: str) -> str:
         while parent[name] != name:
             name = parent[name]
         return name
 
-    grams = {
-        s.name: five_grams(s.words.table["label"].tolist()) if s.words is not None else set()
-        for s in stimuli
-    }
+    grams = {s.name: five_grams(_labels(s)) for s in ordered}
     notes = []
-    for a, b in combinations(sorted(stimuli, key=lambda s: s.name), 2):
-        reason = ""
-        if a.sha256 == b.sha256:
-            reason = "have the same audio"
-        elif named.get(a.name) and named.get(a.name) == named.get(b.name):
-            reason = "given"
-        else:
-            least = min(len(grams[a.name]), len(grams[b.name]))
-            common = len(grams[a.name] & grams[b.name])
-            if least and common / least > overlap:
-                reason = f"share {common / least:.0%} of their word sequences"
+    for a, b in combinations(ordered, 2):
+        reason = _reason(a, b, named, shared_text(grams[a.name], grams[b.name]), overlap)
+        if reason is None:
+            continue
         if reason:
-            if reason != "given":
-                notes.append(
-                    f"{a.name} and {b.name} {reason}: they are one content group and never on "
-                    "both sides of a fold."
-                )
-            parent[root(b.name)] = root(a.name)
-    groups = {s.name: root(s.name) for s in stimuli}
-    for name, group in named.items():  # the user's own word for the group
-        if name in groups:
-            groups = {k: group if v == groups[name] else v for k, v in groups.items()}
-    return groups, tuple(notes)
+            notes.append(
+                f"{a.name} and {b.name} {reason}: they are one content group and never on both "
+                "sides of a fold."
+            )
+        low, high = sorted((first(a.name), first(b.name)))
+        parent[high] = low
+    groups = {s.name: first(s.name) for s in ordered}
+    return {name: _label(group, groups, named) for name, group in groups.items()}, tuple(notes)
+
+
+def _label(group: str, groups: Mapping[str, str], named: Mapping[str, Collection[str]]) -> str:
+    """Call a group as the user did, unless another group goes by that word."""
+    members = [name for name, own in groups.items() if own == group]
+    words = sorted({word for name in members for word in named.get(name, ())})
+    taken = {word for name, own in groups.items() if own != group for word in (name, own)}
+    return next((word for word in words if word not in taken), group)
+
+
+def _reason(
+    a: Stimulus,
+    b: Stimulus,
+    named: Mapping[str, Collection[str]],
+    shared: float,
+    overlap: float,
+) -> str | None:
+    """Why two stimuli are joined: words for a note, none if the user said so; None if not."""
+    if set(named.get(a.name, ())) & set(named.get(b.name, ())):
+        return ""
+    if a.sha256 == b.sha256:
+        return "have the same audio"
+    if shared > overlap:
+        return f"share {shared:.0%} of their {N_WORDS}-word sequences"
+    return None
+
+
+def _labels(stimulus: Stimulus) -> list[str]:
+    return [] if stimulus.words is None else stimulus.words.table["label"].astype(str).tolist()

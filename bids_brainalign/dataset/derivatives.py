@@ -1,12 +1,18 @@
-"""Which derivative folder holds the preprocessed fMRI."""
+"""Which derivative folder holds the preprocessed fMRI, and in which space it is taken."""
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from bids_brainalign.dataset.filenames import DatasetFile
 from bids_brainalign.errors import BrainAlignError, ExitCode
+
+PREFERRED_SPACE = "MNI152NLin2009cAsym"
+NATIVE = "native"
+"""What images without a space entity are called: fMRIPrep's own grid of the run."""
 
 
 def find_fmriprep(bids_dir: Path, given: Sequence[tuple[str, Path]]) -> Path | None:
@@ -16,7 +22,7 @@ def find_fmriprep(bids_dir: Path, given: Sequence[tuple[str, Path]]) -> Path | N
     ----------
     bids_dir : Path
     given : sequence of (name, folder)
-        ``-d``: the first that is fMRIPrep's by its description, else the first.
+        ``-d``; without any, ``derivatives/*`` made by fMRIPrep if there is exactly one.
 
     Returns
     -------
@@ -26,8 +32,27 @@ def find_fmriprep(bids_dir: Path, given: Sequence[tuple[str, Path]]) -> Path | N
     Raises
     ------
     BrainAlignError
-        A given folder is absent (66); several candidates in ``derivatives/`` (64).
+        There are several candidates (64).
     """
+    if given:
+        folders = [folder for _, folder in given]
+        marked = [folder for folder in folders if is_fmriprep(folder)]
+        # A folder without description is the user's word that it is what we look for.
+        candidates = marked or folders
+    else:
+        candidates = sorted(p for p in (bids_dir / "derivatives").glob("*") if is_fmriprep(p))
+    if len(candidates) > 1:
+        raise BrainAlignError(
+            "several derivatives may hold the preprocessed fMRI",
+            where=", ".join(str(folder) for folder in candidates),
+            fix=f"choose one, e.g. -d fmriprep={candidates[0]}",
+            exit_code=ExitCode.USAGE,
+        )
+    return candidates[0] if candidates else None
+
+
+def require_folders(given: Sequence[tuple[str, Path]]) -> None:
+    """Refuse ``-d`` folders that are absent (exit code 66)."""
     for name, folder in given:
         if not folder.is_dir():
             raise BrainAlignError(
@@ -35,26 +60,73 @@ def find_fmriprep(bids_dir: Path, given: Sequence[tuple[str, Path]]) -> Path | N
                 fix="give the folder that holds fMRIPrep's dataset_description.json",
                 exit_code=ExitCode.MISSING_INPUT,
             )
-    if given:
-        marked = [folder for _, folder in given if is_fmriprep(folder)]
-        return marked[0] if marked else given[0][1]
-    folders = sorted(p for p in (bids_dir / "derivatives").glob("*") if is_fmriprep(p))
-    if len(folders) > 1:
-        raise BrainAlignError(
-            "several derivatives were made by fMRIPrep",
-            where=", ".join(str(p.relative_to(bids_dir)) for p in folders),
-            fix=f"choose one: -d fmriprep={folders[0]}",
-            exit_code=ExitCode.USAGE,
-        )
-    return folders[0] if folders else None
 
 
 def is_fmriprep(folder: Path) -> bool:
-    """Whether ``GeneratedBy`` (or the older ``PipelineDescription``) names fMRIPrep."""
+    """Whether fMRIPrep made a folder, by its ``dataset_description.json``.
+
+    Only the first maker counts: programs that build on fMRIPrep, as we do, list it after
+    themselves.
+    """
     path = folder / "dataset_description.json"
     try:
         text = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         return False
-    makers = text.get("GeneratedBy") or [text.get("PipelineDescription") or {}]
-    return any("fmriprep" in str(maker.get("Name", "")).lower() for maker in makers)
+    if not isinstance(text, dict):
+        return False
+    makers = text.get("GeneratedBy") or [text.get("PipelineDescription")]
+    maker = makers[0] if isinstance(makers, list) else makers
+    return isinstance(maker, dict) and str(maker.get("Name", "")).lower() == "fmriprep"
+
+
+def space_label(file: DatasetFile) -> str:
+    """Space of an image, with its resolution where the name has one: ``T1w``, ``MNI…:res-2``."""
+    space = file.entities.get("space", NATIVE)
+    return f"{space}:res-{file.entities['res']}" if "res" in file.entities else space
+
+
+def choose_space(labels: set[str], wanted: str | None) -> str:
+    """Choose one of the spaces found.
+
+    Parameters
+    ----------
+    labels : set of str
+        See :func:`space_label`; at least one.
+    wanted : str or None
+        ``--space``: a space, or ``SPACE:res-LABEL``.
+
+    Returns
+    -------
+    str
+        One of `labels`: the one asked for, the only one, or MNI152NLin2009cAsym.
+
+    Raises
+    ------
+    BrainAlignError
+        The one asked for isn't there (18), or nothing says which of several (64).
+    """
+    listed = ", ".join(sorted(labels))
+    spaces = sorted({label.split(":")[0] for label in labels})
+    if wanted in labels:
+        return str(wanted)
+    if wanted is not None and wanted not in spaces:
+        near = difflib.get_close_matches(wanted, sorted({*labels, *spaces}), n=1)
+        raise BrainAlignError(
+            f"--space {wanted}: no preprocessed BOLD is in that space",
+            where=f"spaces found: {listed}",
+            fix=f"--space {near[0] if near else sorted(labels)[0]}",
+            exit_code=ExitCode.NOTHING_SELECTED,
+        )
+    space = wanted or (spaces[0] if len(spaces) == 1 else PREFERRED_SPACE)
+    matching = sorted(label for label in labels if label.split(":")[0] == space)
+    if space in matching:
+        return space
+    if len(matching) == 1:
+        return matching[0]
+    raise BrainAlignError(
+        "the preprocessed BOLD comes in several spaces or resolutions",
+        where=f"spaces found: {listed}",
+        fix=f"choose one, e.g. --space {sorted(labels)[0]}",
+        exit_code=ExitCode.USAGE,
+    )

@@ -52,6 +52,8 @@ class Annotations:
 
     table: pd.DataFrame
     path: Path
+    n_untimed: int = 0
+    """Labels left out because they have no time."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class Stimulus:
     sha256: str
     """Digest of the file's bytes, or its annex key: the stimulus' identity."""
     words: Annotations | None = None
+    language: str = "en"
+    """BCP-47, from the stimuli map."""
 
 
 @dataclass(frozen=True)
