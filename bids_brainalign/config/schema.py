@@ -29,7 +29,7 @@ class Paths:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which recordings run; empty = all. Labels without their ``sub-``, ``ses-`` …"""
+    """Which recordings run; empty = all. Labels come without ``sub-``, ``ses-`` and so on."""
 
     participants: tuple[str, ...] = ()
     sessions: tuple[str, ...] = ()

@@ -55,9 +55,10 @@ class WhisperLayers:
         self, folder: Path, *, untrained_seed: int | None = None, device: str = "cpu"
     ) -> None:
         from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
-        from transformers.utils.logging import disable_progress_bar
+        from transformers.utils import logging as transformers_logging
 
-        disable_progress_bar()
+        quiet: Any = transformers_logging.disable_progress_bar
+        quiet()
         try:
             config = WhisperConfig.from_pretrained(folder, local_files_only=True)
             self.extractor: Any = WhisperFeatureExtractor.from_pretrained(

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from bids_brainalign.store.atomic import write_json
 from bids_brainalign.store.digest import code_digest, digest_of, sha256_of
@@ -77,7 +78,7 @@ class StepCache:
             return None
         return paths if unchanged else None
 
-    def run(self, step: Step) -> tuple[str, tuple[Path, ...]]:
+    def run(self, step: Step) -> tuple[Literal["done", "reused"], tuple[Path, ...]]:
         """Do the step unless its result is there.
 
         Returns

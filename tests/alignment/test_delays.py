@@ -5,7 +5,8 @@ from bids_brainalign.alignment.delays import delay_samples, delayed, lag_samples
 
 
 @pytest.mark.parametrize(
-    ("tr", "expected"), [(2.0, (1, 2, 3, 4)), (1.5, (1, 2, 3, 4, 5, 6)), (0.8, tuple(range(2, 12)))]
+    ("tr", "expected"),
+    [(2.0, (1, 2, 3, 4)), (1.5, (1, 2, 3, 4, 5, 6)), (0.8, tuple(range(2, 12)))],
 )
 def test_delays_are_all_multiples_of_the_tr_within_the_range(tr, expected):
     assert delay_samples(1.0, 9.0, tr_s=tr) == expected

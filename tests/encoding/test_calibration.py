@@ -95,9 +95,7 @@ def test_planted_layer_is_chosen_and_adds_to_the_baseline():
 
 def test_selected_is_not_better_than_chance_without_a_link():
     """Choosing among layers on inner folds must not lift held-out scores of null data."""
-    problem, space, _ = make_problem(
-        3, n_runs=4, n_times=900, n_targets=300, phi=0.9, n_layers=4
-    )
+    problem, space, _ = make_problem(3, n_runs=4, n_times=900, n_targets=300, phi=0.9, n_layers=4)
     fit = encode_layers(space, problem, problem.held_out())
     standard_error = fit.selected.r.std() / np.sqrt(300)
     assert abs(fit.selected.r.mean()) < 6 * standard_error

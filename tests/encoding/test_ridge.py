@@ -42,7 +42,9 @@ def test_predictions_equal_scikit_learn_at_every_penalty(data, form):
 def test_one_penalty_per_target_equals_himalaya(data, form):
     x, y = data
     alpha = np.logspace(2, 6, 7)
-    model = Ridge(alpha=alpha, fit_intercept=True).fit(x[TRAIN].astype(float), y[TRAIN].astype(float))
+    model = Ridge(alpha=alpha, fit_intercept=True).fit(
+        x[TRAIN].astype(float), y[TRAIN].astype(float)
+    )
     ours = systems(x, y)[form].solve(TRAIN, [1.0]).predict(TEST, alpha)
     np.testing.assert_allclose(ours, model.predict(x[TEST].astype(float)), atol=2e-3 * y.std())
 
@@ -132,6 +134,8 @@ def test_useless_model_leaves_the_baseline_alone():
     assert (joint.weight == 0).mean() > 0.8
 
     def r(fit):
-        return np.array([np.corrcoef(fit.prediction[:, j], y[test][:, j])[0, 1] for j in range(30)])
+        return np.array(
+            [np.corrcoef(fit.prediction[:, j], y[test][:, j])[0, 1] for j in range(30)]
+        )
 
     assert abs((r(joint) - r(alone)).mean()) < 0.01

@@ -50,9 +50,7 @@ def test_words_are_impulses_at_their_onsets():
     np.testing.assert_array_equal(np.flatnonzero(train[:, 0]), [0, 5, 25])
     assert train[25, 0] == 2
     words = pd.DataFrame({"onset": [0.2, 0.4]})
-    frames, _, columns = lowlevel_features(
-        np.zeros(RATE, np.float32), words, rate_hz=50, n_mels=4
-    )
+    frames, _, columns = lowlevel_features(np.zeros(RATE, np.float32), words, rate_hz=50, n_mels=4)
     assert columns[-1] == "word onset"
     assert frames[:, -1].sum() == 2
 

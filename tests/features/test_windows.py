@@ -11,9 +11,7 @@ from bids_brainalign.features.windows import blend_weights, block_mean, window_s
 def test_every_frame_is_covered_and_keeps_its_margin(n_frames):
     window, hop, margin, blend = 1500, 900, 250, 100
     starts = window_starts(n_frames, window=window, hop=hop)
-    weights = blend_weights(
-        starts, n_frames=n_frames, window=window, margin=margin, blend=blend
-    )
+    weights = blend_weights(starts, n_frames=n_frames, window=window, margin=margin, blend=blend)
     total = np.zeros(n_frames)
     for start, weight in zip(starts, weights, strict=True):
         inside = min(window, n_frames - start)

@@ -87,7 +87,7 @@ def test_recordings_that_labels_cannot_tell_apart_are_refused(tmp_path):
     with pytest.raises(BrainAlignError, match="part1, part1"):
         stories_from_audio(sorted(tmp_path.glob("*.wav")))
     soundfile.write(tmp_path / "short.wav", np.full(16_000, 0.1), 16_000)
-    with pytest.raises(BrainAlignError, match="short.wav lasts 1.0 s"):
+    with pytest.raises(BrainAlignError, match=r"short\.wav lasts 1\.0 s"):
         stories_from_audio([tmp_path / "short.wav"])
     with pytest.raises(BrainAlignError, match="does not exist") as caught:
         stories_from_audio([tmp_path / "absent.wav"])

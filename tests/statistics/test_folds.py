@@ -81,7 +81,7 @@ def test_one_run_is_cut_into_blocks_with_gaps(minutes):
 
 
 def test_soft_gap_that_costs_too_much_is_cut_and_said():
-    samples = make_samples([int(90 * 50)])
+    samples = make_samples([90 * 50])
     plan = plan_folds(samples, ["a"], gap=GapRule(2.0, 25.0))
     assert plan.soft_gap_s < 25
     assert any("gap beyond the hard" in note for note in plan.notes)

@@ -55,9 +55,7 @@ def make_fit(
     folder.mkdir(parents=True, exist_ok=True)
     config = Config(
         level="participant",
-        paths=Paths(
-            folder, folder / "out", folder / "work", features=(("own", folder / "own"),)
-        ),
+        paths=Paths(folder, folder / "out", folder / "work", features=(("own", folder / "own"),)),
         nulls=Nulls(n_draws=500),
         resources=Resources(omp_nthreads=2),
     )
@@ -113,9 +111,7 @@ def make_fit(
         save_response(response_path(config, fit, recording), response)
     spaces = list_spaces(config)
     for space in spaces:
-        for step in feature_steps(
-            config, space, [(p.stimulus, rate) for p in fit.presentations]
-        ):
+        for step in feature_steps(config, space, [(p.stimulus, rate) for p in fit.presentations]):
             step.work()
     return Planted(config, fit, spaces, n_planted)
 

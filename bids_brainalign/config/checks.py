@@ -1,0 +1,134 @@
+"""What types can't say: choices and ranges of values, wherever they came from."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+
+from bids_brainalign.config.schema import Config, Control
+from bids_brainalign.config.toml import nearest
+from bids_brainalign.errors import BrainAlignError, ExitCode
+
+LEVELS = ("participant", "group")
+REFERENCES = ("none", "car")
+HIGH_GAMMA = ("filterbank", "podcast2025")
+STEPS = Control.steps
+MODALITIES = ("ieeg", "fmri")
+LABEL = re.compile(r"[A-Za-z0-9._-]+")
+DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+
+
+def check_values(config: Config) -> None:
+    """Refuse values that no run can use.
+
+    Raises
+    ------
+    BrainAlignError
+        With exit code 64.
+    """
+    for key, value, choices in _choices(config):
+        if value not in choices:
+            raise _error(key, value, "", nearest(value, choices))
+    for key, number, rule, holds in _ranges(config):
+        if not holds:
+            raise _error(key, number, f" must be {rule}", "")
+    if not DEVICE.fullmatch(config.resources.device):
+        raise _error("resources.device", config.resources.device, "", "auto, cpu, cuda or cuda:0")
+    _check_names(config)
+
+
+def check_level(level: str) -> None:
+    """Refuse an unknown analysis level, with exit code 17."""
+    if level not in LEVELS:
+        raise BrainAlignError(
+            f"Unknown analysis level {level!r}.",
+            fix="write participant or group as third argument, after BIDS_DIR and OUTPUT_DIR",
+            exit_code=ExitCode.UNKNOWN_LEVEL,
+        )
+
+
+def _check_names(config: Config) -> None:
+    """Names become labels in file names; two must not become one."""
+    taken = {"lowlevel": "lowlevel, the name of the baseline"}
+    names = [name for name, _ in (*config.features.models, *config.paths.features)]
+    for name in names:
+        label = re.sub(r"[^A-Za-z0-9]", "", name)
+        if not LABEL.fullmatch(name) or not label:
+            raise _error("NAME", name, " must be letters, digits, '.', '_' and '-'", "")
+        if label in taken:
+            raise _error(
+                "NAME", name, f" would be written as desc-{label}, as {taken[label]}", "rename it"
+            )
+        taken |= {label: name, f"{label}Untrained": f"the untrained twin of {name}"}
+
+
+def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    yield "ieeg.reference", config.ieeg.reference, REFERENCES
+    yield "ieeg.high_gamma", config.ieeg.high_gamma, HIGH_GAMMA
+    for step in config.control.steps:
+        yield "control.steps", step, STEPS
+    for modality in config.modalities:
+        yield "modalities", modality, MODALITIES
+
+
+def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
+    """Key, value, rule in words, and whether it holds."""
+    features, ieeg, fmri = config.features, config.ieeg, config.fmri
+    resources, ridge, folds = config.resources, config.ridge, config.folds
+    positive = {
+        "features.window_s": features.window_s,
+        "features.hop_s": features.hop_s,
+        "features.ieeg_rate_hz": features.ieeg_rate_hz,
+        "features.fmri_rate_hz": features.fmri_rate_hz,
+        "features.n_mels": features.n_mels,
+        "ieeg.lag_step_s": ieeg.lag_step_s,
+        "ieeg.n_components": ieeg.n_components,
+        "fmri.high_pass_s": fmri.high_pass_s,
+        "ridge.fixed_alpha": ridge.fixed_alpha,
+        "folds.max_inner": folds.max_inner,
+        "nulls.n_draws": config.nulls.n_draws,
+        "resources.nprocs": resources.nprocs,
+        "resources.omp_nthreads": resources.omp_nthreads,
+        "resources.batch_size": resources.batch_size,
+    } | {f"ridge.alphas[{i}]": alpha for i, alpha in enumerate(ridge.alphas)}
+    if resources.mem_gb is not None:
+        positive["resources.mem_gb"] = resources.mem_gb
+    for key, value in positive.items():
+        yield key, value, "above 0", 0 < value < math.inf
+    not_negative = {
+        "random_seed": config.random_seed,
+        "features.margin_s": features.margin_s,
+        "features.blend_s": features.blend_s,
+        "ieeg.trim_start_s": ieeg.trim_start_s,
+        "fmri.trim_start_s": fmri.trim_start_s,
+        "fmri.smoothing_fwhm_mm": fmri.smoothing_fwhm_mm,
+    }
+    for key, value in not_negative.items():
+        yield key, value, "0 or more", 0 <= value < math.inf
+    shares = {
+        "folds.soft_gap_share": folds.soft_gap_share,
+        "folds.transcript_overlap": folds.transcript_overlap,
+        "nulls.censored_limit": config.nulls.censored_limit,
+    } | {f"ridge.band_weights[{i}]": weight for i, weight in enumerate(ridge.band_weights)}
+    for key, value in shares.items():
+        yield key, value, "between 0 and 1", 0 <= value <= 1
+    yield "ridge.alphas", ridge.alphas, "at least one number", bool(ridge.alphas)
+    yield "modalities", config.modalities, "at least one", bool(config.modalities)
+    yield "control.steps", config.control.steps, "at least one", bool(config.control.steps)
+    below = f"above ieeg.lag_min_s ({ieeg.lag_min_s:g})"
+    yield "ieeg.lag_max_s", ieeg.lag_max_s, below, ieeg.lag_max_s > ieeg.lag_min_s
+    below = f"at least fmri.delay_min_s ({fmri.delay_min_s:g})"
+    yield "fmri.delay_max_s", fmri.delay_max_s, below, fmri.delay_max_s >= fmri.delay_min_s
+    most = features.window_s - 2 * features.margin_s
+    yield (
+        "features.hop_s",
+        features.hop_s,
+        f"at most window_s - 2 margin_s - blend_s ({most - features.blend_s:g})",
+        features.hop_s <= most - features.blend_s + 1e-9,
+    )
+
+
+def _error(key: str, value: object, rule: str, fix: str) -> BrainAlignError:
+    what = f"{key} = {value}{rule}." if rule else f"{key} = {value} is not known."
+    return BrainAlignError(what, fix=fix, exit_code=ExitCode.USAGE)
