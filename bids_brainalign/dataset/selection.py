@@ -154,7 +154,8 @@ def near_misses(label: str, present: Iterable[str]) -> list[str]:
     """
     labels = list(present)
     same = [x for x in labels if same_label(x, label) or x.lower() == label.lower()]
-    return same or difflib.get_close_matches(label, labels, n=1)
+    # A number that looks like another is no slip of the keys.
+    return same if same or label.isdecimal() else difflib.get_close_matches(label, labels, n=1)
 
 
 def some(labels: Iterable[str]) -> str:
