@@ -1,25 +1,32 @@
-"""``bids-brainalign``: argv in, exit code out."""
+"""The BIDS app: argv in, exit code out."""
 
 from __future__ import annotations
 
 import logging
 import secrets
-import shutil
-import subprocess
+import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from types import FrameType
 
+from bids_brainalign.cli.arguments import PROG
 from bids_brainalign.cli.parser import build_config
+from bids_brainalign.cli.validation import warn_of_invalid
 from bids_brainalign.config.schema import Config
-from bids_brainalign.config.toml import dump
 from bids_brainalign.errors import BrainAlignError, ExitCode
-from bids_brainalign.workflow.summary import Summary, Unit
+from bids_brainalign.outputs.provenance import (
+    is_of_interest,
+    run_log,
+    write_crash_file,
+    write_provenance,
+    write_status,
+)
+from bids_brainalign.workflow.summary import Summary, Unit, describe_failure
 
-logger = logging.getLogger(__name__)
-VALIDATOR = "bids-validator-deno"
+_LOG = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,130 +35,133 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        Arguments without the program's name; by default those of the process.
+        Command line without the program's name; of this process if not given.
 
     Returns
     -------
     int
-        Exit code of the contract.
+        The exit code. The last thing printed is the closing text of the run's summary.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
+    argv = sys.argv[1:] if argv is None else list(argv)
     try:
-        config = build_config(words)
+        config = build_config(argv)
+    except SystemExit as stop:  # --help, --version
+        return int(stop.code or 0)
     except BrainAlignError as error:
-        return _close(Summary(()), error=str(error), code=int(error.exit_code))
+        _print_error(str(error))
+        summary = Summary((), report=None, error_code=int(error.exit_code))
+    except Exception as error:  # noqa: BLE001 (the closing text comes whatever happens)
+        traceback.print_exception(error)
+        summary = Summary((), report=None, error_code=int(ExitCode.INTERNAL))
+    else:
+        summary = _run(config, argv)
+    sys.stderr.flush()
+    print(summary.closing_text(), flush=True)
+    return summary.exit_code
+
+
+def _run(config: Config, argv: Sequence[str]) -> Summary:
+    """Run with logs around it; whatever happens becomes a summary."""
     run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    handlers = _set_up_logging(config, run_id)
+    with ExitStack() as stack:
+        stack.enter_context(_terminal_log(config.control.verbose))
+        stack.enter_context(_terminable())
+        try:
+            if not config.control.dry_run:
+                stack.enter_context(_records(config, argv, run_id))
+            summary = _work(config, run_id)
+            if not config.control.dry_run:
+                write_status(config.paths.output_dir, summary.units, run_id=run_id)
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (becomes the summary)
+            summary = _failure(config, error, run_id)
+    return summary
+
+
+def _work(config: Config, run_id: str) -> Summary:
+    if config.level == "participant" and not config.control.skip_bids_validation:
+        warn_of_invalid(config.paths.bids_dir)
+    from bids_brainalign.workflow.run import execute  # brings torch, mne and nilearn
+
+    return execute(config, run_id=run_id)
+
+
+@contextmanager
+def _records(config: Config, argv: Sequence[str], run_id: str) -> Iterator[None]:
+    """Write what the run is, and its log."""
     try:
-        return _run(config, words, run_id)
-    finally:
-        for handler in handlers:
-            logging.getLogger().removeHandler(handler)
-            handler.close()
-
-
-def _run(config: Config, words: Sequence[str], run_id: str) -> int:
-    from bids_brainalign.outputs.provenance import write_crash_file, write_run_files, write_status
-
-    output = config.paths.output_dir
-    try:
-        write_run_files(output / "logs" / run_id, config_toml=dump(config), command=words)
-        if config.level == "participant" and not config.control.skip_bids_validation:
-            _validate(config.paths.bids_dir)
-        from bids_brainalign.workflow.run import execute
-
-        summary = execute(config, run_id=run_id)
-        write_status(output, [_status_row(unit) for unit in summary.units])
-    except BrainAlignError as error:
-        return _close(Summary(()), error=str(error), code=int(error.exit_code))
+        write_provenance(config, argv, run_id=run_id)
     except OSError as error:
-        return _close(Summary(()), error=f"{error}", code=int(ExitCode.IO_ERROR))
-    except Exception as error:  # noqa: BLE001 - ours: keep everything, show one line
+        raise BrainAlignError(
+            f"OUTPUT_DIR {config.paths.output_dir} can't be written: {error}.",
+            exit_code=ExitCode.CANNOT_CREATE,
+        ) from error
+    with run_log(config.paths.output_dir, run_id=run_id) as path:
+        _LOG.debug("log: %s", path)
+        yield
+
+
+def _failure(config: Config, error: BaseException, run_id: str) -> Summary:
+    """Summary of a run that an error ended as a whole."""
+    code, message, is_ours = describe_failure(error)
+    _print_error(message)
+    _LOG.debug("ended by an error", exc_info=error)
+    if not is_ours:
+        return Summary((), report=None, error_code=code)
+    try:
         crash = write_crash_file(
-            output,
+            config.paths.output_dir,
             run_id=run_id,
             unit="run",
             participant=None,
-            details={"command": list(words)},
+            details={},
             text="".join(traceback.format_exception(error)),
         )
-        unit = Unit(
-            "run", "failed", f"{type(error).__name__}: {error}", crash, int(ExitCode.INTERNAL)
-        )
-        return _close(Summary((unit,)), code=int(ExitCode.INTERNAL))
-    return _close(summary, code=summary.exit_code)
+    except OSError:
+        traceback.print_exception(error)  # nowhere else to put it
+        crash = None
+    unit = Unit("run", "failed", message=message, crash_file=crash, exit_code=code)
+    return Summary((unit,), report=None)
 
 
-def _close(summary: Summary, *, error: str = "", code: int) -> int:
-    """Print what is always the last thing."""
-    sys.stdout.flush()
-    if error:
-        print(f"bids-brainalign: error: {error}", file=sys.stderr)
-    print(summary.closing_text(), file=sys.stderr)
-    print(f"exit code: {code}", file=sys.stderr, flush=True)
-    return code
+def _print_error(message: str) -> None:
+    print(f"{PROG}: error: {message}", file=sys.stderr)
 
 
-def _status_row(unit: Unit) -> dict[str, object]:
-    return {
-        "step": unit.name,
-        "participant": unit.participant or "n/a",
-        "status": unit.status,
-        "exit_code": unit.exit_code,
-        "message": " ".join(unit.message.split()) or "n/a",
-    }
-
-
-def _set_up_logging(config: Config, run_id: str) -> list[logging.Handler]:
-    """Send progress to stderr and everything to ``logs/<run id>/run.log``."""
-    root = logging.getLogger()
-    root.setLevel(logging.DEBUG)
-    terminal = logging.StreamHandler(sys.stderr)
-    terminal.setLevel(logging.DEBUG if config.control.verbose else logging.INFO)
-    terminal.addFilter(lambda r: r.name.startswith("bids_brainalign") or r.levelno > 30)
-    terminal.setFormatter(logging.Formatter("%(message)s"))
-    handlers: list[logging.Handler] = [terminal]
-    folder = config.paths.output_dir / "logs" / run_id
+@contextmanager
+def _terminal_log(verbose: int) -> Iterator[None]:
+    """Log to stderr: progress, and with ``-v`` everything."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(logging.DEBUG if verbose else logging.INFO)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    handler.addFilter(is_of_interest)
+    package, root = logging.getLogger("bids_brainalign"), logging.getLogger()
+    level = package.level
+    package.setLevel(logging.DEBUG)
+    root.addHandler(handler)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = logging.FileHandler(folder / "run.log", encoding="utf-8")
-        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-        handlers.append(file)
-    except OSError as error:
-        print(f"no log file: {error}", file=sys.stderr)
-    for handler in handlers:
-        root.addHandler(handler)
-    for noisy in ("matplotlib", "numba", "urllib3", "filelock", "h5py", "mne", "nibabel"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    return handlers
+        yield
+    finally:
+        root.removeHandler(handler)
+        package.setLevel(level)
 
 
-def _validate(bids_dir: Path) -> None:
-    """Run the BIDS validator if it is there; its findings are warnings."""
-    program = shutil.which(VALIDATOR) or _beside_python()
-    if program is None:
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """End in order when a cluster takes the machine away (SIGTERM)."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not in the main thread: somebody else's business
+        yield
         return
     try:
-        done = subprocess.run(  # noqa: S603 - a program the user installed
-            [program, str(bids_dir), "--ignoreWarnings", "--ignoreNiftiHeaders"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        logger.warning("%s did not finish: %s", VALIDATOR, error)
-        return
-    if done.returncode:
-        found = [line.strip() for line in done.stdout.splitlines() if "[ERROR]" in line]
-        for line in found[:5] or ["see its own output"]:
-            logger.warning("%s: %s (going on)", VALIDATOR, line)
-
-
-def _beside_python() -> str | None:
-    path = Path(sys.executable).with_name(VALIDATOR)
-    return str(path) if path.is_file() else None
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

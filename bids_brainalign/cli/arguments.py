@@ -12,6 +12,7 @@ from bids_brainalign.config.toml import nearest
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
 PROG = "bids-brainalign"
+_LEVEL = "{participant,group}"
 _MINUS_SIGN = "\u2212"
 _EXAMPLE = f"{PROG} BIDS_DIR OUTPUT_DIR participant --participant-label 01 02"
 
@@ -69,7 +70,7 @@ class AppParser(argparse.ArgumentParser):
         """Say why positionals are missing, where a list option may have taken them."""
         if not error.what.startswith("The following arguments are required"):
             return error
-        missing = error.what.rpartition(": ")[2].rstrip(".")
+        missing = error.what.rpartition(": ")[2].rstrip(".").replace(_LEVEL, "the analysis level")
         lists = [o for a in self._actions if a.nargs == "+" for o in a.option_strings]
         greedy = [word for word in words if word.partition("=")[0] in lists]
         if not greedy:

@@ -25,7 +25,7 @@ from bids_brainalign.config.checks import (
 )
 from bids_brainalign.config.recipes import SLOPPY, list_recipes, load_recipe
 from bids_brainalign.config.schema import Config
-from bids_brainalign.config.toml import merge, read_overlay
+from bids_brainalign.config.toml import Overlay, merge, read_overlay
 
 _LEVEL_ALIASES = {"subject": "participant", "dataset": "group"}
 _PREFIXES = {
@@ -67,8 +67,12 @@ def build_config(argv: Sequence[str]) -> Config:
     recipe = given.get("recipe", file.get("recipe"))
     # A file with a level is a whole configuration, as runs leave it: its recipe is in it already.
     is_whole = "level" in file and "recipe" not in given
-    layers: list[dict[str, Any]] = [{"paths": {"work_dir": Path.cwd() / "work"}}]
-    layers.append({"resources": {"nprocs": available_cpus()}})
+    layers: list[Overlay] = [
+        {
+            "paths": {"work_dir": Path.cwd() / "work"},
+            "resources": {"nprocs": available_cpus()},
+        }
+    ]
     if recipe is not None and not is_whole:
         layers.append(load_recipe(recipe))
     if options.get("sloppy", file.get("sloppy", False)):
@@ -125,6 +129,7 @@ def build_parser() -> AppParser:
     """Make the parser; its help is the reference of the options."""
     parser = AppParser(
         prog=PROG,
+        usage=f"{PROG} BIDS_DIR OUTPUT_DIR {{participant,group}} [options]",
         description="Align speech and language models with ECoG, sEEG and fMRI recordings.",
         epilog="Options with several values go after the three positional arguments. "
         "Underscores instead of hyphens are accepted.",

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bids_brainalign.config.schema import Config, Paths
+from bids_brainalign.dataset.pointers import is_pointer, require_content
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
 APP_NAME = "bids_brainalign"
@@ -133,6 +134,8 @@ def _check_writable(folder: Path, name: str) -> None:
 
 def _check_description(bids_dir: Path) -> None:
     path = bids_dir / "dataset_description.json"
+    if is_pointer(path):
+        require_content(path, bids_dir)
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:

@@ -25,7 +25,7 @@ _GB_PER_UNIT = {"K": 1 / 1024**2, "M": 1 / 1024, "G": 1.0, "T": 1024.0}
 
 
 def labels(words: Sequence[str], option: str, *, prefix: str) -> tuple[str, ...]:
-    """Labels without their entity; ``@file`` stands for the words of a file.
+    """Strip labels of their entity; ``@file`` stands for the words of a file.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def _from_file(word: str) -> list[str]:
 
 
 def named_paths(words: Sequence[str], option: str) -> tuple[tuple[str, Path], ...]:
-    """``NAME=PATH`` pairs; each name once."""
+    """Split ``NAME=PATH`` words; each name may come once."""
     pairs: dict[str, Path] = {}
     for word in words:
         name, equals, path = word.partition("=")
@@ -91,7 +91,7 @@ def steps(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def memory_gb(word: str) -> float:
-    """``16G``, ``500M``: a number with its unit, in GB.
+    """Read an amount of memory with its unit (``16G``, ``500M``), in GB.
 
     Raises
     ------
@@ -156,5 +156,5 @@ def _texts(value: object, name: str) -> tuple[str, ...]:
 
 
 def absolute(path: str | Path) -> Path:
-    """Absolute path; ``~`` is the home folder."""
+    """Make a path absolute; ``~`` is the home folder."""
     return Path(path).expanduser().absolute()
