@@ -12,6 +12,7 @@ from bids_brainalign import __version__
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
 DEFAULT_STORIES, DEFAULT_MINUTES = 4, 3.0
+DEMO_NPROCS = 2
 MIN_MINUTES = 0.5
 
 
@@ -36,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("out_dir", type=Path, metavar="OUT_DIR")
     demo.add_argument("--seed", type=int, default=0, help="of model, speech and noise")
-    demo.add_argument("--nprocs", type=_at_least_one, help="processes of the analysis")
+    demo.add_argument("--nprocs", type=_at_least_one, default=DEMO_NPROCS, metavar="N")
     recipes = commands.add_parser("recipes", help="list the recipes, or print one as TOML")
     recipes.add_argument("name", nargs="?", metavar="NAME")
     return parser
@@ -175,7 +176,7 @@ def _model(arguments: argparse.Namespace) -> tuple[str, Path | None]:
 def _demo(arguments: argparse.Namespace) -> int:
     from bids_brainalign.cli.demo import run_demo
 
-    options = () if arguments.nprocs is None else ("--nprocs", str(arguments.nprocs))
+    options = ("--nprocs", str(arguments.nprocs))
     return run_demo(arguments.out_dir, seed=arguments.seed, app_options=options)
 
 

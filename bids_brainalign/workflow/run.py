@@ -97,7 +97,10 @@ def find_inputs(config: Config) -> tuple[Index, Presentations]:
         database_dir=config.paths.bids_database_dir,
     )
     found = find_presentations(
-        index.recordings, bids_dir=config.paths.bids_dir, stimuli_map=config.paths.stimuli_map
+        index.recordings,
+        bids_dir=config.paths.bids_dir,
+        stimuli_map=config.paths.stimuli_map,
+        overlap=config.folds.transcript_overlap,
     )
     for note in found.notes:
         logger.warning("%s", note)
