@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import traceback
-from pathlib import Path
 
 from bids_brainalign.config.schema import Config
-from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.outputs.provenance import write_crash_file
 from bids_brainalign.store.steps import Step, StepCache
-from bids_brainalign.workflow.summary import Unit
+from bids_brainalign.workflow.summary import Unit, describe_failure
 
 logger = logging.getLogger(__name__)
 
@@ -44,52 +42,34 @@ def attempt(config: Config, step: Step, *, run_id: str, participant: str | None 
         status, _ = step_cache(config).run(step)
         logger.info("%s: %s", step.name, status)
         return Unit(step.name, status, participant=participant)
-    except BrainAlignError as error:
-        unit = Unit(
-            step.name,
-            "failed",
-            message=str(error),
-            exit_code=int(error.exit_code),
-            participant=participant,
-        )
-    except MemoryError:
-        limit = config.resources.mem_gb
-        unit = Unit(
-            step.name,
-            "failed",
-            message=f"out of memory (--mem {limit:g}G)"
-            if limit
-            else "out of memory; use fewer processes (--nprocs 1) or a machine with more memory",
-            exit_code=int(ExitCode.TEMPORARY),
-            participant=participant,
-        )
-    except Exception as error:  # noqa: BLE001 - our own fault: keep everything, go on
-        unit = _crashed(config, step, error, run_id=run_id, participant=participant)
+    except Exception as error:  # noqa: BLE001 - a failed step must not end the others
+        unit = _failed(config, step, error, run_id=run_id, participant=participant)
     logger.error("%s failed: %s", step.name, unit.message)
     if config.control.stop_on_first_crash:
         raise StoppedOnCrash(unit)
     return unit
 
 
-def _crashed(
+def _failed(
     config: Config, step: Step, error: Exception, *, run_id: str, participant: str | None
 ) -> Unit:
-    temporary = type(error).__name__ == "OutOfMemoryError"  # torch's, for CUDA
-    crash: Path = write_crash_file(
-        config.paths.output_dir,
-        run_id=run_id,
-        unit=step.name,
-        participant=participant,
-        details={"inputs": step.inputs},
-        text="".join(traceback.format_exception(error)),
-    )
-    code = ExitCode.TEMPORARY if temporary else ExitCode.INTERNAL
-    hint = "; use a smaller --batch-size or --device cpu" if temporary else ""
+    """Describe a failure; what is our own fault also gets a crash file with everything."""
+    code, message, is_ours = describe_failure(error)
+    crash = None
+    if is_ours:
+        crash = write_crash_file(
+            config.paths.output_dir,
+            run_id=run_id,
+            unit=step.name,
+            participant=participant,
+            details={"inputs": step.inputs},
+            text="".join(traceback.format_exception(error)),
+        )
     return Unit(
         step.name,
         "failed",
-        message=f"{type(error).__name__}: {error}{hint}",
+        message=message,
         crash_file=crash,
-        exit_code=int(code),
+        exit_code=code,
         participant=participant,
     )
