@@ -1,4 +1,4 @@
-"""The command line: (arguments, exit code, message) tables, and what ends up in the configuration."""
+"""The command line: tables of (arguments, exit code, message), and what the options set."""
 
 import argparse
 import json
@@ -59,7 +59,7 @@ def parse(line: str, *, level: str = "participant") -> Config:
 
 
 USAGE = [
-    ("--particpant-label 01", "There is no option --particpant-label.\n  Fix: did you mean --participant-label?"),
+    ("--particpant-label 01", "Fix: did you mean --participant-label?"),
     ("--participant 01", "There is no option --participant."),  # no abbreviations
     ("--zzz", "see bids-brainalign --help"),
     ("extra", "Unexpected argument 'extra'"),
@@ -98,7 +98,7 @@ USAGE = [
     ("--config-file typo.toml", "did you mean ieeg.reference?"),
     ("--bids-filter-file bad.json", "is not JSON"),
     ("--bids-filter-file bad-query.json", "unknown query t1w"),
-    ("--bids-filter-file bad-entity.json", "unknown entity acqisition in bold.\n  Fix: did you mean acquisition?"),
+    ("--bids-filter-file bad-entity.json", "Fix: did you mean acquisition?"),
     ("--bids-filter-file bad-value.json", "bold.acquisition must be text"),
     ("--clean-workdir -w other-work", "is not a work folder of this program"),
 ]  # fmt: skip
@@ -197,7 +197,8 @@ def test_missing_positionals(line: str) -> None:
         ("--participant-label sub-01 02 01", "selection.participants", ("01", "02")),
         ("--participant_label 01", "selection.participants", ("01",)),
         ("--participant-label=sub-01", "selection.participants", ("01",)),
-        ("--participant-label @labels.txt 05", "selection.participants", ("01", "02", "03", "04", "05")),
+        ("--participant-label @labels.txt 05", "selection.participants",
+         ("01", "02", "03", "04", "05")),
         ("--participant-label 01 --participant-label 02", "selection.participants", ("01", "02")),
         ("--session-id ses-a", "selection.sessions", ("a",)),
         ("-t task-x y", "selection.tasks", ("x", "y")),
@@ -216,7 +217,8 @@ def test_missing_positionals(line: str) -> None:
         ("--mem-gb 16", "resources.mem_gb", 16.0),
         ("--mem_gb 16", "resources.mem_gb", 16.0),
         *[(f"{name} 3", "resources.nprocs", 3)
-          for name in ("--nprocs", "--n-procs", "--n_procs", "--n-cpus", "--n_cpus", "--nthreads")],
+          for name in ("--nprocs", "--n-procs", "--n_procs", "--n-cpus", "--n_cpus",
+                       "--nthreads")],
         ("--omp-nthreads 2", "resources.omp_nthreads", 2),
         ("--batch-size 4", "resources.batch_size", 4),
         ("--device cpu", "resources.device", "cpu"),
