@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
+from bids_brainalign.simulate.model_note import DEMONSTRATION, NOTE_KEY
+
 SAMPLE_RATE_HZ = 16_000
 N_DIMS = 64
 N_LAYERS = 4
@@ -69,6 +71,7 @@ def write_small_whisper(folder: Path, *, seed: int) -> Path:
         suppress_tokens=None,
         begin_suppress_tokens=None,
         architectures=["WhisperModel"],
+        **{NOTE_KEY: DEMONSTRATION},
     )
     extractor: Any = WhisperFeatureExtractor(feature_size=80)  # type: ignore[no-untyped-call]
     with torch.random.fork_rng():

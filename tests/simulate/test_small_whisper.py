@@ -3,6 +3,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from bids_brainalign.features.whisper import WhisperLayers
+from bids_brainalign.simulate.model_note import model_note
 from bids_brainalign.simulate.small_whisper import write_small_whisper
 
 
@@ -50,6 +51,13 @@ def test_same_seed_same_weights_and_another_seed_others(tmp_path, model_folder):
         "model.safetensors",
         "preprocessor_config.json",
     ]
+
+
+def test_the_model_says_what_it_is(model_folder, tmp_path):
+    assert "random weights" in (model_note(model_folder) or "")
+    assert model_note(tmp_path) is None
+    (tmp_path / "config.json").write_text('{"model_type": "whisper"}')
+    assert model_note(tmp_path) is None
 
 
 def test_untrained_twin_is_another_model(model_folder, stories):
