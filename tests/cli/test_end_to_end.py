@@ -90,7 +90,7 @@ def test_second_run_has_nothing_to_do(planted, outputs, folder):
 
 def test_deleting_one_output_redoes_that_step_only(planted, outputs, folder):
     out = outputs[0]
-    table = next(out.glob("sub-01/ieeg/*_desc-small_scores.tsv"))
+    table = next(out.glob("sub-02/func/*_desc-small_scores.tsv"))
     before = table.read_bytes()
     table.unlink()
     again = run(planted.bids, out, "participant", "--models", planted.model, cwd=folder)
