@@ -71,8 +71,8 @@ def write_small_whisper(folder: Path, *, seed: int) -> Path:
         suppress_tokens=None,
         begin_suppress_tokens=None,
         architectures=["WhisperModel"],
-        **{NOTE_KEY: DEMONSTRATION},
     )
+    setattr(config, NOTE_KEY, DEMONSTRATION)
     extractor: Any = WhisperFeatureExtractor(feature_size=80)  # type: ignore[no-untyped-call]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
