@@ -45,7 +45,7 @@ demo: $(READY)
 # closing line counts everything and comes last.
 test: checks
 	@echo "== pytest: unit, command line, validator, container"
-	@$(BIN)/python -m pytest -q -m "not slow and not shared"
+	@$(BIN)/python -m pytest -q -m "not slow"
 
 test-all: checks
 	@echo "== pytest: everything"
