@@ -19,6 +19,7 @@ IGNORED = (
     "*.html",
     "figures",
     "group",
+    "work",
     "*_scores.tsv",
     "*_scores.json",
     "*_folds.tsv",

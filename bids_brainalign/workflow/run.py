@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -19,6 +19,7 @@ from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.outputs.citation import write_citation
 from bids_brainalign.outputs.description import write_dataset_description, write_descriptions
 from bids_brainalign.outputs.names import analysis_label
+from bids_brainalign.outputs.provenance import is_of_interest, run_log
 from bids_brainalign.store.digest import digest_of, file_digest
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.attempt import StoppedOnCrash, attempt, step_cache
@@ -68,6 +69,10 @@ def _participant(config: Config, run_id: str) -> Summary:
         Unit(name, "skipped", message=reason) for name, reason in (*index.skipped, *found.skipped)
     ]
     spaces = list_spaces(config)
+    if len(spaces) == 1:
+        logger.warning(
+            "No model was given (--models NAME=FOLDER): only the low-level features are fitted."
+        )
     units: list[Unit] = []
     write_dataset_description(config.paths.output_dir, config.paths.bids_dir)
     _write_labels(config, spaces)
@@ -181,12 +186,9 @@ def _run_fit(
     """Responses, alignment check and every model of one fit; stops at what others depend on."""
     from threadpoolctl import threadpool_limits
 
-    if not logging.getLogger().handlers:  # a worker process
-        level = max(logging.INFO - 10 * config.control.verbose, logging.DEBUG)
-        logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     units: list[Unit] = []
     steps: list[Step] = []
-    with threadpool_limits(config.resources.omp_nthreads):
+    with _worker_logs(config, run_id), threadpool_limits(config.resources.omp_nthreads):
         if "responses" in config.control.steps:
             steps = [response_step(config, fit, r) for r in fit.recordings]
             for step in steps:
@@ -211,6 +213,23 @@ def _run_fit(
             step = encoding_step(config, fit, space, twin, spaces)
             units.append(attempt(config, step, run_id=run_id, participant=fit.participant))
     return units
+
+
+@contextmanager
+def _worker_logs(config: Config, run_id: str) -> Iterator[None]:
+    """Give a worker process the terminal and the run's log; the main process has both."""
+    root = logging.getLogger()
+    if any(isinstance(handler, logging.FileHandler) for handler in root.handlers):
+        yield
+        return
+    if not root.handlers:
+        terminal = logging.StreamHandler(sys.stderr)
+        terminal.setLevel(max(logging.INFO - 10 * config.control.verbose, logging.DEBUG))
+        terminal.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+        terminal.addFilter(is_of_interest)
+        root.addHandler(terminal)
+    with run_log(config.paths.output_dir, run_id=run_id):
+        yield
 
 
 def _report(config: Config, participant: str, run_id: str) -> Unit:
