@@ -108,8 +108,14 @@ class FeatureStore:
         Raises
         ------
         BrainAlignError
-            If the file is absent or not one that `save` wrote.
+            If the file is absent (66) or not one that `save` wrote (65).
         """
+        if not path.is_file():
+            raise BrainAlignError(
+                f"Features are not extracted yet: {path.name} is not in {path.parent}.",
+                fix="let the step features run too (--steps), into the same work folder (-w)",
+                exit_code=ExitCode.MISSING_INPUT,
+            )
         try:
             with safe_open(path, framework="numpy") as stored:
                 metadata = stored.metadata()
