@@ -8,7 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_brainalign.statistics.correlation import correlation, fisher_mean
+from bids_brainalign.statistics.correlation import (
+    correlation,
+    fisher_mean,
+    fold_errors,
+    r2_out_of_sample,
+)
 from bids_brainalign.statistics.nulls import FoldDraws, FoldNull, combine
 
 Array32 = NDArray[np.float32]
@@ -73,17 +78,15 @@ class HeldOut:
     def score(self, predictions: Sequence[Array32]) -> Scores:
         """Score predictions of every fold, each (n_test_k, n_targets)."""
         r_fold = np.full((len(self.responses), self.n_targets), np.nan)
-        sse = np.zeros(self.n_targets)
-        sst = np.zeros(self.n_targets)
+        sse, sst = np.full_like(r_fold, np.nan), np.full_like(r_fold, np.nan)
         for k in self.scored:
             y, yhat = self.responses[k], predictions[k]
             r = correlation(y, yhat)
             # A constant prediction of a varying response explains nothing: r = 0, not unknown.
             r_fold[k] = np.where((np.ptp(yhat, axis=0) == 0) & (np.ptp(y, axis=0) > 0), 0.0, r)
-            sse += np.square(y - yhat, dtype=np.float64).sum(axis=0)
-            sst += np.square(y - self.train_means[k], dtype=np.float64).sum(axis=0)
-        r2 = 1 - np.divide(sse, sst, out=np.full_like(sse, np.nan), where=sst > 0)
-        return Scores(r_fold, np.asarray(fisher_mean(r_fold, self.weights)), r2)
+            sse[k], sst[k] = fold_errors(y, yhat, train_mean=self.train_means[k])
+        r = np.asarray(fisher_mean(r_fold, self.weights))
+        return Scores(r_fold, r, r2_out_of_sample(sse, sst))
 
     def null(self, predictions: Sequence[Array32]) -> Array32:
         """Null of :attr:`Scores.r`: (n_draws, n_targets).

@@ -53,14 +53,6 @@ class Contrast:
 
 
 @dataclass
-class NullMaxima:
-    """What must be known of all targets together: one value per draw."""
-
-    r: Array64
-    """(n_draws,) maximum over layers and targets."""
-
-
-@dataclass
 class BlockResult:
     """Everything about one block of targets."""
 
