@@ -18,6 +18,7 @@ import numpy as np
 AUDIO_OUTPUT_SYNCHRONOUS = 2
 CHARS_UTF8 = 1
 SPEECH_RATE = 1
+RANDOM_SEED = 1  # else espeak-ng seeds the breath of its voices with the second of the day
 EVENT_LIST_TERMINATED, EVENT_WORD, EVENT_END = 0, 1, 5
 
 
@@ -60,6 +61,7 @@ def speak(text: str, voice: str, speed: int) -> dict[str, Any]:
     rate_hz = library.espeak_Initialize(
         AUDIO_OUTPUT_SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), 0
     )
+    library.espeak_ng_SetRandSeed(ctypes.c_long(RANDOM_SEED))
     pieces: list[Any] = []
     events: list[tuple[int, int, int]] = []
 
