@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from bids_brainalign.outputs.reading import LOWLEVEL
+from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.curves import curve_panels, selected
 from bids_brainalign.reports.figures.electrode_map import (
     electrode_strip,
@@ -16,7 +18,6 @@ from bids_brainalign.reports.figures.layer_curves import layer_curves
 from bids_brainalign.reports.figures.null_distribution import null_distribution
 from bids_brainalign.reports.figures.onset_response import FEW_TARGETS, onset_response
 from bids_brainalign.reports.figures.voxel_map import VoxelMaps, voxel_slices
-from bids_brainalign.reports.reading import LOWLEVEL, Block
 from bids_brainalign.reports.rendering import Album, Picture
 from bids_brainalign.reports.summary import context_sentence, is_parcels
 
@@ -39,7 +40,7 @@ def alignment_picture(block: Block, album: Album) -> Picture | None:
         band = "Bands are standard errors over onsets (onsets overlap: for orientation only)."
     rise = "seconds" if is_parcels(block) else "a few hundred milliseconds"
     return album.add(
-        f"{block.main.prefix}_desc-onset_locked",
+        f"{block.main.file.prefix}_desc-onset_locked",
         onset_response(locked),
         alt="Mean response around stimulus and word onsets.",
         caption=f"Response around onsets. If stimulus and recording are on one clock, responsive "

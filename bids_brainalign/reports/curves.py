@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bids_brainalign.reports.reading import Block
+from bids_brainalign.reports.blocks import Block
 
 MAX_GROUPS = 5
 """More groups than this can't be read side by side."""

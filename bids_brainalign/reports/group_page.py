@@ -8,10 +8,16 @@ import numpy as np
 import pandas as pd
 
 from bids_brainalign.group.layers import layer_table, participant_values
+from bids_brainalign.outputs.reading import (
+    LOWLEVEL,
+    UNTRAINED,
+    missing_participants,
+    model_descriptions,
+    read_scores,
+    score_files,
+)
 from bids_brainalign.reports.figures.group_curves import GroupCurve, group_curves
-from bids_brainalign.reports.group_reading import model_descriptions, read_scores
 from bids_brainalign.reports.participant_page import MODALITY_NAMES
-from bids_brainalign.reports.reading import LOWLEVEL, UNTRAINED
 from bids_brainalign.reports.rendering import Album, Picture, page_url, relative_url
 from bids_brainalign.statistics.intervals import MIN_FOR_BOOTSTRAP, MIN_FOR_INTERVAL
 
@@ -33,7 +39,8 @@ def group_context(
     participants : tuple of str
         Labels to include; all if empty.
     """
-    scores, missing = read_scores(output_dir, chosen=participants)
+    scores = read_scores(score_files(output_dir, chosen=participants))
+    missing = missing_participants(output_dir)
     values, table = participant_values(scores), layer_table(scores)
     names = table[["modality", "model", "encoder"]].drop_duplicates()
     models = [
@@ -51,7 +58,7 @@ def group_context(
         "included": {
             label: page_url(output_dir, label) for label in sorted(scores["participant"].unique())
         },
-        "missing": missing,
+        "missing": [m for m in missing if not participants or m in participants],
         "files": [{"url": relative_url(f, output_dir), "name": f.name} for f in files],
     }
 

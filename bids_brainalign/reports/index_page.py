@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bids_brainalign.outputs.reading import missing_participants, participants
+from bids_brainalign.reports.blocks import crash_files, read_blocks
 from bids_brainalign.reports.participant_page import MODALITY_NAMES
-from bids_brainalign.reports.reading import (
-    MODALITIES,
-    crash_files,
-    missing_participants,
-    participants,
-    read_blocks,
-)
 from bids_brainalign.reports.rendering import page_url, relative_url
 from bids_brainalign.reports.summary import headline
 
@@ -30,7 +25,7 @@ def index_context(output_dir: Path) -> dict[str, object]:
         findings = [
             {
                 "model": block.main.model,
-                "modality": MODALITY_NAMES[MODALITIES[block.main.datatype]],
+                "modality": MODALITY_NAMES[block.main.file.modality],
                 "what": " ".join(block.main.sentences("ModelDescription")),
                 "sentence": headline(block, None).sentences[0],
             }

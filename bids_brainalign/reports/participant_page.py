@@ -8,6 +8,7 @@ from typing import TypedDict
 import numpy as np
 import pandas as pd
 
+from bids_brainalign.outputs.reading import LOWLEVEL, missing_participants
 from bids_brainalign.reports.block_figures import (
     alignment_picture,
     curve_pictures,
@@ -15,16 +16,9 @@ from bids_brainalign.reports.block_figures import (
     map_pictures,
     null_picture,
 )
+from bids_brainalign.reports.blocks import Block, crash_files, read_blocks
 from bids_brainalign.reports.curves import selected
 from bids_brainalign.reports.figures.voxel_map import VoxelMaps, load_voxel_maps
-from bids_brainalign.reports.reading import (
-    LOWLEVEL,
-    MODALITIES,
-    Block,
-    crash_files,
-    missing_participants,
-    read_blocks,
-)
 from bids_brainalign.reports.rendering import Album, Picture, relative_url
 from bids_brainalign.reports.summary import Headline, headline
 
@@ -88,7 +82,7 @@ def participant_context(output_dir: Path, participant: str, album: Album) -> dic
     views: list[BlockView] = []
     seen: dict[tuple[Path, str], str] = {}
     for number, block in enumerate(read_blocks(output_dir, participant), start=1):
-        recordings = (block.main.folder, block.main.prefix)
+        recordings = (block.main.file.path.parent, block.main.file.prefix)
         view = _block_view(
             output_dir, block, album, anchor=f"m{number}", above=seen.get(recordings)
         )
@@ -117,7 +111,7 @@ def _block_view(
         anchor=anchor,
         title=_title(block),
         what=" ".join(main.sentences("ModelDescription")),
-        recordings=main.prefix,
+        recordings=main.file.prefix,
         headline=headline(block, maps),
         assumptions=main.sentences("Assumptions"),
         skipped=main.sentences("Skipped"),
@@ -140,7 +134,7 @@ def _title(block: Block) -> str:
     main = block.main
     encoder = "" if main.encoder == "ridge" else f" ({main.encoder})"
     name = "Low-level features" if main.model == LOWLEVEL else main.model
-    return f"{name}{encoder} and {MODALITY_NAMES[MODALITIES[main.datatype]]}"
+    return f"{name}{encoder} and {MODALITY_NAMES[main.file.modality]}"
 
 
 def _presentations(block: Block) -> list[dict[str, str]]:
@@ -217,15 +211,15 @@ def _top_targets(block: Block) -> list[dict[str, object]]:
 
 def _files(output_dir: Path, block: Block, maps: VoxelMaps | None) -> list[FileLink]:
     main = block.main
-    stem = f"{main.prefix}_desc-{main.label}"
+    stem = main.stem
     names = [f"{stem}_{end}" for end in ("scores.tsv", "scores.json", "channels.tsv", "folds.tsv",
                                          "nulls.tsv", "predictions.h5")]  # fmt: skip
-    paths = [main.folder / name for name in names]
+    paths = [main.file.path.with_name(name) for name in names]
     if maps is not None:
         paths += list(main.maps.values())
     return [
         FileLink(
-            url=relative_url(path, output_dir), name=path.name.removeprefix(f"{main.prefix}_")
+            url=relative_url(path, output_dir), name=path.name.removeprefix(f"{main.file.prefix}_")
         )
         for path in paths
         if path.is_file()

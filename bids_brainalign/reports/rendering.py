@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from bids_brainalign.reports.reading import read_sidecar
+from bids_brainalign.outputs.reading import read_sidecar
 from bids_brainalign.reports.summary import number, probability
 from bids_brainalign.store.atomic import write_text
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from bids_brainalign.outputs.reading import LOWLEVEL
+from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.curves import curve_table, over_folds, selected
 from bids_brainalign.reports.figures.voxel_map import VoxelMaps
-from bids_brainalign.reports.reading import LOWLEVEL, Block
 
 ALPHA = 0.05
 SIDES = {"L": "left", "R": "right"}

@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bids_brainalign.reports.reading import Analysis, Block
+from bids_brainalign.outputs.reading import ScoreFile
+from bids_brainalign.reports.blocks import Analysis, Block
 from bids_brainalign.reports.summary import context_sentence, headline, number, probability
 
 COLUMNS = (
@@ -24,10 +25,8 @@ def block(rows: dict[str, dict[str, object]], *, kind: str = "SEEG") -> Block:
         names = {"target": target, "target_type": kind, "model": "m", "fold": "all"}
         table.append(base | names | {"layer": "selected"} | values)
         table += [base | names | {"layer": layer, "r": 0.1} for layer in ("0", "6")]
-    analysis = Analysis(
-        "01", "ieeg", Path(), "sub-01", "m", "m", "ridge", pd.DataFrame(table), {}, None, None,
-        None, {},
-    )  # fmt: skip
+    file = ScoreFile(Path(), "01", "n/a", "ieeg", "sub-01", "m")
+    analysis = Analysis(file, "m", "ridge", pd.DataFrame(table), {}, None, None, None, {})
     return Block(analysis, None, None, None)
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from bids_brainalign.errors import BrainAlignError
-from bids_brainalign.reports.group_reading import read_scores
-from bids_brainalign.reports.reading import missing_participants, participants, read_blocks
+from bids_brainalign.reports.blocks import read_blocks
 
 from .fake_outputs import MODELS, write_fmri, write_ieeg
 
@@ -40,18 +39,7 @@ def test_sessions_are_blocks_of_their_own(tmp_path: Path):
             (there / name).write_bytes(path.read_bytes())
     for path in folder.iterdir():
         path.unlink()
-    assert [block.main.session for block in read_blocks(tmp_path, "01")] == ["a", "b"]
-    scores, _ = read_scores(tmp_path)
-    assert set(scores["session"]) == {"a", "b"}
-
-
-def test_missing_participants_come_from_folders_logs_and_status(tmp_path: Path):
-    write_ieeg(tmp_path, "01", seed=1)
-    (tmp_path / "sub-02" / "ieeg").mkdir(parents=True)
-    (tmp_path / "logs" / "sub-03").mkdir(parents=True)
-    (tmp_path / "logs" / "status.tsv").write_text("unit\tstatus\nencoding sub-04_task-x\tfailed\n")
-    assert participants(tmp_path) == ["01"]
-    assert missing_participants(tmp_path) == ["02", "03", "04"]
+    assert [block.main.file.session for block in read_blocks(tmp_path, "01")] == ["a", "b"]
 
 
 @pytest.mark.parametrize(
