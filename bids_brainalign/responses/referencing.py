@@ -46,13 +46,3 @@ def reference_signal(data: NDArray[np.floating], kind: str) -> NDArray[np.float6
         )
     # Summed in double precision, also for float32 data of hundreds of channels.
     return np.asarray(data.mean(axis=0, dtype=np.float64))
-
-
-def rereference(data: NDArray[np.floating], kind: str) -> NDArray[np.float64]:
-    """Subtract a reference; see :func:`reference_signal`.
-
-    Returns
-    -------
-    ndarray of shape (n_channels, n_times), float64
-    """
-    return np.asarray(data - reference_signal(data, kind), dtype=np.float64)

@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from bids_brainalign.errors import BrainAlignError, ExitCode
-
 MIN_FOR_INTERVAL = 5
 """Fewer participants are shown one by one (design: statistics.md §8)."""
 
@@ -118,54 +116,6 @@ def group_interval(
     if len(x) < MIN_FOR_BOOTSTRAP:
         return Interval(mean, *t_interval(x, level=level), "t", len(x))
     return Interval(mean, *bca_interval(x, rng, level=level), "bca", len(x))
-
-
-def morey_interval(table: NDArray[np.floating], *, level: float = 0.95) -> list[Interval]:
-    """Within-participant interval of every condition of a paired figure.
-
-    Differences between participants are removed (Cousineau) and the variance that this takes away
-    is given back (Morey), so that intervals speak of differences between conditions.
-
-    Parameters
-    ----------
-    table : array (n_participants, n_conditions)
-        Participants with a NaN in any condition are left out.
-    level : float
-        Coverage.
-
-    Returns
-    -------
-    list of Interval
-        One per condition; none below 5 complete participants.
-
-    Raises
-    ------
-    BrainAlignError
-        With fewer than two conditions: there is nothing to pair.
-
-    References
-    ----------
-    Morey 2008, Tutorials in Quantitative Methods for Psychology 4(2), 61–64.
-    """
-    if table.ndim != 2 or table.shape[1] < 2:
-        raise BrainAlignError(
-            f"Within-participant intervals need participants × conditions, got {table.shape}.",
-            exit_code=ExitCode.INTERNAL,
-        )
-    complete = table[~np.isnan(table).any(axis=1)].astype(np.float64)
-    n_complete, n_conditions = complete.shape
-    if n_complete < MIN_FOR_INTERVAL:
-        nan = float("nan")
-        means = complete.mean(axis=0) if n_complete else np.full(n_conditions, nan)
-        return [Interval(float(mean), nan, nan, "none", n_complete) for mean in means]
-    within = complete - complete.mean(axis=1, keepdims=True) + complete.mean()
-    correction = np.sqrt(n_conditions / (n_conditions - 1))
-    intervals = []
-    for column in within.T:
-        mean = float(column.mean())
-        low, high = t_interval(mean + correction * (column - mean), level=level)
-        intervals.append(Interval(mean, low, high, "t", n_complete))
-    return intervals
 
 
 def _known(x: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.statistics.tails import p_floor
 
 
@@ -62,45 +61,3 @@ def bh_reachable(n_tests: int, n_draws: int, *, alpha: float = 0.05, tail_fit: b
     """
     needed = p_floor(n_draws, tail_fit=tail_fit) * n_tests / alpha
     return max(1, math.ceil(needed - 1e-9))
-
-
-def max_statistic_p(
-    observed: NDArray[np.floating], null: NDArray[np.floating]
-) -> NDArray[np.float64]:
-    """P values corrected over targets by the null of their maximum.
-
-    Parameters
-    ----------
-    observed : array (n_targets,)
-        Observed scores.
-    null : array (n_draws, n_targets)
-        Null scores; every row one draw of all targets together.
-
-    Returns
-    -------
-    array (n_targets,), float64
-        (1 + #{max over targets of a draw ≥ observed}) / (1 + n_draws). A target that is NaN, in
-        scores or null, takes no part and is NaN.
-
-    Raises
-    ------
-    BrainAlignError
-        If the shapes do not fit or there are no draws.
-
-    References
-    ----------
-    Westfall & Young 1993; Nichols & Holmes 2002, Hum. Brain Mapp. 15(1).
-    """
-    n_draws, n_targets = null.shape
-    if observed.shape != (n_targets,) or n_draws < 1:
-        raise BrainAlignError(
-            f"Observed scores of shape {observed.shape} do not fit a null of {null.shape}.",
-            exit_code=ExitCode.INTERNAL,
-        )
-    p = np.full(n_targets, np.nan)
-    tested = ~(np.isnan(observed) | np.isnan(null).any(axis=0))
-    if tested.any():
-        largest = np.sort(null.max(axis=1, where=tested, initial=-np.inf))
-        reached = n_draws - np.searchsorted(largest, observed[tested], side="left")
-        p[tested] = (1.0 + reached) / (1.0 + n_draws)
-    return p

@@ -18,7 +18,7 @@ from bids_brainalign.alignment.clock import (
 from bids_brainalign.alignment.delays import delay_samples, lag_samples
 from bids_brainalign.alignment.lanczos import LOBES
 from bids_brainalign.config.schema import Config
-from bids_brainalign.dataset.types import Presentation
+from bids_brainalign.dataset.types import Presentation, Recording
 from bids_brainalign.encoding.design import RunLayout
 from bids_brainalign.encoding.layerwise import FeatureSpace
 from bids_brainalign.errors import BrainAlignError
@@ -33,7 +33,7 @@ from bids_brainalign.store.features import FeatureStore
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.responses import load_response, response_path
 from bids_brainalign.workflow.spaces import Space, feature_key, rate_of, seed_of
-from bids_brainalign.workflow.userfolds import read_folds, user_folds
+from bids_brainalign.workflow.userfolds import UserFolds, read_folds, user_folds
 
 Array32 = NDArray[np.float32]
 
@@ -90,73 +90,110 @@ def assemble(config: Config, fit: Fit, spaces: Sequence[Space]) -> Assembly:
     """
     loaded = [load_response(response_path(config, fit, r)) for r in fit.recordings]
     responses, notes = common_targets(fit, loaded)
-    playing, used, rows = [], [], []
-    shares = []
-    groups = sorted({p.content_group for p in fit.presentations})
-    stimuli = sorted({p.stimulus.name for p in fit.presentations})
-    trim_s = config.ieeg.trim_start_s if fit.modality == "ieeg" else config.fmri.trim_start_s
     user = read_folds(config.paths.folds) if config.paths.folds else None
-    for index, (recording, response) in enumerate(zip(fit.recordings, responses, strict=True)):
-        table = sample_table(fit.of(recording), response, trim_s=trim_s)
-        keep = table["usable"].to_numpy() & ~response.censored
-        censored = float(response.censored[table["usable"]].mean()) if table["usable"].any() else 0
-        if censored > config.nulls.censored_limit:
-            raise BrainAlignError(
-                f"{recording.name}: {censored:.0%} of the samples with stimulus are censored",
-                where="BAD_ annotations, motion outliers and non-steady-state volumes",
-                fix="leave the run out with --run-label or --bids-filter-file",
-            )
-        if user is not None:
-            keep &= ~user.excluded(recording.name, response.times)
-        shares.append(censored)
-        playing.append(table["playing"].to_numpy())
-        used.append(keep)
-        rows.append(table[keep].assign(run=index))
-    every = pd.concat(rows, ignore_index=True)
-    if every.empty:
-        raise BrainAlignError(
-            f"{fit.name.stem}: no sample is left while a stimulus played",
-            where=f"{trim_s:g} s after each onset are left out, censored samples too",
-            fix="check the onsets of the stimuli against the length of the recordings",
-        )
-    samples = Samples(
-        run=every["run"].to_numpy(dtype=np.int64),
-        group=np.searchsorted(groups, every["group"].to_numpy(dtype=str)).astype(np.int64),
-        time_s=every["time"].to_numpy(dtype=np.float64),
-        stimulus=np.searchsorted(stimuli, every["stimulus"].to_numpy(dtype=str)).astype(np.int64),
-        stimulus_s=every["clock"].to_numpy(dtype=np.float64),
-        interval_s=responses[0].interval_s,
-    )
+    timelines = [
+        _timeline(config, fit, recording, response, user)
+        for recording, response in zip(fit.recordings, responses, strict=True)
+    ]
+    samples = _pooled(config, fit, timelines, responses[0].interval_s)
     delays = delays_of(config, fit, samples.interval_s)
-    data = np.concatenate([r.data[u] for r, u in zip(responses, used, strict=True)])
+    data = np.concatenate([r.data[t.used] for r, t in zip(responses, timelines, strict=True)])
     decorrelation = _decorrelation(data, samples)
     gap = GapRule(
         hard_s=_reach_s(config, fit, responses, delays) + decorrelation,
         soft_s=context_s(config, fit, spaces),
         soft_share=config.folds.soft_gap_share,
     )
-    if user is not None:
-        plan = user_folds(
-            user, samples, [r.name for r in fit.recordings], gap_s=gap.hard_s,
-            max_inner=config.folds.max_inner, min_samples=config.folds.min_samples,
-        )  # fmt: skip
-    else:
-        plan = plan_folds(
-            samples, groups, gap=gap, max_inner=config.folds.max_inner,
-            min_samples=config.folds.min_samples,
-        )  # fmt: skip
+    plan = _plan(config, fit, samples, user, gap)
     return Assembly(
         fit=fit,
         responses=tuple(responses),
-        layout=RunLayout(tuple(playing), tuple(used), plan.whole_runs),
+        layout=RunLayout(
+            tuple(t.playing for t in timelines), tuple(t.used for t in timelines), plan.whole_runs
+        ),
         samples=samples,
         plan=plan,
         delays=delays,
         draws=_draws(config, fit, plan, delays, decorrelation, samples.interval_s),
         decorrelation_s=decorrelation,
-        censored_share=tuple(shares),
+        censored_share=tuple(t.censored_share for t in timelines),
         notes=(*notes, *plan.notes),
     )
+
+
+@dataclass(frozen=True)
+class _Timeline:
+    """Which samples of one recording take part."""
+
+    playing: NDArray[np.bool_]
+    used: NDArray[np.bool_]
+    rows: pd.DataFrame
+    """Of `sample_table`, the used ones."""
+    censored_share: float
+
+
+def _trim_s(config: Config, fit: Fit) -> float:
+    return config.ieeg.trim_start_s if fit.modality == "ieeg" else config.fmri.trim_start_s
+
+
+def _timeline(
+    config: Config, fit: Fit, recording: Recording, response: Response, user: UserFolds | None
+) -> _Timeline:
+    table = sample_table(fit.of(recording), response, trim_s=_trim_s(config, fit))
+    usable = table["usable"].to_numpy(dtype=bool)
+    censored = float(response.censored[usable].mean()) if usable.any() else 0.0
+    if censored > config.nulls.censored_limit:
+        raise BrainAlignError(
+            f"{recording.name}: {censored:.0%} of the samples with stimulus are censored",
+            where="BAD_ annotations, motion outliers and non-steady-state volumes",
+            fix="leave the run out with --run-label or --bids-filter-file",
+        )
+    used = usable & ~response.censored
+    if user is not None:
+        used &= ~user.excluded(recording.name, response.times)
+    return _Timeline(table["playing"].to_numpy(dtype=bool), used, table[used], censored)
+
+
+def _pooled(
+    config: Config, fit: Fit, timelines: Sequence[_Timeline], interval_s: float
+) -> Samples:
+    """Join the used samples of all recordings."""
+    every = pd.concat(
+        [t.rows.assign(run=index) for index, t in enumerate(timelines)], ignore_index=True
+    )
+    if every.empty:
+        raise BrainAlignError(
+            f"{fit.name.stem}: no sample is left while a stimulus played",
+            where=f"left out: {_trim_s(config, fit):g} s after each onset, and censored samples",
+            fix="check the onsets of the stimuli against the length of the recordings",
+        )
+    groups, stimuli = _content_groups(fit), sorted({p.stimulus.name for p in fit.presentations})
+    return Samples(
+        run=every["run"].to_numpy(dtype=np.int64),
+        group=np.searchsorted(groups, every["group"].to_numpy(dtype=str)).astype(np.int64),
+        time_s=every["time"].to_numpy(dtype=np.float64),
+        stimulus=np.searchsorted(stimuli, every["stimulus"].to_numpy(dtype=str)).astype(np.int64),
+        stimulus_s=every["clock"].to_numpy(dtype=np.float64),
+        interval_s=interval_s,
+    )
+
+
+def _content_groups(fit: Fit) -> list[str]:
+    return sorted({p.content_group for p in fit.presentations})
+
+
+def _plan(
+    config: Config, fit: Fit, samples: Samples, user: UserFolds | None, gap: GapRule
+) -> FoldPlan:
+    max_inner, min_samples = config.folds.max_inner, config.folds.min_samples
+    if user is None:
+        return plan_folds(
+            samples, _content_groups(fit), gap=gap, max_inner=max_inner, min_samples=min_samples
+        )
+    return user_folds(
+        user, samples, [r.name for r in fit.recordings], gap_s=gap.hard_s,
+        max_inner=max_inner, min_samples=min_samples,
+    )  # fmt: skip
 
 
 def common_targets(

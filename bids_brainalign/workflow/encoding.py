@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.encoding.layerwise import FeatureSpace, Problem
-from bids_brainalign.outputs.names import analysis_label
-from bids_brainalign.outputs.predictions import write_predictions
-from bids_brainalign.outputs.statmaps import write_statmap
-from bids_brainalign.outputs.tables import write_tsv
-from bids_brainalign.statistics.tails import p_values
 from bids_brainalign.store.features import FeatureStore
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow import tables
@@ -30,12 +24,12 @@ from bids_brainalign.workflow.inference import (
     concatenate,
     corrected,
     infer_block,
-    layer_mode,
     p_over_targets,
 )
-from bids_brainalign.workflow.narrative import sidecar_fields
+from bids_brainalign.workflow.parcels import parcel_blocks, parcels_of
 from bids_brainalign.workflow.responses import response_path
-from bids_brainalign.workflow.spaces import LOWLEVEL, Space, feature_key, rate_of
+from bids_brainalign.workflow.results import Result, test_samples, write_result
+from bids_brainalign.workflow.spaces import Space, feature_key, rate_of
 
 logger = logging.getLogger(__name__)
 
@@ -43,23 +37,6 @@ BLOCK_TARGETS = 4096
 """Voxels fitted at once: bounds memory (2,000 null draws of a block are 33 MB)."""
 
 Array64 = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Result:
-    """All targets of one fit, blocks joined."""
-
-    assembly: Assembly
-    targets: pd.DataFrame
-    """Rows of scores.tsv: electrodes, or parcels."""
-    blocks: dict[str, tables.ScoreBlock]
-    """``lowlevel``, ``model``, ``untrained`` → what their tables say."""
-    voxels: dict[str, tables.ScoreBlock]
-    """The same per voxel (fMRI); empty for electrodes."""
-    predicted: NDArray[np.float32]
-    """(n_test, n_rows) held-out predictions of the rows of scores.tsv."""
-    response: NDArray[np.float32]
-    samples: pd.DataFrame
 
 
 def encoding_step(
@@ -123,7 +100,7 @@ def encode(
         sources["untrained"] = twin
     features = {k: feature_space(config, assembly, s) for k, s in sources.items()}
     n_targets = len(assembly.targets)
-    parcels, names = _parcels(assembly)
+    parcels, names = parcels_of(assembly)
     parts: list[BlockResult] = []
     parcel_predicted = 0.0
     parcel_response = 0.0
@@ -149,8 +126,8 @@ def encode(
     else:
         predicted, response = np.asarray(parcel_predicted), np.asarray(parcel_response)
         rows, voxels = names, per_target
-        blocks = _parcel_blocks(per_target, parts, parcels)
-    return Result(assembly, rows, blocks, voxels, predicted, response, _test_samples(assembly))
+        blocks = parcel_blocks(per_target, parts, parcels)
+    return Result(assembly, rows, blocks, voxels, predicted, response, test_samples(assembly))
 
 
 def _problem(
@@ -169,26 +146,6 @@ def _problem(
         n_threads=config.resources.omp_nthreads,
         parcels=None if parcels is None else parcels[:, columns],
     )
-
-
-def _parcels(assembly: Assembly) -> tuple[NDArray[np.bool_] | None, pd.DataFrame]:
-    """Voxel groups that become rows of scores.tsv: the whole mask and its hemispheres."""
-    targets = assembly.targets
-    if assembly.fit.modality != "fmri":
-        return None, targets
-    hemisphere = targets["hemisphere"].to_numpy(dtype=str)
-    groups = {"whole": ("n/a", np.ones(len(targets), dtype=bool))}
-    groups |= {"left": ("L", hemisphere == "L"), "right": ("R", hemisphere == "R")}
-    groups = {name: g for name, g in groups.items() if g[1].any()}
-    rows = pd.DataFrame(
-        {
-            "name": list(groups),
-            "type": "parcel",
-            "hemisphere": [side for side, _ in groups.values()],
-            "region": "n/a",
-        }
-    )
-    return np.stack([members for _, members in groups.values()]), rows
 
 
 def _stacked(block: BlockResult) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -241,183 +198,3 @@ def _join_contrast(parts: list[BlockResult], name: str) -> Contrast | None:
     if not found:
         return None
     return Contrast(np.concatenate([c.value for c in found]), np.concatenate([c.p for c in found]))
-
-
-def _parcel_blocks(
-    voxels: dict[str, tables.ScoreBlock], parts: list[BlockResult], parcels: NDArray[np.bool_]
-) -> dict[str, tables.ScoreBlock]:
-    """Means over the voxels of each parcel, tested against the nulls of the same means."""
-    weights = parcels / parcels.sum(axis=1, keepdims=True)
-    size = parcels.sum(axis=1).astype(np.float64)
-
-    def mean(values: Array64) -> Array64:
-        return np.asarray(np.nan_to_num(values) @ weights.T)
-
-    out = {}
-    for kind, block in voxels.items():
-        nulls = [p.parcel_nulls[kind] for p in parts if kind in p.parcel_nulls]
-        null = sum(nulls[1:], start=nulls[0]) / size if nulls else None
-        result = _parcel_result(block.result, null, mean, n_parcels=len(parcels))
-        mode, agreement = _parcel_mode(block, parcels)
-        parcel = tables.ScoreBlock(
-            model=block.model,
-            layers=block.layers,
-            result=result,
-            n_null=block.n_null,
-            context_past_s=block.context_past_s,
-            context_future_s=block.context_future_s,
-            q=corrected(result.p),
-            p_max=p_over_targets(result.r_max, None if null is None else null.max(axis=(0, 2))),
-            r_lowlevel=None if block.r_lowlevel is None else mean(block.r_lowlevel),
-            mode=mode,
-            agreement=agreement,
-        )
-        for name in ("delta_lowlevel", "delta_untrained"):
-            contrast: Contrast | None = getattr(block, name)
-            if contrast is not None:
-                value = mean(contrast.value)
-                draws = [p.parcel_nulls[name] for p in parts if name in p.parcel_nulls]
-                p = np.full(len(value), np.nan)
-                if draws:
-                    p = p_values(value, sum(draws[1:], start=draws[0]) / size)
-                setattr(parcel, name, Contrast(value, p))
-        out[kind] = parcel
-    if "model" in out and "untrained" in out:
-        out["model"].untrained = out["untrained"].result
-    return out
-
-
-def _parcel_result(
-    result: SpaceResult,
-    null: NDArray[np.floating] | None,
-    mean: Callable[[Array64], Array64],
-    *,
-    n_parcels: int,
-) -> SpaceResult:
-    layer_r = mean(result.layer_r)
-    layer_p = np.full(layer_r.shape, np.nan)
-    p = np.full(n_parcels, np.nan)
-    quantiles = np.full((4, n_parcels), np.nan)
-    r_max = layer_r.max(axis=0)
-    if null is not None:
-        layer_p = np.stack([p_values(r, n) for r, n in zip(layer_r, null, strict=True)])
-        over_layers = null.max(axis=0)
-        p = p_values(r_max, over_layers)
-        quantiles = np.quantile(over_layers, [0.5, 0.95, 0.99, 1.0], axis=0)
-    return SpaceResult(
-        layer_r=layer_r,
-        layer_r2=mean(result.layer_r2),
-        layer_p=layer_p,
-        selected_r=mean(result.selected_r),
-        selected_r2=mean(result.selected_r2),
-        selected_r_fold=mean(result.selected_r_fold),
-        chosen=np.zeros((len(result.chosen), n_parcels), dtype=np.int64),
-        r_max=r_max,
-        p=p,
-        null_quantiles=quantiles,
-    )
-
-
-def _parcel_mode(
-    block: tables.ScoreBlock, parcels: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], Array64]:
-    n_layers = len(block.layers)
-    modes, agreements = [], []
-    for members in parcels:
-        mode, agreement = layer_mode(block.result.chosen[:, members].reshape(-1, 1), n_layers)
-        modes.append(mode[0])
-        agreements.append(agreement[0])
-    return np.array(modes), np.array(agreements)
-
-
-def _test_samples(assembly: Assembly) -> pd.DataFrame:
-    """Time, stimulus time, run and fold of every held-out sample, in the order of predictions."""
-    names = np.array([r.name for r in assembly.fit.recordings], dtype=object)
-    samples = assembly.samples
-    parts = []
-    for k, fold in enumerate(assembly.plan.folds):
-        rows = fold.outer.test
-        parts.append(
-            pd.DataFrame(
-                {
-                    "time": samples.time_s[rows],
-                    "stimulus_time": samples.stimulus_s[rows],
-                    "run": names[samples.run[rows]],
-                    "fold": k + 1,
-                }
-            )
-        )
-    return pd.concat(parts, ignore_index=True)
-
-
-def write_result(config: Config, result: Result, space: Space) -> list[Path]:
-    """Write all files of one analysis under output_dir."""
-    assembly = result.assembly
-    name, root = assembly.fit.name, config.paths.output_dir
-    sizes = [len(f.outer.test) for f in assembly.plan.folds]
-    extra = sidecar_fields(config, assembly, space)
-    written: list[Path] = []
-    own = ["lowlevel"] if space.name == LOWLEVEL else ["model", "untrained"]
-    for kind in own:
-        if kind not in result.blocks:
-            continue
-        block = result.blocks[kind]
-        label = analysis_label(block.model)
-        scores = tables.score_table(block, result.targets, n_samples=sum(sizes), fold_sizes=sizes)
-        path = root / name.file("scores.tsv", analysis=label)
-        written += write_tsv(path, scores, tables.SCORE_COLUMNS, extra=extra)
-        path = root / name.file("nulls.tsv", analysis=label)
-        nulls = tables.null_table(block.result, result.targets)
-        written += write_tsv(path, nulls, tables.NULL_COLUMNS)
-        if assembly.fit.modality == "ieeg":
-            coordinates = assembly.fit.recordings[0].space or ""
-            channels = tables.channel_table(scores, assembly.targets, coordinates)
-            path = root / name.file("channels.tsv", analysis=label)
-            written += write_tsv(path, channels, tables.CHANNEL_COLUMNS)
-        else:
-            written += _write_maps(root, result, kind, label)
-    label = analysis_label(space.name)
-    path = root / name.file("folds.tsv", analysis=label)
-    written += write_tsv(path, tables.fold_table(assembly), tables.FOLD_COLUMNS)
-    written.append(
-        write_predictions(
-            root / name.file("predictions.h5", analysis=label),
-            predicted=result.predicted,
-            response=result.response,
-            samples=result.samples,
-            targets=[str(n) for n in result.targets["name"]],
-            description="Held-out predictions of the layer chosen on inner folds, and responses, "
-            "standardised; parcels are means over their voxels",
-        )
-    )
-    return written
-
-
-def _write_maps(root: Path, result: Result, kind: str, label: str) -> list[Path]:
-    """Voxel maps: r per layer, q, and the preferred layer where it may be shown."""
-    volume = result.assembly.responses[0].volume
-    if volume is None or kind not in result.voxels:
-        return []
-    block, name = result.voxels[kind], result.assembly.fit.name
-    written: list[Path] = []
-
-    def write(stat: str, values: Array64, description: str) -> None:
-        path = root / name.file("statmap.nii.gz", analysis=label, stat=stat)
-        sidecar = {"Description": description, "Model": block.model, "Layers": list(block.layers)}
-        written.extend(write_statmap(path, values, volume, sidecar=sidecar))
-
-    layer_r = np.where(np.isfinite(block.result.layer_r), block.result.layer_r, 0.0)
-    write("r", layer_r, "Held-out correlation; the fourth axis is the layer")
-    q = np.where(np.isfinite(block.q), block.q, 1.0)
-    write("q", q, tables.SCORE_COLUMNS["q_fdr"])
-    if kind == "model" and block.delta_lowlevel is not None:
-        mode, agreement = layer_mode(block.result.chosen, len(block.layers))
-        q_delta = corrected(block.delta_lowlevel.p)
-        shown = (q_delta < 0.05) & (agreement > 0.5)
-        write(
-            "layer",
-            np.where(shown, mode.astype(np.float64), np.nan),
-            "Preferred layer, only where the model adds to the low-level features (q_delta < .05) "
-            "and more than half of the outer folds agree",
-        )
-    return written

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bids_brainalign.config.schema import Config
+from bids_brainalign.statistics.multiplicity import bh_reachable
 from bids_brainalign.workflow.assemble import Assembly
 from bids_brainalign.workflow.spaces import Space
 
@@ -63,7 +64,29 @@ def assumptions(assembly: Assembly) -> list[str]:
         sentences.append(f"Folds cut runs; {gap:.1f} s around held-out blocks were left out.")
     else:
         sentences.append("Folds hold out whole runs.")
+    if assembly.draws:
+        sentences += multiplicity_notes(len(assembly.targets), assembly.draws[0].n_draws)
     return sentences
+
+
+def multiplicity_notes(n_targets: int, n_draws: int) -> list[str]:
+    """Warn where the draws are too few for one target alone to be declared.
+
+    Parameters
+    ----------
+    n_targets : int
+        Electrodes or voxels that are tested together.
+    n_draws : int
+        Null draws behind each p value.
+    """
+    needed = bh_reachable(n_targets, n_draws)
+    if needed == 1:
+        return []
+    return [
+        f"With {n_draws} null draws and {n_targets} targets the smallest possible p lets "
+        f"Benjamini-Hochberg declare targets only where {needed} or more of them reach it; raise "
+        "n_draws in [nulls] of the configuration to find fewer."
+    ]
 
 
 def skipped(assembly: Assembly) -> list[str]:

@@ -29,7 +29,7 @@ def test_names_of_score_files_are_taken_apart(tmp_path: Path):
         ("02", "a", "ieeg"),
         ("02", "n/a", "fmri"),
     }
-    assert [f.participant for f in score_files(tmp_path, chosen=("02",))][0] == "02"
+    assert {f.participant for f in score_files(tmp_path, chosen=("02",))} == {"02"}
     of_01 = [f for f in files if f.participant == "01"]
     assert {f.prefix for f in of_01} == {"sub-01_task-listen"}
     assert {f.label for f in of_01} == {"lowlevel", "whisperbase", "whisperbaseUntrained"}

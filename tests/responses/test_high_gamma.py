@@ -11,7 +11,7 @@ from bids_brainalign.responses.high_gamma import (
     podcast2025,
     support_s,
 )
-from bids_brainalign.responses.referencing import rereference
+from bids_brainalign.responses.referencing import reference_signal
 
 SFREQ = 512.0
 
@@ -33,7 +33,7 @@ def test_podcast2025_is_the_tutorial(signals):
     raw.notch_filter([60, 120, 180], notch_widths=2, verbose="error")
     raw.filter(70, 200, method="iir", verbose="error")
     raw.apply_hilbert(envelope=True, verbose="error")
-    ours = podcast2025(rereference(signals, "car"), SFREQ, line_hz=60.0)
+    ours = podcast2025(signals - reference_signal(signals, "car"), SFREQ, line_hz=60.0)
     np.testing.assert_allclose(ours, raw.get_data(), rtol=1e-10)
 
 

@@ -3,11 +3,9 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from bids_brainalign.errors import BrainAlignError
 from bids_brainalign.statistics.intervals import (
     bca_interval,
     group_interval,
-    morey_interval,
     t_interval,
 )
 
@@ -67,36 +65,3 @@ def test_group_interval_covers():
         interval = group_interval(rng.standard_normal(6) + 1, rng)
         inside += interval.low < 1 < interval.high
     assert 925 <= inside <= 973
-
-
-def test_morey_with_two_conditions_is_the_paired_t_test():
-    """With two conditions the within interval is the paired difference's, over 2."""
-    rng = np.random.default_rng(7)
-    table = rng.standard_normal((8, 1)) * 10 + rng.standard_normal((8, 2))
-    table = np.vstack([table, [np.nan, 1.0]])
-    difference = table[:8, 1] - table[:8, 0]
-    low, high = t_interval(difference)
-    for column, interval in enumerate(morey_interval(table)):
-        assert interval.n == 8
-        assert interval.mean == pytest.approx(table[:8, column].mean())
-        assert interval.high - interval.low == pytest.approx((high - low) / np.sqrt(2))
-
-
-def test_morey_equals_the_residual_of_an_anova():
-    """Averaged over conditions, the squared interval is the ANOVA's error term."""
-    rng = np.random.default_rng(8)
-    n, c = 7, 4
-    table = rng.standard_normal((n, 1)) * 5 + rng.standard_normal((n, c))
-    residual = table - table.mean(1, keepdims=True) - table.mean(0, keepdims=True) + table.mean()
-    mean_square = (residual**2).sum() / ((n - 1) * (c - 1))
-    quantile = stats.t.ppf(0.975, n - 1)
-    half = [(i.high - i.low) / 2 for i in morey_interval(table)]
-    np.testing.assert_allclose(np.mean(np.square(half)), quantile**2 * mean_square / n)
-
-
-def test_morey_with_few_participants_or_one_condition():
-    few = morey_interval(np.ones((4, 3)))
-    assert [i.kind for i in few] == ["none"] * 3
-    assert few[0].mean == 1
-    with pytest.raises(BrainAlignError, match=r"participants × conditions, got \(6, 1\)"):
-        morey_interval(np.ones((6, 1)))

@@ -1,0 +1,53 @@
+"""Files that tell what an output folder holds and how to cite it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bids_brainalign.config.schema import Config
+from bids_brainalign.outputs.citation import write_citation
+from bids_brainalign.outputs.description import write_dataset_description, write_descriptions
+from bids_brainalign.outputs.names import analysis_label
+from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.spaces import Space
+
+
+def write_front_matter(config: Config, fits: Sequence[Fit], spaces: Sequence[Space]) -> None:
+    """Write dataset_description.json, descriptions.tsv, README and the citation text."""
+    write_dataset_description(config.paths.output_dir, config.paths.bids_dir)
+    _write_labels(config, spaces)
+    _write_citation(config, fits, spaces)
+
+
+def _write_labels(config: Config, spaces: Sequence[Space]) -> None:
+    labels = {"onset": "responses averaged around stimulus and word onsets"}
+    for space in spaces:
+        what = {
+            "lowlevel": "low-level features: envelope, mel spectrogram, word onsets",
+            "model": f"layers of {space.name}",
+            "untrained": f"layers of {space.name.partition(':')[0]} with random weights",
+            "own": f"the user's features {space.name}",
+        }[space.kind]
+        labels[analysis_label(space.name)] = what
+    write_descriptions(config.paths.output_dir, labels)
+
+
+def _write_citation(config: Config, fits: Sequence[Fit], spaces: Sequence[Space]) -> None:
+    write_citation(
+        config.paths.output_dir / "logs",
+        modalities=sorted({fit.modality for fit in fits}),
+        models=[s.name for s in spaces if s.kind == "model"],
+        settings={
+            "reference": config.ieeg.reference,
+            "high_gamma": config.ieeg.high_gamma,
+            "lag_min_s": config.ieeg.lag_min_s,
+            "lag_max_s": config.ieeg.lag_max_s,
+            "delay_min_s": config.fmri.delay_min_s,
+            "delay_max_s": config.fmri.delay_max_s,
+            "alphas": config.ridge.alphas,
+            "n_null": config.nulls.n_draws,
+            "untrained": config.features.untrained,
+            "n_components": config.ieeg.n_components,
+            "own_features": [s.name for s in spaces if s.kind == "own"],
+        },
+    )

@@ -1,0 +1,68 @@
+"""The steps that write the participant's page and the index."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from bids_brainalign.config.schema import Config
+from bids_brainalign.store.digest import digest_of, file_digest
+from bids_brainalign.store.steps import Step
+
+
+def participant_page_step(config: Config, participant: str) -> Step:
+    """Write ``sub-<label>.html`` from the derivatives that lie in output_dir."""
+    from bids_brainalign.reports.pages import write_participant_page
+
+    output = config.paths.output_dir
+    return Step(
+        name=f"report sub-{participant}",
+        inputs={
+            "tables": _digests(config, output / f"sub-{participant}"),
+            "crashes": [p.name for p in sorted(output.glob(f"logs/sub-{participant}/*/crash-*"))],
+            "citation": _digest_if_there(config, output / "logs" / "CITATION.md"),
+            "templates": _templates(),
+        },
+        modules=("bids_brainalign.reports.pages",),
+        work=lambda: write_participant_page(output, participant),
+    )
+
+
+def index_step(config: Config) -> Step:
+    """Write ``index.html``."""
+    from bids_brainalign.reports.pages import write_index
+
+    output = config.paths.output_dir
+    pages = [p for p in sorted(output.glob("*.html")) if p.name != "index.html"]
+    scores = sorted(output.glob("sub-*/**/*_scores.*"))
+    memo = config.paths.work_dir / "digests"
+    return Step(
+        name="report index",
+        inputs={
+            "files": [[p.name, file_digest(p, memo)] for p in (*pages, *scores)],
+            "templates": _templates(),
+        },
+        modules=("bids_brainalign.reports.pages",),
+        work=lambda: write_index(output),
+    )
+
+
+def _digest_if_there(config: Config, path: Path) -> str:
+    return file_digest(path, config.paths.work_dir / "digests") if path.is_file() else ""
+
+
+def _templates() -> list[str]:
+    """Digests of the pages' templates, which are not Python modules."""
+    folder = resources.files("bids_brainalign.reports") / "templates"
+    files = sorted(folder.iterdir(), key=lambda f: f.name)
+    return [digest_of(f.read_text(encoding="utf-8")) for f in files if f.is_file()]
+
+
+def _digests(config: Config, folder: Path) -> list[list[str]]:
+    """Names and digests of the derivatives below a folder, figures left out."""
+    memo = config.paths.work_dir / "digests"
+    return [
+        [str(p.relative_to(folder)), file_digest(p, memo)]
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and "figures" not in p.parts and not p.name.startswith(".")
+    ]

@@ -1,0 +1,133 @@
+"""What one fit gives for one model, and its files under output_dir."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bids_brainalign.config.schema import Config
+from bids_brainalign.outputs.names import analysis_label
+from bids_brainalign.outputs.predictions import write_predictions
+from bids_brainalign.outputs.statmaps import write_statmap
+from bids_brainalign.outputs.tables import write_tsv
+from bids_brainalign.workflow import tables
+from bids_brainalign.workflow.assemble import Assembly
+from bids_brainalign.workflow.inference import corrected, layer_mode
+from bids_brainalign.workflow.narrative import sidecar_fields
+from bids_brainalign.workflow.spaces import LOWLEVEL, Space
+
+Array64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Result:
+    """All targets of one fit, blocks joined."""
+
+    assembly: Assembly
+    targets: pd.DataFrame
+    """Rows of scores.tsv: electrodes, or parcels."""
+    blocks: dict[str, tables.ScoreBlock]
+    """``lowlevel``, ``model``, ``untrained`` → what their tables say."""
+    voxels: dict[str, tables.ScoreBlock]
+    """The same per voxel (fMRI); empty for electrodes."""
+    predicted: NDArray[np.float32]
+    """(n_test, n_rows) held-out predictions of the rows of scores.tsv."""
+    response: NDArray[np.float32]
+    samples: pd.DataFrame
+
+
+def write_result(config: Config, result: Result, space: Space) -> list[Path]:
+    """Write all files of one analysis under output_dir."""
+    assembly = result.assembly
+    name, root = assembly.fit.name, config.paths.output_dir
+    sizes = [len(f.outer.test) for f in assembly.plan.folds]
+    extra = sidecar_fields(config, assembly, space)
+    written: list[Path] = []
+    own = ["lowlevel"] if space.name == LOWLEVEL else ["model", "untrained"]
+    for kind in own:
+        if kind not in result.blocks:
+            continue
+        block = result.blocks[kind]
+        label = analysis_label(block.model)
+        scores = tables.score_table(block, result.targets, n_samples=sum(sizes), fold_sizes=sizes)
+        path = root / name.file("scores.tsv", analysis=label)
+        written += write_tsv(path, scores, tables.SCORE_COLUMNS, extra=extra)
+        path = root / name.file("nulls.tsv", analysis=label)
+        nulls = tables.null_table(block.result, result.targets)
+        written += write_tsv(path, nulls, tables.NULL_COLUMNS)
+        if assembly.fit.modality == "ieeg":
+            coordinates = assembly.fit.recordings[0].space or ""
+            channels = tables.channel_table(scores, assembly.targets, coordinates)
+            path = root / name.file("channels.tsv", analysis=label)
+            written += write_tsv(path, channels, tables.CHANNEL_COLUMNS)
+        else:
+            written += _write_maps(root, result, kind, label)
+    label = analysis_label(space.name)
+    path = root / name.file("folds.tsv", analysis=label)
+    written += write_tsv(path, tables.fold_table(assembly), tables.FOLD_COLUMNS)
+    written.append(
+        write_predictions(
+            root / name.file("predictions.h5", analysis=label),
+            predicted=result.predicted,
+            response=result.response,
+            samples=result.samples,
+            targets=[str(n) for n in result.targets["name"]],
+            description="Held-out predictions of the layer chosen on inner folds, and responses, "
+            "standardised; parcels are means over their voxels",
+        )
+    )
+    return written
+
+
+def _write_maps(root: Path, result: Result, kind: str, label: str) -> list[Path]:
+    """Voxel maps: r per layer, q, and the preferred layer where it may be shown."""
+    volume = result.assembly.responses[0].volume
+    if volume is None or kind not in result.voxels:
+        return []
+    block, name = result.voxels[kind], result.assembly.fit.name
+    written: list[Path] = []
+
+    def write(stat: str, values: Array64, description: str) -> None:
+        path = root / name.file("statmap.nii.gz", analysis=label, stat=stat)
+        sidecar = {"Description": description, "Model": block.model, "Layers": list(block.layers)}
+        written.extend(write_statmap(path, values, volume, sidecar=sidecar))
+
+    layer_r = np.where(np.isfinite(block.result.layer_r), block.result.layer_r, 0.0)
+    write("r", layer_r, "Held-out correlation; the fourth axis is the layer")
+    q = np.where(np.isfinite(block.q), block.q, 1.0)
+    write("q", q, tables.SCORE_COLUMNS["q_fdr"])
+    if kind == "model" and block.delta_lowlevel is not None:
+        mode, agreement = layer_mode(block.result.chosen, len(block.layers))
+        q_delta = corrected(block.delta_lowlevel.p)
+        shown = (q_delta < 0.05) & (agreement > 0.5)
+        write(
+            "layer",
+            np.where(shown, mode.astype(np.float64), np.nan),
+            "Preferred layer, only where the model adds to the low-level features (q_delta < .05) "
+            "and more than half of the outer folds agree",
+        )
+    return written
+
+
+def test_samples(assembly: Assembly) -> pd.DataFrame:
+    """Time, stimulus time, run and fold of every held-out sample, in the order of predictions."""
+    names = np.array([r.name for r in assembly.fit.recordings], dtype=object)
+    samples = assembly.samples
+    parts = []
+    for k, fold in enumerate(assembly.plan.folds):
+        rows = fold.outer.test
+        parts.append(
+            pd.DataFrame(
+                {
+                    "time": samples.time_s[rows],
+                    "stimulus_time": samples.stimulus_s[rows],
+                    "run": names[samples.run[rows]],
+                    "fold": k + 1,
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
