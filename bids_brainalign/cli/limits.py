@@ -31,7 +31,7 @@ def _quota(cgroup: Path) -> float | None:
     return None
 
 
-def check_device(device: str) -> None:
+def check_device(device: str, *, precision: str = "fp32") -> None:
     """Refuse a CUDA device that is not there: computing on the CPU instead would be a surprise.
 
     Raises
@@ -39,6 +39,11 @@ def check_device(device: str) -> None:
     BrainAlignError
         With exit code 64.
     """
+    if precision == "fp16" and device == "cpu":
+        raise usage_error(
+            "--precision fp16 with --device cpu: processors don't compute in it.",
+            fix="use bf16 or fp32",
+        )
     if not device.startswith("cuda"):
         return
     import torch

@@ -15,9 +15,11 @@ from bids_brainalign import __version__
 from bids_brainalign.cli import values
 from bids_brainalign.cli.arguments import PROG, AppParser
 from bids_brainalign.cli.limits import available_cpus, check_device
-from bids_brainalign.cli.places import check_models, check_places
+from bids_brainalign.cli.models import model_sources, resolve_models
+from bids_brainalign.cli.places import check_places
 from bids_brainalign.config.checks import (
     HIGH_GAMMA,
+    PRECISIONS,
     REFERENCES,
     STEPS,
     check_level,
@@ -34,7 +36,8 @@ _PREFIXES = {
     "selection.tasks": ("--task-label", "task-"),
     "selection.runs": ("--run-label", "run-"),
 }
-_PATHS = ("paths.work_dir", "paths.stimuli_map", "paths.folds", "paths.bids_database_dir")
+_PATHS = ("paths.work_dir", "paths.stimuli_map", "paths.folds", "paths.bids_database_dir",
+          "paths.model_dir")  # fmt: skip
 _NAMED_PATHS = {"paths.derivatives": "--derivatives", "paths.features": "--features"}
 _NOT_CONFIGURATION = ("bids_dir", "output_dir", "level", "recipe", "config_file", "mem", "notrack")
 
@@ -81,11 +84,10 @@ def build_config(argv: Sequence[str]) -> Config:
         file.pop("recipe", None)
     config = merge(*layers, file, options)
     check_values(config)
-    check_device(config.resources.device)
+    check_device(config.resources.device, precision=config.resources.precision)
     check_level(config.level)
     check_places(config)
-    check_models(config)
-    return config
+    return resolve_models(config)
 
 
 def _options(given: dict[str, Any]) -> dict[str, Any]:
@@ -115,7 +117,7 @@ def _value(key: str, value: Any) -> Any:
     if key in _NAMED_PATHS:
         return values.named_paths(value, _NAMED_PATHS[key])
     if key == "features.models":
-        return tuple((n, str(path)) for n, path in values.named_paths(value, "--models"))
+        return model_sources(value)
     if key == "selection.space":
         return values.labels([value], "--space", prefix="space-")[0]
     if key == "selection.filters":
@@ -229,7 +231,19 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         nargs="+",
         action="extend",
         metavar="NAME=SOURCE",
-        help="speech models: a name and a local folder",
+        help="speech models: a name and a local folder or a hub id (openai/whisper-base)",
+    )
+    group.add_argument(
+        "--model-dir",
+        dest="paths.model_dir",
+        metavar="DIR",
+        help="where models lie that are given by hub id (see brainalign fetch)",
+    )
+    group.add_argument(
+        "--allow-download",
+        dest="control.allow_download",
+        action="store_true",
+        help="download models that are not on this machine; else nothing touches the network",
     )
     group.add_argument(
         "--no-untrained",
@@ -282,6 +296,12 @@ def _add_resources(group: argparse._ArgumentGroup) -> None:
         dest="resources.device",
         metavar="auto|cpu|cuda[:n]",
         help="where models run; CUDA asked for and absent is an error",
+    )
+    group.add_argument(
+        "--precision",
+        dest="resources.precision",
+        choices=PRECISIONS,
+        help="of the speech models; half precision is for CUDA (bf16 also for recent CPUs)",
     )
     number("--batch-size", dest="batch_size", help="windows of audio per call of a model")
 

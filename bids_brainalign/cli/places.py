@@ -43,34 +43,6 @@ def check_places(config: Config) -> None:
             )
 
 
-def check_models(config: Config) -> None:
-    """Check that each model is a local folder that holds a model.
-
-    Raises
-    ------
-    BrainAlignError
-        With exit code 66.
-    """
-    for name, source in config.features.models if config.level == "participant" else ():
-        folder = Path(source)
-        if not folder.is_dir():
-            raise _missing(
-                f"--models {name}: there is no folder {source}.",
-                "give a local folder with config.json and *.safetensors; nothing is downloaded",
-            )
-        needed = {"config.json": "config.json", "weights (*.safetensors)": "*.safetensors"}
-        lacking = [text for text, pattern in needed.items() if not any(folder.glob(pattern))]
-        if lacking:
-            present = sorted(path.name for path in folder.iterdir())[:8]
-            raise BrainAlignError(
-                f"--models {name}: {folder} holds no {' and no '.join(lacking)}.",
-                where=f"Looked for config.json and *.safetensors; it holds: "
-                f"{', '.join(present) or 'nothing'}",
-                fix="give the folder of a Hugging Face model saved as safetensors",
-                exit_code=ExitCode.MISSING_INPUT,
-            )
-
-
 def _inputs(paths: Paths) -> Iterator[tuple[str, Path, bool]]:
     """Option, path, and whether it must be a folder."""
     for name, path in paths.derivatives:

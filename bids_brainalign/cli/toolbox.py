@@ -38,6 +38,14 @@ def build_parser() -> argparse.ArgumentParser:
     demo.add_argument("out_dir", type=Path, metavar="OUT_DIR")
     demo.add_argument("--seed", type=int, default=0, help="of model, speech and noise")
     demo.add_argument("--nprocs", type=_at_least_one, default=DEMO_NPROCS, metavar="N")
+    fetch = commands.add_parser(
+        "fetch", help="download a model for offline use, or convert the .bin of a local folder"
+    )
+    fetch.add_argument("model", metavar="MODEL", help="openai/whisper-base, or a local folder")
+    fetch.add_argument(
+        "--model-dir", type=Path, default=Path("models"), metavar="DIR", help="default: ./models"
+    )
+    fetch.add_argument("--revision", metavar="REV", help="branch, tag or commit")
     recipes = commands.add_parser("recipes", help="list the recipes, or print one as TOML")
     recipes.add_argument("name", nargs="?", metavar="NAME")
     return parser
@@ -92,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit code.
     """
-    commands = {"simulate": _simulate, "demo": _demo, "recipes": _recipes}
+    commands = {"simulate": _simulate, "demo": _demo, "fetch": _fetch, "recipes": _recipes}
     try:
         arguments = build_parser().parse_args(argv)
         return commands[arguments.command](arguments)
@@ -178,6 +186,17 @@ def _demo(arguments: argparse.Namespace) -> int:
 
     options = ("--nprocs", str(arguments.nprocs))
     return run_demo(arguments.out_dir, seed=arguments.seed, app_options=options)
+
+
+def _fetch(arguments: argparse.Namespace) -> int:
+    from bids_brainalign.features.fetch import SOURCE_FILE, fetch_model
+
+    folder = fetch_model(arguments.model, arguments.model_dir, revision=arguments.revision)
+    print(f"{folder}: commit and checksums in {SOURCE_FILE}")
+    name = arguments.model.rstrip("/").rpartition("/")[2]
+    print(f"use it: --models {name}={folder}, or --models {arguments.model} --model-dir "
+          f"{arguments.model_dir}")  # fmt: skip
+    return int(ExitCode.OK)
 
 
 def _recipes(arguments: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 
-from bids_brainalign.config.schema import Config, Control
+from bids_brainalign.config.schema import Config, Control, Features
 from bids_brainalign.config.toml import nearest
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
@@ -15,6 +15,8 @@ REFERENCES = ("none", "car")
 HIGH_GAMMA = ("filterbank", "podcast2025")
 STEPS = Control.steps
 MODALITIES = ("ieeg", "fmri")
+PRECISIONS = ("fp32", "bf16", "fp16")
+WHISPER_WINDOW_S = 30.0
 LABEL = re.compile(r"[A-Za-z0-9._-]+")
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
@@ -66,6 +68,7 @@ def _check_names(config: Config) -> None:
 def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     yield "ieeg.reference", config.ieeg.reference, REFERENCES
     yield "ieeg.high_gamma", config.ieeg.high_gamma, HIGH_GAMMA
+    yield "resources.precision", config.resources.precision, PRECISIONS
     for step in config.control.steps:
         yield "control.steps", step, STEPS
     for modality in config.modalities:
@@ -77,8 +80,9 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     features, ieeg, fmri = config.features, config.ieeg, config.fmri
     resources, ridge, folds = config.resources, config.ridge, config.folds
     positive = {
-        "features.window_s": features.window_s,
         "features.hop_s": features.hop_s,
+        "features.waveform_window_s": features.waveform_window_s,
+        "features.waveform_hop_s": features.waveform_hop_s,
         "features.ieeg_rate_hz": features.ieeg_rate_hz,
         "features.fmri_rate_hz": features.fmri_rate_hz,
         "features.n_mels": features.n_mels,
@@ -99,6 +103,7 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     not_negative = {
         "random_seed": config.random_seed,
         "features.margin_s": features.margin_s,
+        "features.waveform_margin_s": features.waveform_margin_s,
         "features.blend_s": features.blend_s,
         "ieeg.trim_start_s": ieeg.trim_start_s,
         "fmri.trim_start_s": fmri.trim_start_s,
@@ -120,13 +125,19 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     yield "ieeg.lag_max_s", ieeg.lag_max_s, below, ieeg.lag_max_s > ieeg.lag_min_s
     below = f"at least fmri.delay_min_s ({fmri.delay_min_s:g})"
     yield "fmri.delay_max_s", fmri.delay_max_s, below, fmri.delay_max_s >= fmri.delay_min_s
-    most = features.window_s - 2 * features.margin_s
-    yield (
-        "features.hop_s",
-        features.hop_s,
-        f"at most window_s - 2 margin_s - blend_s ({most - features.blend_s:g})",
-        features.hop_s <= most - features.blend_s + 1e-9,
-    )
+    yield from _windows(features)
+
+
+def _windows(features: Features) -> Iterator[tuple[str, object, str, bool]]:
+    """Windows must overlap by both margins and the cross-fade, or frames would be lost."""
+    for prefix, window_s, hop_s, margin_s in (
+        ("", WHISPER_WINDOW_S, features.hop_s, features.margin_s),
+        ("waveform_", features.waveform_window_s, features.waveform_hop_s,
+         features.waveform_margin_s),
+    ):  # fmt: skip
+        most = window_s - 2 * margin_s - features.blend_s
+        rule = f"at most {window_s:g} s less 2 {prefix}margin_s and blend_s ({most:g})"
+        yield f"features.{prefix}hop_s", hop_s, rule, hop_s <= most + 1e-9
 
 
 def _error(key: str, value: object, rule: str, fix: str) -> BrainAlignError:

@@ -25,6 +25,8 @@ class Paths:
     features: tuple[tuple[str, Path], ...] = ()
     """``--features NAME=DIR``: own features, one ``.npy``/``.h5`` per stimulus."""
     bids_database_dir: Path | None = None
+    model_dir: Path | None = None
+    """Where models lie that ``--models`` names by their hub id."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +47,20 @@ class Features:
     """Speech models and low-level features."""
 
     models: tuple[tuple[str, str], ...] = ()
-    """NAME → local folder."""
+    """NAME → local folder, or hub id."""
     untrained: bool = True
     """Also run each model's twin with random weights."""
-    window_s: float = 30.0
-    """Whisper's window."""
     hop_s: float = 18.0
-    """20 s minus the 2 s over which neighbouring windows are blended."""
+    """Between Whisper's windows of 30 s: 20 s less the 2 s over which neighbours are blended."""
     margin_s: float = 5.0
-    """Audio kept on both sides of every used frame."""
+    """Audio kept on both sides of every used frame of Whisper."""
     blend_s: float = 2.0
     """Cross-fade between neighbouring windows."""
+    waveform_window_s: float = 20.0
+    """Window of the other speech models (wav2vec2, HuBERT, WavLM …)."""
+    waveform_hop_s: float = 10.0
+    waveform_margin_s: float = 4.0
+    """A used frame hears at most window less margin, 16 s as published, on either side."""
     ieeg_rate_hz: float = 50.0
     """Rate at which features are kept for iEEG; also the feature clock of its responses."""
     fmri_rate_hz: float = 10.0
@@ -134,6 +139,8 @@ class Resources:
     omp_nthreads: int = 1
     mem_gb: float | None = None
     device: str = "auto"
+    precision: str = "fp32"
+    """Of speech models: ``fp32``, ``bf16`` or ``fp16``."""
     batch_size: int = 1
 
 
@@ -143,6 +150,7 @@ class Control:
 
     steps: tuple[str, ...] = ("features", "responses", "encoding", "reports")
     skip_bids_validation: bool = False
+    allow_download: bool = False
     dry_run: bool = False
     stop_on_first_crash: bool = False
     reports_only: bool = False

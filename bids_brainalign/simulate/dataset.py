@@ -125,9 +125,9 @@ def simulate_dataset(
 
 
 def _count_layers(model_folder: Path) -> int:
-    from bids_brainalign.features.whisper import WhisperLayers
+    from bids_brainalign.features.models import open_model
 
-    return WhisperLayers(model_folder).n_layers
+    return open_model(model_folder).n_layers
 
 
 def _leak_notes(groups: Sequence[PlantedGroup]) -> list[str]:

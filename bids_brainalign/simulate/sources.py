@@ -39,9 +39,9 @@ def story_features(
     stories: Sequence[Story], model_folder: Path, *, rate_hz: float
 ) -> StoryFeatures:
     """Run the model and the low-level features over all stories."""
-    from bids_brainalign.features.whisper import WhisperLayers
+    from bids_brainalign.features.models import open_model
 
-    model = WhisperLayers(model_folder)
+    model = open_model(model_folder)
     encoded = [model.extract(story.wave, rate_hz=rate_hz) for story in stories]
     lowlevel = [
         lowlevel_features(story.wave, None, rate_hz=rate_hz, n_mels=N_MELS)[0] for story in stories

@@ -9,6 +9,8 @@ from bids_brainalign.config.schema import Config
 from bids_brainalign.dataset.index import Index
 from bids_brainalign.dataset.stimuli import Presentations
 from bids_brainalign.workflow.attempt import step_cache
+from bids_brainalign.workflow.costs import announce
+from bids_brainalign.workflow.extraction import stimuli_of
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.responses import response_step
 from bids_brainalign.workflow.spaces import list_spaces
@@ -32,6 +34,7 @@ def dry_run(config: Config, index: Index, found: Presentations, fits: Sequence[F
     lines.append(f"{minutes / 60:.1f} min of distinct audio")
     spaces = list_spaces(config)
     lines.append("feature spaces: " + ", ".join(space.name for space in spaces))
+    lines += announce(config, spaces, stimuli_of(config, fits))
     for line in lines:
         logger.warning("%s", line)
     units = []

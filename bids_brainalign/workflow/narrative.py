@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bids_brainalign.config.schema import Config
+from bids_brainalign.features.folders import model_facts
 from bids_brainalign.statistics.multiplicity import bh_reachable
 from bids_brainalign.workflow.assemble import Assembly
 from bids_brainalign.workflow.spaces import Space
@@ -37,16 +38,15 @@ def model_description(space: Space) -> str:
         )
     if space.kind == "own":
         return "Features given by the user."
-    import json
-
-    folder = space.source
-    config = {} if folder is None else json.loads((folder / "config.json").read_text())
-    size = (
-        f"{config.get('encoder_layers', '?')} encoder layers, width {config.get('d_model', '?')}"
-    )
-    text = f"Whisper encoder ({size})"
-    note = config.get("brainalign_note")
-    return f"{text}. {note}" if note else f"{text}, weights from a local folder."
+    if space.source is None:
+        return ""
+    facts = model_facts(space.source)
+    size = f"{facts.n_layers - 1} blocks, width {facts.n_dims}"
+    if facts.n_parameters:
+        size += f", {facts.n_parameters / 1e6:.3g} M parameters"
+    if space.kind == "untrained":
+        return f"{facts.family} ({size}) with random weights: what the architecture alone gives."
+    return f"{facts.family} ({size}). {facts.note or 'Weights from a local folder.'}"
 
 
 def assumptions(assembly: Assembly) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,13 +45,14 @@ def write_result(config: Config, result: Result, space: Space) -> list[Path]:
     assembly = result.assembly
     name, root = assembly.fit.name, config.paths.output_dir
     sizes = [len(f.outer.test) for f in assembly.plan.folds]
-    extra = sidecar_fields(config, assembly, space)
     written: list[Path] = []
     own = ["lowlevel"] if space.name == LOWLEVEL else ["model", "untrained"]
     for kind in own:
         if kind not in result.blocks:
             continue
         block = result.blocks[kind]
+        described = replace(space, kind="untrained") if kind == "untrained" else space
+        extra = sidecar_fields(config, assembly, described)
         label = analysis_label(block.model)
         scores = tables.score_table(block, result.targets, n_samples=sum(sizes), fold_sizes=sizes)
         path = root / name.file("scores.tsv", analysis=label)

@@ -17,15 +17,17 @@ from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.outputs.provenance import is_of_interest, run_log
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.attempt import StoppedOnCrash, attempt
+from bids_brainalign.workflow.costs import announce
 from bids_brainalign.workflow.dry_run import dry_run
 from bids_brainalign.workflow.encoding import encoding_step
+from bids_brainalign.workflow.extraction import feature_steps, stimuli_of
 from bids_brainalign.workflow.fits import Fit, pool_fits
 from bids_brainalign.workflow.front_matter import write_front_matter
 from bids_brainalign.workflow.group import group_steps
 from bids_brainalign.workflow.locked import locked_step
 from bids_brainalign.workflow.pages import index_step, participant_page_step
 from bids_brainalign.workflow.responses import response_step
-from bids_brainalign.workflow.spaces import Space, feature_steps, list_spaces, rate_of
+from bids_brainalign.workflow.spaces import Space, list_spaces
 from bids_brainalign.workflow.summary import Summary, Unit
 
 logger = logging.getLogger(__name__)
@@ -115,17 +117,11 @@ def _extract_features(
     """Extract features: they belong to stimuli, so all participants share them."""
     if "features" not in config.control.steps:
         return []
-    wanted = {
-        (p.stimulus.name, rate_of(config, fit.modality)): (
-            p.stimulus,
-            rate_of(config, fit.modality),
-        )
-        for fit in fits
-        for p in fit.presentations
-    }
-    stimuli = [wanted[key] for key in sorted(wanted)]
+    stimuli = stimuli_of(config, fits)
     units: list[Unit] = []
     with _threads(config.resources.nprocs):
+        for line in announce(config, spaces, stimuli):
+            logger.info("%s", line)
         for space in spaces:
             for step in feature_steps(config, space, stimuli):
                 units.append(attempt(config, step, run_id=run_id))

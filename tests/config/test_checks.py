@@ -30,7 +30,12 @@ def test_defaults_are_accepted() -> None:
         ({"ieeg": {"high_gamma": "filterbanks"}}, "did you mean filterbank?"),
         ({"ieeg": {"lag_max_s": -0.1}}, "must be above ieeg.lag_min_s (-0.1)"),
         ({"fmri": {"delay_min_s": 10.0}}, "must be at least fmri.delay_min_s (10)"),
-        ({"features": {"hop_s": 19.0}}, "must be at most window_s - 2 margin_s - blend_s (18)"),
+        ({"features": {"hop_s": 19.0}}, "must be at most 30 s less 2 margin_s and blend_s (18)"),
+        (
+            {"features": {"waveform_margin_s": 5.0}},
+            "20 s less 2 waveform_margin_s",
+        ),
+        ({"resources": {"precision": "fp8"}}, "resources.precision = fp8 is not known"),
         ({"ridge": {"alphas": ()}}, "at least one number"),
         ({"ridge": {"alphas": (1.0, 0.0)}}, "ridge.alphas[1] = 0.0 must be above 0"),
         ({"ridge": {"fixed_alpha": float("nan")}}, "must be above 0"),

@@ -13,9 +13,10 @@ from bids_brainalign.config.schema import Config, Nulls, Paths, Resources
 from bids_brainalign.dataset.types import Annotations, Presentation, Recording, Stimulus
 from bids_brainalign.responses.types import Response, Volume
 from bids_brainalign.store.digest import sha256_of
+from bids_brainalign.workflow.extraction import feature_steps
 from bids_brainalign.workflow.fits import Fit, pool_fits
 from bids_brainalign.workflow.responses import response_path, save_response
-from bids_brainalign.workflow.spaces import Space, feature_steps, list_spaces, rate_of
+from bids_brainalign.workflow.spaces import Space, list_spaces, rate_of
 
 PLANTED_LAYER = 1
 

@@ -1,0 +1,77 @@
+"""What extracting a model's layers will take, told before the work."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+from bids_brainalign.features.dense import Windowing
+from bids_brainalign.features.folders import ModelFacts
+
+FRAMES_PER_SECOND = 50
+_BYTES = 2  # float16 wherever that changes nothing of weight
+_PROBE = 1024
+_FRONT_END = 1.4
+"""Convolutions over the waveform come to about 0.4 of the transformer's work in wav2vec2-base."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Cost of one model over some audio."""
+
+    n_bytes: int
+    """On disk."""
+    operations: float
+    """Floating point operations."""
+
+
+def estimate(
+    facts: ModelFacts, windowing: Windowing, *, durations_s: list[float], rate_hz: float
+) -> Estimate:
+    """Estimate disk space and work of extracting all layers.
+
+    Parameters
+    ----------
+    facts : ModelFacts
+    windowing : Windowing
+    durations_s : list of float
+        Of the stimuli.
+    rate_hz : float
+        Rate at which frames are kept.
+    """
+    kept = sum(math.ceil(d * rate_hz) for d in durations_s)
+    window_frames = windowing.window_s * FRAMES_PER_SECOND
+    per_window = window_frames * (
+        2 * facts.n_parameters + 4 * (facts.n_layers - 1) * window_frames * facts.n_dims
+    )
+    windows = sum(
+        1 + max(0.0, math.ceil((d - windowing.window_s) / windowing.hop_s)) for d in durations_s
+    )
+    operations = windows * per_window * (1.0 if facts.is_whisper else _FRONT_END)
+    return Estimate(kept * facts.n_layers * facts.n_dims * _BYTES, operations)
+
+
+def operations_per_second(device: str) -> float:
+    """Measure how fast this device multiplies matrices (some 50 ms of work)."""
+    import torch
+
+    matrix = torch.rand(_PROBE, _PROBE, device=device)
+    times = []
+    for _ in range(4):
+        start = time.perf_counter()
+        (matrix @ matrix)[0, 0].item()  # .item() waits for the device
+        times.append(time.perf_counter() - start)
+    return 2 * _PROBE**3 / min(times)
+
+
+def in_words(n_bytes: float, seconds: float) -> str:
+    """Say a size and a time as a person would: ``1.2 GB, about 3 min``."""
+    size = f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{max(n_bytes / 1e6, 0.1):.1f} MB"
+    if seconds < 90:
+        duration = f"{max(1, round(seconds))} s"
+    elif seconds < 5400:
+        duration = f"{round(seconds / 60)} min"
+    else:
+        duration = f"{seconds / 3600:.1f} h"
+    return f"{size}, about {duration}"

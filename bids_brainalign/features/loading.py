@@ -1,0 +1,83 @@
+"""Opening models from local Hugging Face folders: weights complete, nothing from the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bids_brainalign.errors import BrainAlignError, ExitCode
+from bids_brainalign.features.folders import cannot_load
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_LISTED = 4
+
+
+def load_pretrained(model_class: Any, folder: Path, *, part: str = "") -> Any:
+    """Load weights in fp32 and refuse a folder that lacks some.
+
+    transformers fills missing weights with random numbers and says so in a log line only: a
+    "pretrained" model that is partly random would give plausible, wrong curves.
+
+    Parameters
+    ----------
+    model_class : transformers class with ``from_pretrained``
+    folder : Path
+    part : str
+        Prefix of the weights that matter, e.g. ``encoder.``; all if empty.
+
+    Raises
+    ------
+    BrainAlignError
+        Not a model folder, or weights are missing (66).
+    """
+    try:
+        model, info = model_class.from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        raise cannot_load(folder, error) from error
+    # masked_spec_embed only serves masking in training; many checkpoints come without it.
+    missing = sorted(
+        key
+        for key in info["missing_keys"]
+        if key.startswith(part) and not key.endswith("masked_spec_embed")
+    )
+    if missing:
+        more = f" and {len(missing) - _LISTED} more" if len(missing) > _LISTED else ""
+        raise BrainAlignError(
+            f"{folder} lacks weights of the model that its config.json describes: "
+            f"{', '.join(missing[:_LISTED])}{more}.",
+            fix="download the model again: brainalign fetch",
+            exit_code=ExitCode.MISSING_INPUT,
+        )
+    return model
+
+
+def random_twin(model_class: Any, config: Any, *, seed: int) -> Any:
+    """Build the architecture with random weights; the caller's random state is left alone.
+
+    Parameters
+    ----------
+    model_class : transformers class; ``AutoModel`` or a model class
+    config : transformers configuration
+    seed : int
+    """
+    build = getattr(model_class, "from_config", model_class)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return build(config)
+
+
+def quiet_transformers() -> None:
+    """Keep progress bars of loading out of the log."""
+    from transformers.utils import logging as transformers_logging
+
+    quiet: Any = transformers_logging.disable_progress_bar
+    quiet()

@@ -1,0 +1,180 @@
+"""Layers of wav2vec2-like encoders (wav2vec2, HuBERT, WavLM, data2vec, any speech AutoModel)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bids_brainalign.errors import BrainAlignError, ExitCode
+from bids_brainalign.features.audio import SAMPLE_RATE_HZ
+from bids_brainalign.features.dense import EncoderLayers, FrameGrid, Windowing, run_windows
+from bids_brainalign.features.folders import cannot_load
+from bids_brainalign.features.loading import (
+    PRECISIONS,
+    load_pretrained,
+    quiet_transformers,
+    random_twin,
+)
+
+WINDOWING = Windowing(window_s=20.0, hop_s=10.0, margin_s=4.0, blend_s=2.0)
+"""A used frame hears at most 16 s on either side, as in the published sliding scheme."""
+_PROBE_SAMPLES = SAMPLE_RATE_HZ
+
+
+class WaveformLayers:
+    """A speech encoder without a fixed input length, from a local Hugging Face folder.
+
+    Parameters
+    ----------
+    folder : Path
+        With ``config.json``, ``preprocessor_config.json`` and ``model.safetensors``.
+    untrained_seed : int, optional
+        Build the same architecture with random weights from this seed instead of the trained ones.
+    device : str
+        A torch device.
+    precision : str
+        ``fp32``, ``bf16`` or ``fp16``; features are float32 in any case.
+
+    Notes
+    -----
+    Layer numbers are those of ``hidden_states`` in transformers: 0 is the input of the first
+    transformer block (features projected, positions added). Every window is one clip for the
+    model's own processor, which normalises it to zero mean and unit variance where its
+    ``preprocessor_config.json`` says so. No window is padded: encoders with group norm
+    (wav2vec2-base, HuBERT-base) were trained without an attention mask and would hear the padding.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        untrained_seed: int | None = None,
+        device: str = "cpu",
+        precision: str = "fp32",
+    ) -> None:
+        from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
+
+        quiet_transformers()
+        try:
+            config: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
+            open_extractor: Any = AutoFeatureExtractor
+            self.extractor: Any = open_extractor.from_pretrained(folder, local_files_only=True)
+        except (OSError, ValueError, KeyError) as error:
+            raise cannot_load(folder, error) from error
+        if self.extractor.sampling_rate != SAMPLE_RATE_HZ:
+            raise cannot_load(
+                folder, ValueError(f"it wants audio at {self.extractor.sampling_rate} Hz")
+            )
+        if untrained_seed is None:
+            model = load_pretrained(AutoModel, folder)
+        else:
+            model = random_twin(AutoModel, config, seed=untrained_seed)
+        if getattr(config, "is_encoder_decoder", False):
+            model = model.get_encoder()
+        self.device, self.dtype = torch.device(device), PRECISIONS[precision]
+        self.model: Any = model.eval().to(self.device, self.dtype)
+        self.folder = folder
+        self.grid = _grid_of(config) or self._measured_grid()
+        self.n_layers = len(self._forward([np.zeros(_PROBE_SAMPLES, dtype=np.float32)]))
+
+    def extract(
+        self,
+        wave: NDArray[np.float32],
+        *,
+        rate_hz: float = 50.0,
+        windowing: Windowing = WINDOWING,
+        batch_size: int = 1,
+    ) -> EncoderLayers:
+        """Run the encoder over a stimulus in overlapping windows and blend them.
+
+        Parameters
+        ----------
+        wave : ndarray of shape (n_samples,), float32
+            16 kHz.
+        rate_hz : float
+            Rate of the frames returned: the model's (mostly 50), or a divisor of it.
+        windowing : Windowing
+        batch_size : int
+            Windows per forward pass.
+
+        Raises
+        ------
+        BrainAlignError
+            The stimulus is shorter than one frame (65), or `rate_hz` does not divide the model's
+            frame rate (64).
+        """
+        n_frames = self.grid.n_frames(len(wave))
+        if n_frames < 1:
+            raise BrainAlignError(
+                f"a stimulus of {len(wave) / SAMPLE_RATE_HZ:.3f} s is shorter than one frame of "
+                f"{self.folder.name}",
+                fix="leave it out",
+            )
+        own_hz = SAMPLE_RATE_HZ / self.grid.stride
+        if abs(own_hz / rate_hz - round(own_hz / rate_hz)) > 1e-6:
+            raise BrainAlignError(
+                f"{self.folder.name} gives {own_hz:g} frames per second, which {rate_hz:g} does "
+                "not divide",
+                fix="set ieeg_rate_hz and fmri_rate_hz in [features] of the configuration",
+                exit_code=ExitCode.USAGE,
+            )
+        return run_windows(
+            wave,
+            self._forward,
+            grid=self.grid,
+            n_frames=n_frames,
+            windowing=windowing,
+            sample_rate_hz=SAMPLE_RATE_HZ,
+            rate_hz=rate_hz,
+            batch_size=batch_size,
+        )
+
+    def _forward(self, clips: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        encoded = self.extractor(
+            list(clips), sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt", padding=False
+        )
+        name = "input_values" if "input_values" in encoded else "input_features"
+        inputs = encoded[name].to(self.device, self.dtype)
+        with torch.inference_mode():
+            output = self.model(**{name: inputs}, output_hidden_states=True)
+        return [state.float().cpu().numpy() for state in output.hidden_states]
+
+    def _measured_grid(self) -> FrameGrid:
+        """Find stride and reach of a front end that the configuration doesn't describe."""
+
+        def count(n_samples: int) -> int:
+            return int(self._forward([np.zeros(n_samples, dtype=np.float32)])[0].shape[1])
+
+        def first_with(n_frames: int) -> int:
+            low, high = _PROBE_SAMPLES // 2, 3 * _PROBE_SAMPLES
+            while low < high:
+                middle = (low + high) // 2
+                low, high = (low, middle) if count(middle) >= n_frames else (middle + 1, high)
+            return low
+
+        base = count(_PROBE_SAMPLES)
+        if count(2 * _PROBE_SAMPLES) == base:
+            raise cannot_load(
+                self.folder, ValueError("it gives as many frames for 1 s as for 2 s of audio")
+            )
+        start, end = first_with(base + 1), first_with(base + 11)
+        stride = (end - start) // 10
+        receptive = start - base * stride
+        return FrameGrid(stride, receptive, (receptive - 1) / 2)
+
+
+def _grid_of(config: Any) -> FrameGrid | None:
+    """Stride and receptive field of the convolutions (wav2vec2's: 320 and 400 samples)."""
+    kernels, strides = getattr(config, "conv_kernel", None), getattr(config, "conv_stride", None)
+    if not kernels or not strides:
+        return None
+    stride, receptive = 1, 1
+    for kernel, step in zip(kernels, strides, strict=True):
+        receptive += (int(kernel) - 1) * stride
+        stride *= int(step)
+    return FrameGrid(stride, receptive, (receptive - 1) / 2)

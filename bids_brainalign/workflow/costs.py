@@ -1,0 +1,76 @@
+"""How much the models will compute and store, said before the work starts."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from bids_brainalign.config.schema import Config
+from bids_brainalign.dataset.types import Stimulus
+from bids_brainalign.errors import BrainAlignError, ExitCode
+from bids_brainalign.features.estimates import estimate, in_words, operations_per_second
+from bids_brainalign.features.folders import model_facts
+from bids_brainalign.store.features import FeatureStore
+from bids_brainalign.workflow.extraction import device_of
+from bids_brainalign.workflow.spaces import Space, feature_key, windowing_of
+
+
+def announce(
+    config: Config, spaces: Sequence[Space], stimuli: Sequence[tuple[Stimulus, float]]
+) -> list[str]:
+    """One sentence per model whose features are not all stored yet.
+
+    Parameters
+    ----------
+    config : Config
+    spaces : sequence of Space
+    stimuli : sequence of (Stimulus, rate in Hz)
+
+    Raises
+    ------
+    BrainAlignError
+        The work folder's disk can't hold the features (74).
+    """
+    store = FeatureStore(config.paths.work_dir / "features")
+    lines: list[str] = []
+    total, speed = 0, 0.0
+    for space in spaces:
+        if space.kind not in {"model", "untrained"} or space.source is None:
+            continue
+        todo = [
+            (stimulus, rate)
+            for stimulus, rate in stimuli
+            if not store.path_for(feature_key(config, space, stimulus, rate)).is_file()
+        ]
+        if not todo:
+            continue
+        facts, windowing = model_facts(space.source), windowing_of(config, space)
+        parts = [
+            estimate(facts, windowing, durations_s=[s.duration_s], rate_hz=rate)
+            for s, rate in todo
+        ]
+        n_bytes = sum(part.n_bytes for part in parts)
+        total += n_bytes
+        speed = speed or operations_per_second(device_of(config))
+        seconds = sum(part.operations for part in parts) / speed
+        lines.append(
+            f"{space.name}: {facts.n_layers} layers of {facts.n_dims} numbers over "
+            f"{sum(s.duration_s for s, _ in todo) / 60:.1f} min of audio: "
+            f"{in_words(n_bytes, seconds)}"
+        )
+    _require_space(config.paths.work_dir, total)
+    return lines
+
+
+def _require_space(work_dir: Path, n_bytes: int) -> None:
+    nearest = next(p for p in (work_dir, *work_dir.parents) if p.exists())
+    free = shutil.disk_usage(nearest).free
+    if n_bytes > free:
+        raise BrainAlignError(
+            f"The features would take {n_bytes / 1e9:.1f} GB, and {work_dir} has "
+            f"{free / 1e9:.1f} GB free.",
+            fix="choose a larger disk with --work-dir, run fewer models at once, or lower "
+            "ieeg_rate_hz and fmri_rate_hz in [features] of the configuration",
+            exit_code=ExitCode.IO_ERROR,
+        )

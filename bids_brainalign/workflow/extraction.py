@@ -1,0 +1,151 @@
+"""The steps that extract features: one per stimulus, feature space and rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bids_brainalign.config.schema import Config
+from bids_brainalign.dataset.types import Stimulus
+from bids_brainalign.features.models import SpeechModel
+from bids_brainalign.store.features import FeatureStore
+from bids_brainalign.store.steps import Step
+from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.spaces import (
+    LOWLEVEL_CONTEXT_S,
+    Space,
+    feature_key,
+    rate_of,
+    seed_of,
+    windowing_of,
+)
+
+
+def stimuli_of(config: Config, fits: Sequence[Fit]) -> list[tuple[Stimulus, float]]:
+    """Every stimulus with every rate that some fit needs, once."""
+    wanted: dict[tuple[str, float], tuple[Stimulus, float]] = {}
+    for fit in fits:
+        rate = rate_of(config, fit.modality)
+        wanted |= {(p.stimulus.name, rate): (p.stimulus, rate) for p in fit.presentations}
+    return [wanted[key] for key in sorted(wanted)]
+
+
+def feature_steps(
+    config: Config, space: Space, stimuli: Sequence[tuple[Stimulus, float]]
+) -> list[Step]:
+    """One step per stimulus and rate; the model is loaded once, when the first one needs it."""
+    load = _lazy_model(config, space)
+    return [_step(config, space, stimulus, rate, load) for stimulus, rate in stimuli]
+
+
+def _step(
+    config: Config,
+    space: Space,
+    stimulus: Stimulus,
+    rate_hz: float,
+    load: Callable[[], SpeechModel],
+) -> Step:
+    key = feature_key(config, space, stimulus, rate_hz)
+
+    def work() -> list[Path]:
+        layers, names, times, past, future = _extract(config, space, stimulus, rate_hz, load)
+        store = FeatureStore(config.paths.work_dir / "features")
+        return [
+            store.save(
+                key,
+                layers=layers,
+                names=names,
+                times=times,
+                context_past_s=past,
+                context_future_s=future,
+            )
+        ]
+
+    return Step(
+        name=f"features {space.name} {stimulus.name} {rate_hz:g}Hz {key[:6]}",
+        inputs={"key": key},
+        modules=_MODULES[space.kind],
+        work=work,
+    )
+
+
+_MODULES = {
+    "model": ("bids_brainalign.features.models",),
+    "untrained": ("bids_brainalign.features.models",),
+    "lowlevel": ("bids_brainalign.features.lowlevel",),
+    "own": ("bids_brainalign.features.own",),
+}
+
+Extracted = tuple[list[np.ndarray], list[str], np.ndarray, float, float]
+
+
+def _extract(
+    config: Config,
+    space: Space,
+    stimulus: Stimulus,
+    rate_hz: float,
+    load: Callable[[], SpeechModel],
+) -> Extracted:
+    if space.kind == "own" and space.source is not None:
+        from bids_brainalign.features.own import load_own_features, own_feature_file
+
+        own, times = load_own_features(own_feature_file(space.source, stimulus.name))
+        names = [str(i) for i in range(len(own))]
+        # What the user's features heard is unknown: folds get no soft gap for them.
+        return list(own), names, times, math.nan, math.nan
+    from bids_brainalign.dataset.pointers import require_content
+    from bids_brainalign.features.audio import load_audio
+
+    require_content(stimulus.path, config.paths.bids_dir)
+    wave = load_audio(stimulus.path)
+    if space.kind == "lowlevel":
+        from bids_brainalign.features.lowlevel import lowlevel_features
+
+        words = stimulus.words.table if stimulus.words is not None else None
+        frames, times, _ = lowlevel_features(
+            wave, words, rate_hz=rate_hz, n_mels=config.features.n_mels
+        )
+        return [frames], ["n/a"], times, LOWLEVEL_CONTEXT_S, LOWLEVEL_CONTEXT_S
+    found = load().extract(
+        wave,
+        rate_hz=rate_hz,
+        windowing=windowing_of(config, space),
+        batch_size=config.resources.batch_size,
+    )
+    names = [str(i) for i in range(len(found.layers))]
+    return list(found.layers), names, found.times, found.context_past_s, found.context_future_s
+
+
+def _lazy_model(config: Config, space: Space) -> Callable[[], SpeechModel]:
+    loaded: list[SpeechModel] = []
+
+    def load() -> SpeechModel:
+        if not loaded:
+            from bids_brainalign.features.models import open_model
+
+            assert space.source is not None  # noqa: S101 - models always have a folder
+            loaded.append(
+                open_model(
+                    space.source,
+                    untrained_seed=(
+                        seed_of(config, space.name) if space.kind == "untrained" else None
+                    ),
+                    device=device_of(config),
+                    precision=config.resources.precision,
+                )
+            )
+        return loaded[0]
+
+    return load
+
+
+def device_of(config: Config) -> str:
+    """Where models run: what was asked for, else CUDA where there is one."""
+    if config.resources.device != "auto":
+        return config.resources.device
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
