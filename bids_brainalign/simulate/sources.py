@@ -46,11 +46,15 @@ def story_features(
     lowlevel = [
         lowlevel_features(story.wave, None, rate_hz=rate_hz, n_mels=N_MELS)[0] for story in stories
     ]
+    # wav2vec2-like models give no frame for the last 25 ms.
+    lengths = [min(len(e.times), len(low)) for e, low in zip(encoded, lowlevel, strict=True)]
     return StoryFeatures(
         rate_hz=rate_hz,
         start_s=float(encoded[0].times[0]),
-        layers=tuple(layers.layers for layers in encoded),
-        lowlevel=tuple(lowlevel),
+        layers=tuple(
+            tuple(layer[:n] for layer in e.layers) for e, n in zip(encoded, lengths, strict=True)
+        ),
+        lowlevel=tuple(low[:n] for low, n in zip(lowlevel, lengths, strict=True)),
     )
 
 
