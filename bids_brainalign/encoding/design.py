@@ -75,14 +75,8 @@ class DesignMaker:
         -------
         ndarray of shape (n_used, n_delays * n_components), float32
         """
-        is_train = np.zeros(self.layout.n_samples, dtype=bool)
-        is_train[train] = True
-        per_run = _split_rows(is_train, self.layout)
-        runs = self._runs or _standardised(self._raw, self.layout, per_run)
-        if self.n_components is not None:
-            parts = zip(runs, self.layout.used, per_run, strict=True)
-            rows = [run[np.flatnonzero(used)[mine]] for run, used, mine in parts]
-            basis = principal_axes(rows, self.n_components)
+        runs, basis = self._runs_and_basis(train)
+        if basis is not None:
             runs = [run @ basis for run in runs]
         out = np.empty(
             (self.layout.n_samples, len(self.delays) * runs[0].shape[1]), dtype=np.float32
@@ -94,6 +88,55 @@ class DesignMaker:
             out[start:stop] = rows_of_run if used.all() else rows_of_run[used]
             start = stop
         return out
+
+    def in_feature_units(self, weights: Array32, train: NDArray[np.int64]) -> Array32:
+        """Turn weights of a design's columns into weights of the features as extracted.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_delays * n_components, n_targets)
+        train : ndarray of int
+            Training rows that the design was built with.
+
+        Returns
+        -------
+        ndarray of shape (n_delays, n_dims, n_targets), float32
+            Where every run is standardised by its own SD, the mean of 1/SD over the runs with
+            training rows stands for all of them.
+        """
+        _, basis = self._runs_and_basis(train)
+        per_delay = weights.reshape(len(self.delays), -1, weights.shape[1])
+        if basis is not None:
+            per_delay = np.einsum("dc,lct->ldt", basis, per_delay)
+        return np.asarray(per_delay * self._scale(train)[None, :, None], dtype=np.float32)
+
+    def _runs_and_basis(self, train: NDArray[np.int64]) -> tuple[list[Array32], Array32 | None]:
+        """Standardised runs, and the principal axes of the training rows."""
+        per_run = self._per_run(train)
+        runs = self._runs or _standardised(self._raw, self.layout, per_run)
+        if self.n_components is None:
+            return runs, None
+        parts = zip(runs, self.layout.used, per_run, strict=True)
+        rows = [run[np.flatnonzero(used)[mine]] for run, used, mine in parts]
+        return runs, principal_axes(rows, self.n_components)
+
+    def _per_run(self, train: NDArray[np.int64]) -> list[NDArray[np.bool_]]:
+        is_train = np.zeros(self.layout.n_samples, dtype=bool)
+        is_train[train] = True
+        return _split_rows(is_train, self.layout)
+
+    def _scale(self, train: NDArray[np.int64]) -> NDArray[np.float64]:
+        """1/SD per dimension that standardised the features."""
+        per_run = self._per_run(train)
+        if self._runs is None:
+            rows = [x[u][t] for x, u, t in zip(self._raw, self.layout.used, per_run, strict=True)]
+            return _mean_and_scale(np.concatenate(rows))[1]
+        scales = [
+            _mean_and_scale(run[playing])[1]
+            for run, playing, mine in zip(self._raw, self.layout.playing, per_run, strict=True)
+            if mine.any()
+        ]
+        return np.asarray(np.mean(scales, axis=0))
 
 
 def principal_axes(rows: Sequence[Array32], n_components: int) -> Array32:

@@ -32,6 +32,9 @@ class Solution(Protocol):
     def predict(self, test: Rows, alpha: Array64) -> Array32:
         """Predictions (n_test, n_targets) with one penalty per target, ``alpha`` (n_targets,)."""
 
+    def weights(self, alpha: Array64) -> Array32:
+        """Weights (n_features, n_targets) of the features as given, bands of scale 0 left out."""
+
 
 class System(Protocol):
     """Features and responses of all samples, ready to be fitted on any training set."""
@@ -181,6 +184,7 @@ class DualSystem:
     def __init__(self, bands: Sequence[Array32], responses: Array32) -> None:
         # Columns centred over all rows first: a shift common to all rows cancels below, and the
         # kernel keeps its digits.
+        self.bands = bands
         self.kernels = []
         for band in bands:
             x = band - band.mean(axis=0)
@@ -200,6 +204,7 @@ class _DualSolution:
     def __init__(self, system: DualSystem, train: Rows, scales: Scales) -> None:
         parts = [s * k for s, k in zip(scales, system.kernels, strict=True) if s > 0]
         self.kernel: Array64 = sum(parts[1:], start=parts[0])
+        self.scaled_bands = [(b, s) for b, s in zip(system.bands, scales, strict=True) if s > 0]
         self.train, self.responses = train, system.responses
         y = self.responses[train]
         self.mean_y = y.mean(axis=0, dtype=np.float64)
@@ -208,6 +213,16 @@ class _DualSolution:
         self.values = np.maximum(values, 0).astype(np.float32)
         self.vectors = vectors
         self.rotated = (vectors.T.astype(np.float32)) @ (y - self.mean_y.astype(np.float32))
+
+    def weights(self, alpha: Array64) -> Array32:
+        """X'a, with the dual coefficients a of the centred training rows."""
+        shrunk = self.rotated / (self.values[:, None] + alpha.astype(np.float32))
+        dual = self.vectors.astype(np.float32) @ shrunk
+        dual -= dual.mean(axis=0)
+        parts = [
+            np.float32(scale) * (band[self.train].T @ dual) for band, scale in self.scaled_bands
+        ]
+        return np.concatenate(parts)
 
     def _basis(self, test: Rows) -> Array32:
         rotated = _centred_kernel(self.kernel, test, self.train) @ self.vectors
