@@ -21,6 +21,7 @@ from bids_brainalign.config.checks import (
     HIGH_GAMMA,
     PRECISIONS,
     REFERENCES,
+    SAVE,
     STEPS,
     check_level,
     check_values,
@@ -118,6 +119,10 @@ def _value(key: str, value: Any) -> Any:
         return values.named_paths(value, _NAMED_PATHS[key])
     if key == "features.models":
         return model_sources(value)
+    if key == "paths.targets":
+        return tuple(values.absolute(path) for path in value)
+    if key == "save":
+        return tuple(what for what in SAVE if what in value)
     if key == "selection.space":
         return values.labels([value], "--space", prefix="space-")[0]
     if key == "selection.filters":
@@ -203,6 +208,27 @@ def _add_material(group: argparse._ArgumentGroup) -> None:
         dest="paths.folds",
         metavar="TSV",
         help="folds of your own: run or time range, and fold, test or exclude",
+    )
+    group.add_argument(
+        "--targets",
+        dest="paths.targets",
+        nargs="+",
+        action="extend",
+        metavar="TSV|MASK",
+        help="electrodes (a table with the column name) or voxels (a NIfTI mask) to analyse",
+    )
+    group.add_argument(
+        "--language",
+        metavar="TAG",
+        help="language of stimuli where nothing else tells it, e.g. nl (default: en)",
+    )
+    group.add_argument(
+        "--save",
+        nargs="+",
+        action="extend",
+        choices=SAVE,
+        metavar="WHAT",
+        help="also write predictions (of voxels) or weights (per delay, in feature units)",
     )
 
 

@@ -14,9 +14,11 @@ LEVELS = ("participant", "group")
 REFERENCES = ("none", "car")
 HIGH_GAMMA = ("filterbank", "podcast2025")
 STEPS = Control.steps
+SAVE = ("predictions", "weights")
 MODALITIES = ("ieeg", "fmri")
 PRECISIONS = ("fp32", "bf16", "fp16")
 WHISPER_WINDOW_S = 30.0
+LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 LABEL = re.compile(r"[A-Za-z0-9._-]+")
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
@@ -35,6 +37,8 @@ def check_values(config: Config) -> None:
     for key, number, rule, holds in _ranges(config):
         if not holds:
             raise _error(key, number, f" must be {rule}", "")
+    if not LANGUAGE.fullmatch(config.language):
+        raise _error("language", config.language, "", "write a tag such as en, nl or zh-Hant")
     if not DEVICE.fullmatch(config.resources.device):
         raise _error("resources.device", config.resources.device, "", "auto, cpu, cuda or cuda:0")
     _check_names(config)
@@ -69,6 +73,8 @@ def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     yield "ieeg.reference", config.ieeg.reference, REFERENCES
     yield "ieeg.high_gamma", config.ieeg.high_gamma, HIGH_GAMMA
     yield "resources.precision", config.resources.precision, PRECISIONS
+    for what in config.save:
+        yield "save", what, SAVE
     for step in config.control.steps:
         yield "control.steps", step, STEPS
     for modality in config.modalities:

@@ -24,6 +24,8 @@ class Paths:
     """TSV: run or time range → fold, test, exclude."""
     features: tuple[tuple[str, Path], ...] = ()
     """``--features NAME=DIR``: own features, one ``.npy``/``.h5`` per stimulus."""
+    targets: tuple[Path, ...] = ()
+    """``--targets``: a TSV of electrodes, or a mask of voxels."""
     bids_database_dir: Path | None = None
     model_dir: Path | None = None
     """Where models lie that ``--models`` names by their hub id."""
@@ -171,6 +173,10 @@ class Config:
     """Which data the recipe is for."""
     random_seed: int = 42
     sloppy: bool = False
+    language: str = "en"
+    """BCP-47 tag of stimuli whose language nothing else tells."""
+    save: tuple[str, ...] = ()
+    """Beyond the usual outputs: ``predictions`` (of voxels), ``weights``."""
     selection: Selection = field(default_factory=Selection)
     features: Features = field(default_factory=Features)
     ieeg: Ieeg = field(default_factory=Ieeg)

@@ -29,6 +29,7 @@ IGNORED = (
     "*_locked.tsv",
     "*_locked.json",
     "*_predictions.h5",
+    "*_weights.h5",
     "*_statmap.nii.gz",
     "*_statmap.json",
 )
@@ -42,8 +43,8 @@ Written by bids_brainalign {version}. Open `index.html` first.
   explained in the JSON file beside it. Take answers from rows with `layer` = `selected` and
   `fold` = `all`; take layer curves from the rows with a layer number.
 - `*_channels.tsv` (iEEG), `*_statmap.nii.gz` (fMRI): results per electrode and voxel.
-- `*_folds.tsv`, `*_nulls.tsv`, `*_predictions.h5`: cross-validation folds, null quantiles,
-  held-out predictions.
+- `*_folds.tsv`, `*_nulls.tsv`, `*_predictions.h5`, `*_weights.h5`: cross-validation folds, null
+  quantiles, held-out predictions, weights per delay (with `--save weights`).
 - `group/`: tables over participants.
 - `logs/`: configuration, versions, commands, crash files, and how to cite (`CITATION.md`).
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -12,6 +13,19 @@ from numpy.typing import NDArray
 from bids_brainalign.store.atomic import atomic_path
 
 
+@dataclass(frozen=True)
+class VoxelPredictions:
+    """Predictions of single voxels, beside those of their parcels."""
+
+    predicted: NDArray[np.float32]
+    """(n_samples, n_voxels)."""
+    response: NDArray[np.float32]
+    voxels: NDArray[np.int64]
+    """(n_voxels, 3): indices into the image."""
+    affine: NDArray[np.float64]
+    """(4, 4): indices to mm."""
+
+
 def write_predictions(
     path: Path,
     *,
@@ -20,6 +34,7 @@ def write_predictions(
     samples: pd.DataFrame,
     targets: list[str],
     description: str,
+    voxels: VoxelPredictions | None = None,
 ) -> Path:
     """Write predictions of all held-out samples.
 
@@ -35,6 +50,8 @@ def write_predictions(
     targets : list of str
     description : str
         What the values are.
+    voxels : VoxelPredictions, optional
+        Written to the group ``voxels``, with the same samples.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     text = h5py.string_dtype()
@@ -49,4 +66,8 @@ def write_predictions(
             if values.dtype.kind not in "fiub":
                 values = values.astype(object).astype(text)
             file.create_dataset(f"samples/{column}", data=values)
+        if voxels is not None:
+            file.create_dataset("voxels/predicted", data=voxels.predicted, **options)
+            file.create_dataset("voxels/response", data=voxels.response, **options)
+            file["voxels/index"], file["voxels/affine"] = voxels.voxels, voxels.affine
     return path

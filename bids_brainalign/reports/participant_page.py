@@ -213,7 +213,7 @@ def _files(output_dir: Path, block: Block, maps: VoxelMaps | None) -> list[FileL
     main = block.main
     stem = main.stem
     names = [f"{stem}_{end}" for end in ("scores.tsv", "scores.json", "channels.tsv", "folds.tsv",
-                                         "nulls.tsv", "predictions.h5")]  # fmt: skip
+                                         "nulls.tsv", "predictions.h5", "weights.h5")]  # fmt: skip
     paths = [main.file.path.with_name(name) for name in names]
     if maps is not None:
         paths += list(main.maps.values())

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.encoding.layerwise import FeatureSpace, Problem
+from bids_brainalign.store.digest import file_digest
 from bids_brainalign.store.features import FeatureStore
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow import tables
@@ -55,6 +56,7 @@ def encoding_step(
     spaces : sequence of Space
         All feature spaces of the run (the folds depend on their context).
     """
+    memo = config.paths.work_dir / "digests"
     slices = ("ieeg", "fmri", "ridge", "folds", "nulls")
     stimuli = {p.stimulus.name: p.stimulus for p in fit.presentations}.values()
     rate = rate_of(config, fit.modality)
@@ -68,6 +70,8 @@ def encoding_step(
             for p in fit.presentations
         ],
         "folds_file": config.paths.folds.read_text() if config.paths.folds else "",
+        "targets_files": [file_digest(p, memo) for p in config.paths.targets],
+        "save": config.save,
         "model": space.name,
         "stem": [fit.name.stem, fit.name.datatype],
     }
@@ -111,6 +115,7 @@ def encode(
             features["lowlevel"],
             features.get("model"),
             features.get("untrained"),
+            with_weights="weights" in config.save,
         )
         if parcels is not None:
             mean = parcels[:, columns].T / parcels.sum(axis=1)
@@ -127,7 +132,21 @@ def encode(
         predicted, response = np.asarray(parcel_predicted), np.asarray(parcel_response)
         rows, voxels = names, per_target
         blocks = parcel_blocks(per_target, parts, parcels)
-    return Result(assembly, rows, blocks, voxels, predicted, response, test_samples(assembly))
+    return Result(
+        assembly=assembly,
+        targets=rows,
+        blocks=blocks,
+        voxels=voxels,
+        predicted=predicted,
+        response=response,
+        samples=test_samples(assembly),
+        voxel_predictions=(
+            [_stacked(part) for part in parts]
+            if parcels is not None and "predictions" in config.save
+            else []
+        ),
+        weights=[part.weights for part in parts if part.weights is not None],
+    )
 
 
 def _problem(

@@ -15,6 +15,7 @@ from bids_brainalign.encoding.layerwise import (
     encode_layers,
 )
 from bids_brainalign.encoding.scoring import HeldOut
+from bids_brainalign.encoding.weights import TargetWeights, target_weights
 from bids_brainalign.statistics.multiplicity import benjamini_hochberg
 from bids_brainalign.statistics.tails import p_values
 
@@ -66,6 +67,8 @@ class BlockResult:
     predictions: tuple[Array32, ...]
     """Per fold, of the model's (or else the baseline's) selected layer."""
     held_out: HeldOut
+    weights: TargetWeights | None
+    """Of the model (or else the baseline), where they were asked for."""
     parcel_nulls: dict[str, Array32]
     """Name → (n_draws, n_parcels) or (n_layers, n_draws, n_parcels) sums over targets."""
 
@@ -75,6 +78,8 @@ def infer_block(
     lowlevel: FeatureSpace,
     model: FeatureSpace | None,
     untrained: FeatureSpace | None,
+    *,
+    with_weights: bool = False,
 ) -> BlockResult:
     """Fit baseline, model, twin and joint model on identical folds with identical null draws."""
     held_out = problem.held_out()
@@ -119,6 +124,11 @@ def infer_block(
         },
         predictions=fits.get("model", base).predictions,
         held_out=held_out,
+        weights=(
+            target_weights(model or lowlevel, problem, fits.get("model", base))
+            if with_weights
+            else None
+        ),
         parcel_nulls=parcel_nulls,
     )
 

@@ -10,10 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bids_brainalign.config.schema import Config
+from bids_brainalign.encoding.weights import TargetWeights
 from bids_brainalign.outputs.names import analysis_label
-from bids_brainalign.outputs.predictions import write_predictions
+from bids_brainalign.outputs.predictions import VoxelPredictions, write_predictions
 from bids_brainalign.outputs.statmaps import write_statmap
 from bids_brainalign.outputs.tables import write_tsv
+from bids_brainalign.outputs.weights import write_weights
 from bids_brainalign.workflow import tables
 from bids_brainalign.workflow.assemble import Assembly
 from bids_brainalign.workflow.inference import corrected, layer_mode
@@ -38,6 +40,11 @@ class Result:
     """(n_test, n_rows) held-out predictions of the rows of scores.tsv."""
     response: NDArray[np.float32]
     samples: pd.DataFrame
+    voxel_predictions: list[tuple[NDArray[np.float32], NDArray[np.float32]]]
+    """Per block of voxels: held-out predictions and responses (n_test, n_voxels); empty unless
+    they are to be saved."""
+    weights: list[TargetWeights]
+    """Per block of targets; empty unless they are to be saved."""
 
 
 def write_result(config: Config, result: Result, space: Space) -> list[Path]:
@@ -70,6 +77,9 @@ def write_result(config: Config, result: Result, space: Space) -> list[Path]:
     label = analysis_label(space.name)
     path = root / name.file("folds.tsv", analysis=label)
     written += write_tsv(path, tables.fold_table(assembly), tables.FOLD_COLUMNS)
+    volume = assembly.responses[0].volume
+    if result.weights:
+        written.append(_write_weights(config, result, space))
     written.append(
         write_predictions(
             root / name.file("predictions.h5", analysis=label),
@@ -79,9 +89,37 @@ def write_result(config: Config, result: Result, space: Space) -> list[Path]:
             targets=[str(n) for n in result.targets["name"]],
             description="Held-out predictions of the layer chosen on inner folds, and responses, "
             "standardised; parcels are means over their voxels",
+            voxels=(
+                None
+                if volume is None or not result.voxel_predictions
+                else VoxelPredictions(
+                    np.concatenate([p for p, _ in result.voxel_predictions], axis=1),
+                    np.concatenate([y for _, y in result.voxel_predictions], axis=1),
+                    np.argwhere(volume.mask),
+                    volume.affine,
+                )
+            ),
         )
     )
     return written
+
+
+def _write_weights(config: Config, result: Result, space: Space) -> Path:
+    assembly = result.assembly
+    volume = assembly.responses[0].volume
+    layers = result.blocks["lowlevel" if space.name == LOWLEVEL else "model"].layers
+    chosen = np.concatenate([w.layer for w in result.weights])
+    return write_weights(
+        config.paths.output_dir
+        / assembly.fit.name.file("weights.h5", analysis=analysis_label(space.name)),
+        weights=np.concatenate([w.weights for w in result.weights], axis=2),
+        layer=[layers[i] for i in chosen],
+        alpha=np.concatenate([w.alpha for w in result.weights]),
+        delays_s=np.array(assembly.delays) * assembly.interval_s,
+        targets=[str(name) for name in assembly.targets["name"]],
+        voxels=None if volume is None else np.argwhere(volume.mask),
+        affine=None if volume is None else volume.affine,
+    )
 
 
 def _write_maps(root: Path, result: Result, kind: str, label: str) -> list[Path]:

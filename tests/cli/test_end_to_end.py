@@ -170,7 +170,7 @@ def test_group_names_who_is_missing(planted, outputs, folder):
     assert "02" in done.stdout + done.stderr
 
 
-def test_own_features_and_folds(planted, outputs, folder):
+def test_own_features_and_targets(planted, folder):
     """A user's features that are the planted layer itself win over the low-level baseline."""
     import h5py
     import soundfile
@@ -185,12 +185,17 @@ def test_own_features_and_folds(planted, outputs, folder):
         found = encoder.extract(wave)
         with h5py.File(own / f"{path.stem}.h5", "w") as file:
             file["data"], file["times"] = found.layers[3], found.times
+    group = next(g for g in planted.truth.groups if g.modality == "ieeg" and g.layer == 3)
+    chosen_file = folder / "targets.tsv"
+    chosen_file.write_text("\n".join(["name", *group.targets]) + "\n")
     done = run(
         planted.bids, folder / "own-out", "participant", "--participant-label", "01",
-        "--features", f"mine={own}", cwd=folder,
+        "--features", f"mine={own}", "--targets", chosen_file, "--save", "weights",
+        "--language", "en-GB", cwd=folder,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
+    assert any((folder / "own-out").rglob("*_desc-mine_weights.h5"))
     table = scores(folder / "own-out", "mine")
     chosen = table[(table.layer == "selected") & (table.fold == "all")].set_index("target")
-    group = next(g for g in planted.truth.groups if g.modality == "ieeg" and g.layer == 3)
+    assert set(chosen.index) == set(group.targets)
     assert (chosen.loc[list(group.targets)].q_delta < 0.05).all()
