@@ -4,7 +4,7 @@
 #       torch as the package index gives it. On Linux that is the build with CUDA, whose wheels
 #       bring the CUDA libraries along: about 6 GB.
 #   docker build -t bids-brainalign:cpu --build-arg TORCH_INDEX=ADDRESS .
-#       torch without CUDA, about 1.5 GB. ADDRESS is the index of CPU wheels that PyTorch's
+#       torch without CUDA, about 2 GB. ADDRESS is the index of CPU wheels that PyTorch's
 #       installation page names.
 #
 # Without network for pip, or to save a download: put torch's wheel into a folder, mount that
@@ -50,8 +50,10 @@ RUN pip install --no-cache-dir --no-deps /tmp/wheel/*.whl \
  && mkdir -p /data /out /work /models
 
 # Any uid may run it, with a home that need not exist: HOME and all caches are under /tmp. In
-# there, and in OUTPUT_DIR and the work folder, is all that is written.
+# there, in OUTPUT_DIR and in the work folder is all that is written. LOGNAME is for libraries that
+# ask for the user of a uid that /etc/passwd does not know.
 ENV HOME=/tmp \
+    LOGNAME=brainalign \
     XDG_CACHE_HOME=/tmp/.cache \
     MPLCONFIGDIR=/tmp/.cache/matplotlib \
     MPLBACKEND=Agg \

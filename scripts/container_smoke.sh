@@ -134,7 +134,7 @@ in_container() {
   shift
   pod run --rm --network none --read-only --tmpfs /tmp --cap-drop ALL \
     --security-opt no-new-privileges --ulimit nofile=4096:4096 --ulimit nproc=4096:4096 \
-    --user "$UID_INSIDE:$UID_INSIDE" "${options[@]}" localhost/brainalign-smoke "$@"
+    --user "$UID_INSIDE:$UID_INSIDE" --passwd=false "${options[@]}" localhost/brainalign-smoke "$@"
 }
 
 place=$scratch/place
@@ -173,9 +173,8 @@ say "is all bytecode compiled?"
 in_container --entrypoint python -- -c '
 import sys, bids_brainalign.workflow.run, mne, nilearn, torch, transformers
 from pathlib import Path
-missing = [m.__file__ for m in list(sys.modules.values())
-           if str(getattr(m, "__cached__", None) or "").endswith(".pyc")
-           and not Path(m.__cached__).is_file()]
+compiled = [str(vars(module).get("__cached__", "")) for module in list(sys.modules.values())]
+missing = [file for file in compiled if file.endswith(".pyc") and not Path(file).is_file()]
 print(len(sys.modules), "modules,", len(missing), "without bytecode", *missing[:5])
 sys.exit(len(missing) > 0)
 ' || fail "modules are compiled at every start, because the root is read-only"
