@@ -61,7 +61,7 @@ scratch=$(mktemp -d -t brainalign-container-XXXXXX)
 finish() {
   local mounted
   if [ -e "$scratch/storage.conf" ]; then
-    podman --tmpdir "$scratch/run" rm --all --force >/dev/null 2>&1 || true
+    podman --tmpdir "$store/run" rm --all --force >/dev/null 2>&1 || true
     buildah rm --all >/dev/null 2>&1 || true
   fi
   # The storage driver mounts its folder onto itself; nothing of ours stays mounted.
@@ -79,19 +79,19 @@ probe=$(grep '^filelock==' requirements.lock)  # the smallest thing that pip mus
 
 # --- a store of our own -----------------------------------------------------------------------
 store=${store:-$scratch/store}
-mkdir -p "$store" "$scratch/run" "$scratch/tmp" "$scratch/wheels"
+mkdir -p "$store/run" "$scratch/tmp" "$scratch/wheels"
 export TMPDIR=$scratch/tmp CONTAINERS_STORAGE_CONF=$scratch/storage.conf
 cat >"$CONTAINERS_STORAGE_CONF" <<TOML
 [storage]
 driver = "overlay"
 graphroot = "$store/images"
-runroot = "$scratch/run/storage"
+runroot = "$store/run/storage"
 TOML
-pod() { podman --tmpdir "$scratch/run" --runtime runc "$@"; }
+pod() { podman --tmpdir "$store/run" --runtime runc "$@"; }
 
 # --- the base image ---------------------------------------------------------------------------
 mounts=()
-if ! pod image exists "$base" && ! timeout 300 podman --tmpdir "$scratch/run" pull -q "$base" \
+if ! pod image exists "$base" && ! timeout 300 podman --tmpdir "$store/run" pull -q "$base" \
     >"$scratch/pull.log" 2>&1; then
   have mmdebstrap || apt_install mmdebstrap || true
   have mmdebstrap || skip "$base can't be pulled, and there is no mmdebstrap to make a stand-in"
@@ -132,7 +132,7 @@ in_container() {
   local options=()
   while [ "$1" != -- ]; do options+=("$1"); shift; done
   shift
-  pod run --rm --network none --read-only --tmpfs /tmp --cap-drop ALL \
+  pod run --rm --network none --read-only --tmpfs /tmp:rw,noexec,nosuid,nodev --cap-drop ALL \
     --security-opt no-new-privileges --ulimit nofile=4096:4096 --ulimit nproc=4096:4096 \
     --user "$UID_INSIDE:$UID_INSIDE" --passwd=false "${options[@]}" localhost/brainalign-smoke "$@"
 }
