@@ -1,4 +1,4 @@
-# make demo | make test | make test-all | make lock | make clean
+# make demo | make test | make test-all | make lock | make descriptor | make clean
 # Needs Python 3.11 or later with venv, and nothing else: everything goes into .venv.
 # Another interpreter: make test PYTHON=/path/to/python3.11
 
@@ -15,13 +15,14 @@ TORCH := $(shell grep '^torch==' requirements.lock)
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all checks lock clean
+.PHONY: help setup demo test test-all checks lock descriptor clean
 
 help:
 	@echo "make demo      simulate a small dataset with a planted answer, run on it, report in demo-output/derivatives"
 	@echo "make test      every check: style, types, import direction, unit tests, command line, validator"
 	@echo "make test-all  the same with the slow tests and those on the real data beside the repository"
 	@echo "make lock      write requirements.lock from what is installed in .venv"
+	@echo "make descriptor  write descriptors/bids-brainalign.json from the options of the BIDS app"
 	@echo "make clean     remove .venv, caches and demo-output"
 
 setup: $(READY)
@@ -65,6 +66,10 @@ lock:
 	  $(BIN)/python -m pip --quiet freeze --exclude bids-brainalign \
 	  | sed 's/+[A-Za-z0-9.]*$$//' | LC_ALL=C sort -f; } > requirements.lock.new
 	@mv requirements.lock.new requirements.lock
+
+descriptor: $(READY)
+	@$(BIN)/brainalign descriptor > descriptors/bids-brainalign.json.new
+	@mv descriptors/bids-brainalign.json.new descriptors/bids-brainalign.json
 
 clean:
 	@rm -rf .venv build dist bids_brainalign.egg-info demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

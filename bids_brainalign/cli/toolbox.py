@@ -1,4 +1,4 @@
-"""``brainalign``: the tools beside the BIDS app (simulate, demo, recipes)."""
+"""``brainalign``: the tools beside the BIDS app (simulate, demo, recipes, descriptor)."""
 
 from __future__ import annotations
 
@@ -48,6 +48,10 @@ def build_parser() -> argparse.ArgumentParser:
     fetch.add_argument("--revision", metavar="REV", help="branch, tag or commit")
     recipes = commands.add_parser("recipes", help="list the recipes, or print one as TOML")
     recipes.add_argument("name", nargs="?", metavar="NAME")
+    commands.add_parser(
+        "descriptor",
+        help="print the Boutiques descriptor of bids-brainalign, made from its parser",
+    )
     return parser
 
 
@@ -100,7 +104,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit code.
     """
-    commands = {"simulate": _simulate, "demo": _demo, "fetch": _fetch, "recipes": _recipes}
+    commands = {
+        "simulate": _simulate,
+        "demo": _demo,
+        "fetch": _fetch,
+        "recipes": _recipes,
+        "descriptor": _descriptor,
+    }
     try:
         arguments = build_parser().parse_args(argv)
         return commands[arguments.command](arguments)
@@ -206,6 +216,13 @@ def _recipes(arguments: argparse.Namespace) -> int:
         print("\n".join(list_recipes()))
     else:
         print(recipe_text(arguments.name), end="")
+    return int(ExitCode.OK)
+
+
+def _descriptor(arguments: argparse.Namespace) -> int:
+    from bids_brainalign.cli.descriptor import descriptor_text
+
+    print(descriptor_text(), end="")
     return int(ExitCode.OK)
 
 
