@@ -6,8 +6,15 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 
+from bids_brainalign.dataset.stimulus_files import plain_name
 from bids_brainalign.dataset.types import Stimulus
 
+_VERSION = re.compile(
+    r"(?:short|long|word|sentence|paragraph)?(?:scram(?:bled)?|shuffled)$|(?:intact|original|"
+    r"reversed|synonyms|paraphrased?)$"
+)
+"""How names end that say that a stimulus is a version of another (Narratives)."""
+_MIN_CORE = 5
 N_WORDS = 5
 """Transcripts are compared by runs of five words (statistics.md §1)."""
 
@@ -65,10 +72,13 @@ def group_content(
             name = parent[name]
         return name
 
+    versions = _versions([s.name for s in ordered])
     grams = {s.name: five_grams(_labels(s)) for s in ordered}
     notes = []
     for a, b in combinations(ordered, 2):
         reason = _reason(a, b, named, shared_text(grams[a.name], grams[b.name]), overlap)
+        if reason is None and _by_name(a.name, b.name, versions, named):
+            reason = "are called like versions of one story"
         if reason is None:
             continue
         if reason:
@@ -80,6 +90,30 @@ def group_content(
         parent[high] = low
     groups = {s.name: first(s.name) for s in ordered}
     return {name: _label(group, groups, named) for name, group in groups.items()}, tuple(notes)
+
+
+def _versions(names: Sequence[str]) -> dict[str, str]:
+    """Stimulus → the story whose version its name says it is.
+
+    ``notthefallshortscram`` says that there is a story ``notthefall``: every stimulus whose name
+    begins so is a version of it. Without such a word, names that begin alike say nothing.
+    """
+    plain = {name: plain_name(name) for name in names}
+    cores = {_VERSION.sub("", text) for text in plain.values() if _VERSION.search(text)}
+    stories = sorted((core for core in cores if len(core) >= _MIN_CORE), key=len)
+    return {
+        name: story
+        for name, text in plain.items()
+        if (story := next((s for s in stories if text.startswith(s)), None)) is not None
+    }
+
+
+def _by_name(
+    a: str, b: str, versions: Mapping[str, str], named: Mapping[str, Collection[str]]
+) -> bool:
+    """Whether names join two stimuli: unless the user gave both a group of its own."""
+    said = bool(named.get(a)) and bool(named.get(b))
+    return not said and a in versions and versions[a] == versions.get(b)
 
 
 def _label(group: str, groups: Mapping[str, str], named: Mapping[str, Collection[str]]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,20 @@ _LATE_S = 1.0
 def is_audio(name: str) -> bool:
     """Whether a name is that of an audio file we read."""
     return Path(name).suffix.lower() in AUDIO
+
+
+def plain_name(name: str) -> str:
+    """Name of a stimulus without what BEP044 adds, case, hyphens and underscores.
+
+    Examples
+    --------
+    >>> plain_name("stim-PieMan_audio")
+    'pieman'
+    >>> plain_name("where-theres_smoke")
+    'wheretheressmoke'
+    """
+    inner = re.sub(r"^stim-|_audio$", "", name, flags=re.IGNORECASE)
+    return re.sub(r"[-_ ]", "", inner).casefold()
 
 
 def locate(bids_dir: Path, name: str, *, source: Path, beside: Path | None = None) -> Path:

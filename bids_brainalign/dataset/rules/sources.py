@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -72,17 +71,3 @@ class Sources:
             here = path.exists() and not is_pointer(path) and path.stat().st_size > 0
             self._durations[path] = audio_duration(path, self.bids_dir) if here else None
         return self._durations[path]
-
-
-def plain_name(name: str) -> str:
-    """Name of a stimulus without what BEP044 adds, case, hyphens and underscores.
-
-    Examples
-    --------
-    >>> plain_name("stim-PieMan_audio")
-    'pieman'
-    >>> plain_name("where-theres_smoke")
-    'wheretheressmoke'
-    """
-    inner = re.sub(r"^stim-|_audio$", "", name, flags=re.IGNORECASE)
-    return re.sub(r"[-_ ]", "", inner).casefold()

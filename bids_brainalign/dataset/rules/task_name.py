@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from bids_brainalign.dataset.rules.rows import read_rows
-from bids_brainalign.dataset.rules.sources import Answer, Heard, Sources, plain_name
+from bids_brainalign.dataset.rules.sources import Answer, Heard, Sources
 from bids_brainalign.dataset.segments import Row
+from bids_brainalign.dataset.stimulus_files import plain_name
 from bids_brainalign.dataset.types import Recording
 
 RULE = "task name"
