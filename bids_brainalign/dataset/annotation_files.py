@@ -49,18 +49,17 @@ class AnnotationFiles:
         """Phones of an audio file; None without any. Raises as :meth:`words`."""
         return self._first(self._phone_files(audio))
 
+    def pending(self, audio: Path) -> tuple[Path, ...]:
+        """Files that :meth:`words` and :meth:`phones` need and that are not downloaded."""
+        found = [_look(self._word_files(audio)), _look(self._phone_files(audio))]
+        # Of several candidates the first is enough.
+        return tuple(dict.fromkeys(p[0] for labels, p in found if labels is None and p))
+
     def _first(self, candidates: Iterator[tuple[Path, Reader]]) -> Annotations | None:
-        pointers = []
-        for path, read in candidates:
-            if is_pointer(path):
-                pointers.append(path)
-                continue
-            found = read()
-            if found is not None and len(found.table):
-                return found
-        if pointers:
+        found, pointers = _look(candidates)
+        if found is None and pointers:
             require_content(pointers[0], self.bids_dir)
-        return None
+        return found
 
     def _word_files(self, audio: Path) -> Iterator[tuple[Path, Reader]]:
         root = self.bids_dir
@@ -138,6 +137,19 @@ class AnnotationFiles:
             found.append((not repeated, len(words.table), words))
         best = max(found, key=lambda item: item[:2], default=None)
         return None if best is None else best[2]
+
+
+def _look(candidates: Iterator[tuple[Path, Reader]]) -> tuple[Annotations | None, list[Path]]:
+    """First annotations that can be read, and the pointers passed over."""
+    pointers = []
+    for path, read in candidates:
+        if is_pointer(path):
+            pointers.append(path)
+            continue
+        found = read()
+        if found is not None and len(found.table):
+            return found, pointers
+    return None, pointers
 
 
 def _if_has(path: Path, column: str, *, labels: tuple[str, ...], root: Path) -> Annotations | None:
