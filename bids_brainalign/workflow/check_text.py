@@ -99,8 +99,8 @@ def _recordings(facts: Facts) -> list[str]:
         lines += _entry(
             "responses",
             f"{folder} holds {_plural(count, 'HDF5 file')} of "
-            f"{_plural(people_count, 'participant')}. This version does not read them (support comes with fMRI at scale): it needs an "
-            "fMRIPrep derivative.",
+            f"{_plural(people_count, 'participant')}. This version does not read them (support "
+            "comes with fMRI at scale): it needs an fMRIPrep derivative.",
         )
     return lines
 

@@ -12,8 +12,8 @@ from bids_brainalign.dataset.types import Recording
 
 RULE = "task name"
 RULE_ASSUMED = "task name, assumed onset 0"
-_SLACK_S, _SLACK_SHARE = 2.0, 0.02
-"""An event is the sound if it lasts as long, give or take what scripts add or round."""
+_SLACK_S, _SLACK_SHARE = 5.0, 0.1
+"""An event is the sound if it lasts as long, give or take the smaller of these."""
 
 
 def by_task_name(recording: Recording, sources: Sources) -> Answer:
@@ -61,4 +61,4 @@ def _lasts(row: Row, duration_s: float | None) -> bool:
     """Whether an event may be the sound; one that tells no duration may."""
     if row.duration_s is None or duration_s is None:
         return True
-    return abs(row.duration_s - duration_s) <= max(_SLACK_S, _SLACK_SHARE * duration_s)
+    return abs(row.duration_s - duration_s) <= min(_SLACK_S, _SLACK_SHARE * duration_s)
