@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +51,10 @@ def run_check(arguments: argparse.Namespace) -> int:
     Raises
     ------
     BrainAlignError
-        The dataset can't be looked at: see :func:`bids_brainalign.workflow.check.check`.
+        The dataset can't be looked at: see :func:`bids_brainalign.workflow.check.gather.check`.
     """
-    from bids_brainalign.workflow.check import check
-    from bids_brainalign.workflow.check_text import render
+    from bids_brainalign.workflow.check.gather import check
+    from bids_brainalign.workflow.check.text import render
 
     config = _config(arguments)
     facts = check(config)
@@ -63,7 +64,7 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 def _config(arguments: argparse.Namespace) -> Config:
     labels = {
-        name: values.labels(given, options[-1], prefix=prefix)
+        name: values.labels(given, _long(options), prefix=prefix)
         for name, (options, prefix) in LABELS.items()
         if (given := getattr(arguments, name)) is not None
     }
@@ -95,11 +96,16 @@ def _path(text: str | None) -> Path | None:
     return None if text is None else values.absolute(text)
 
 
+def _long(options: Sequence[str]) -> str:
+    """First spelling with two hyphens: what scripts should say."""
+    return next(option for option in options if option.startswith("--"))
+
+
 def _next_command(config: Config, arguments: argparse.Namespace) -> str:
     words = [str(config.paths.bids_dir), str(config.paths.output_dir), "participant"]
     for name, (options, _) in LABELS.items():
         given = getattr(config.selection, name)
-        words += [options[0] if name == "participants" else options[-1], *given] if given else []
+        words += [_long(options), *given] if given else []
     if arguments.bids_filter_file:
         words += ["--bids-filter-file", arguments.bids_filter_file]
     words += ["--space", config.selection.space] if config.selection.space else []

@@ -30,7 +30,10 @@ def raw_bold(raw: Listing, selection: Selection) -> list[DatasetFile]:
 def raw_recordings(
     raw: Listing, selection: Selection, *, prepared: Sequence[Recording]
 ) -> list[Recording]:
-    """Describe the selected raw runs that have no preprocessed image, each once."""
+    """Describe the selected raw runs that have no preprocessed image, each once.
+
+    Their sidecars are not read: there may be hundreds, and nothing is computed from raw images.
+    """
     known = {r.name for r in prepared}
     found: dict[str, Recording] = {}
     for file in raw_bold(raw, selection):
@@ -45,7 +48,6 @@ def raw_recordings(
             path=file.path,
             datatype="func",
             entities=tuple(file.entities.items()),
-            metadata=inherited_metadata(file.path, raw.root, missing_ok=True),
             events_path=raw.nearest(
                 file.source_entities(), file.path.parent, suffix="events", extension=".tsv"
             ),

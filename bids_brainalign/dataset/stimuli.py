@@ -23,6 +23,7 @@ from bids_brainalign.dataset.types import Annotations, Presentation, Recording, 
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
 DEFAULT_LANGUAGE = "en"
+MOST_NOTES = 6
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,13 @@ def find_presentations(
     sources = Sources(bids_dir, given)
     heard: list[Heard] = []
     skipped: list[tuple[str, str]] = []
-    notes: list[str] = []
+    told: list[str] = []
     for recording in recordings:
         found = search(recording, sources)
         if not found.heard:
             skipped.append((recording.name, found.reason))
         heard += found.heard
-        notes += found.notes
+        told += found.notes
     if not heard:
         raise _nothing_heard(skipped)
     said = {h.path: given.about(h.path) if given is not None else StimulusNotes() for h in heard}
@@ -101,6 +102,7 @@ def find_presentations(
         odd += remarks
     named = {stimuli[path].name: about.content_groups for path, about in said.items()}
     groups, joined = group_content(list(stimuli.values()), named, overlap=overlap)
+    notes = _bounded(told)
     presentations: list[Presentation] = []
     for h in heard:
         passes, note = find_passes(h.rows, stimuli[h.path].duration_s)
@@ -109,6 +111,12 @@ def find_presentations(
         presentations += [_presentation(h, stimuli[h.path], p, groups) for p in passes]
     used = annotations_used(list(stimuli.values()), bids_dir)
     return Presentations(tuple(presentations), tuple(skipped), (*notes, *odd, *joined, *used))
+
+
+def _bounded(notes: Sequence[str]) -> list[str]:
+    """Keep the first notes on single recordings: ds003020 has 499 assumed onsets."""
+    more = len(notes) - MOST_NOTES
+    return [*notes[:MOST_NOTES], *([f"… and {more} more recordings alike."] if more > 0 else [])]
 
 
 def words_of(path: Path, about: StimulusNotes, files: AnnotationFiles) -> Annotations | None:

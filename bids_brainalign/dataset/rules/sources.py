@@ -13,7 +13,7 @@ from bids_brainalign.dataset.catalogue import Catalogue, read_catalogue
 from bids_brainalign.dataset.pointers import is_pointer
 from bids_brainalign.dataset.segments import Row
 from bids_brainalign.dataset.stimuli_map import StimuliMap
-from bids_brainalign.dataset.stimulus_files import audio_duration, is_audio
+from bids_brainalign.dataset.stimulus_files import audio_duration, is_audio, plain_name
 from bids_brainalign.dataset.tables import read_numbered
 from bids_brainalign.dataset.types import Recording
 
@@ -53,6 +53,14 @@ class Sources:
             # Names such as ._story.wav are left by macOS and hold no sound.
             found += [Path(folder, n) for n in names if is_audio(n) and not n.startswith(".")]
         return tuple(sorted(found))
+
+    @cached_property
+    def audio_by_name(self) -> dict[str, list[Path]]:
+        """Audio files by :func:`plain_name`."""
+        found: dict[str, list[Path]] = {}
+        for path in self.audio:
+            found.setdefault(plain_name(path.stem), []).append(path)
+        return found
 
     @cached_property
     def catalogue(self) -> Catalogue:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bids_brainalign.dataset.lengths import recording_length
 from bids_brainalign.dataset.rules.rows import read_rows
 from bids_brainalign.dataset.rules.sources import Answer, Heard, Sources
 from bids_brainalign.dataset.segments import Row
 from bids_brainalign.dataset.stimulus_files import plain_name
 from bids_brainalign.dataset.types import Recording
+from bids_brainalign.errors import BrainAlignError
 
 RULE = "task name"
 RULE_ASSUMED = "task name, assumed onset 0"
+_LONGER_S = 5.0
 _SLACK_S, _SLACK_SHARE = 5.0, 0.1
 """An event is the sound if it lasts as long, give or take the smaller of these."""
 
@@ -19,7 +22,7 @@ _SLACK_S, _SLACK_SHARE = 5.0, 0.1
 def by_task_name(recording: Recording, sources: Sources) -> Answer:
     """Take the stimulus with the task's name; case, hyphens and underscores don't count."""
     wanted = plain_name(recording.task)
-    found = [p for p in sources.audio if wanted and plain_name(p.stem) == wanted]
+    found = sources.audio_by_name.get(wanted, []) if wanted else []
     exact = [p for p in found if p.stem == recording.task]
     if len(exact) == 1:
         found = exact
@@ -31,7 +34,22 @@ def by_task_name(recording: Recording, sources: Sources) -> Answer:
     row, note = _row(recording, sources, found[0])
     if row is not None:
         return [Heard(recording, found[0], RULE, (row,), note)], ""
+    note += _longer(recording, sources.duration_s(found[0]))
     return [Heard(recording, found[0], RULE_ASSUMED, (Row(0.0, None),), note, True)], ""
+
+
+def _longer(recording: Recording, duration_s: float | None) -> str:
+    """Doubt the onset where the recording outlasts its sound (ds003020 starts it at 10 s)."""
+    try:
+        length_s, _ = recording_length(recording)
+    except BrainAlignError:  # said where the recording is read
+        return ""
+    if length_s is None or duration_s is None or length_s - duration_s <= _LONGER_S:
+        return ""
+    return (
+        f"; but the recording lasts {length_s - duration_s:.0f} s longer, so the sound may have "
+        "started later"
+    )
 
 
 def _row(recording: Recording, sources: Sources, stimulus: Path) -> tuple[Row | None, str]:
