@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from bids_brainalign.dataset.catalogue import stimulus_id
 from bids_brainalign.dataset.gentle import read_gentle_phones, read_gentle_words
 from bids_brainalign.dataset.pointers import is_pointer, require_content
 from bids_brainalign.dataset.tables import read_numbered
-from bids_brainalign.dataset.textgrid import PHONE_TIERS, WORD_TIERS, read_textgrid
+from bids_brainalign.dataset.textgrid import PHONE_TIERS, WORD_TIERS, TextGrid, read_textgrid
 from bids_brainalign.dataset.types import Annotations
 
 Reader = Callable[[], Annotations | None]
@@ -34,6 +34,8 @@ class AnnotationFiles:
     """The dataset has one sound, so a transcript without a name is its."""
     word_tiers: tuple[str, ...] = WORD_TIERS
     phone_tiers: tuple[str, ...] = PHONE_TIERS
+    _grids: dict[Path, TextGrid] = field(default_factory=dict)
+    """TextGrids read so far: words and phones are in one file, and parsing takes its time."""
 
     def words(self, audio: Path) -> Annotations | None:
         """Words of an audio file; None without any.
@@ -66,7 +68,7 @@ class AnnotationFiles:
         for path in self._beside(audio, "_words.tsv"):
             yield path, partial(read_words, path, root=root)
         for path in self._textgrids(audio):
-            yield path, partial(read_textgrid, path, self.word_tiers, root=root)
+            yield path, partial(self._tier, path, self.word_tiers)
         for path in self._bep044(audio):
             yield path, partial(_if_has, path, "word", labels=LABELS, root=root)
         for path in self._gentle(audio, "align.csv"):
@@ -83,11 +85,16 @@ class AnnotationFiles:
         for path in self._beside(audio, "_phones.tsv"):
             yield path, partial(read_words, path, root=root, labels=PHONE_LABELS)
         for path in self._textgrids(audio):
-            yield path, partial(read_textgrid, path, self.phone_tiers, root=root)
+            yield path, partial(self._tier, path, self.phone_tiers)
         for path in self._bep044(audio):
             yield path, partial(_if_has, path, "phone", labels=PHONE_LABELS, root=root)
         for path in self._gentle(audio, "align.json"):
             yield path, partial(read_gentle_phones, path, root=root)
+
+    def _tier(self, path: Path, names: tuple[str, ...]) -> Annotations | None:
+        if path not in self._grids:
+            self._grids[path] = read_textgrid(path, root=self.bids_dir)
+        return self._grids[path].labels(names)
 
     def _beside(self, audio: Path, ending: str) -> list[Path]:
         top = self.bids_dir / "stimuli"

@@ -75,7 +75,8 @@ def from_columns(
 ) -> Annotations:
     """Sort labels by onset; silences and labels without time are left out."""
     spoken = pd.DataFrame({"onset": onset, "duration": duration, "label": label})
-    spoken = spoken[[not is_silence(str(text)) for text in spoken["label"]]]
+    # An array, not a list: an empty list would select no columns of an empty table.
+    spoken = spoken[np.array([not is_silence(str(text)) for text in label], dtype=bool)]
     timed = spoken.dropna(subset=["onset", "duration"]).sort_values("onset", kind="stable")
     return Annotations(timed.reset_index(drop=True), path, n_untimed=len(spoken) - len(timed))
 

@@ -197,7 +197,8 @@ def _all_left_out(
     return BrainAlignError(
         f"none of the {len(skipped)} recordings of {bids_dir} can be used",
         where="\n  ".join([*lines, f"derivatives were looked for in {', '.join(looked)}"]),
-        fix="give preprocessed fMRI with -d fmriprep=PATH, or iEEG as EDF, BrainVision or EEGLAB",
+        fix="give preprocessed fMRI with -d fmriprep=PATH, or iEEG as EDF, BrainVision or EEGLAB; "
+        f"brainalign check {bids_dir} tells more",
         exit_code=ExitCode.MISSING_INPUT,
     )
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -16,67 +19,77 @@ WORD_TIERS = ("words", "word")
 PHONE_TIERS = ("phones", "phone")
 
 
-def read_textgrid(path: Path, tiers: Sequence[str], *, root: Path) -> Annotations | None:
-    """Read one interval tier.
+@dataclass(frozen=True)
+class TextGrid:
+    """A parsed file."""
+
+    path: Path
+    tiers: tuple[dict[str, Any], ...]
+    """As praatio gives them: ``name``, ``class``, ``entries``."""
+
+    def labels(self, names: Sequence[str]) -> Annotations | None:
+        """Labels of one interval tier, silences left out; None without such a tier.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Names that the tier may have, the preferred one first; case does not count, and
+            aligners that put a speaker before it (``Jane - words``) are understood.
+
+        Raises
+        ------
+        BrainAlignError
+            The tier holds points instead of intervals, or a time is wrong (65).
+        """
+        known = {t["name"].casefold().rsplit(" - ", 1)[-1].strip(): t for t in self.tiers}
+        tier = next((known[n.casefold()] for n in names if n.casefold() in known), None)
+        if tier is None:
+            return None
+        if tier["class"] != "IntervalTier":
+            raise BrainAlignError(
+                f"{self.path.name}: the tier {tier['name']} holds points, not intervals",
+                where=str(self.path),
+                fix="annotate intervals, or name another tier",
+            )
+        starts, stops, labels = list(zip(*tier["entries"], strict=True)) or ((), (), ())
+        start, stop = (pd.Series(map(float, times), dtype=float) for times in (starts, stops))
+        if (stop < start).any():
+            raise BrainAlignError(
+                f"{self.path.name}: an interval of the tier {tier['name']} ends before it starts",
+                where=str(self.path),
+                fix="correct it in Praat",
+            )
+        return from_columns(start, stop - start, pd.Series(labels, dtype=str), self.path)
+
+
+def read_textgrid(path: Path, *, root: Path) -> TextGrid:
+    """Read a TextGrid in long or short text format, UTF-8 or UTF-16.
 
     Parameters
     ----------
     path : Path
-        Long or short text format, UTF-8 or UTF-16.
-    tiers : sequence of str
-        Names that the tier may have, the preferred one first; case does not count, and aligners
-        that put a speaker before it (``Jane - words``) are understood.
     root : Path
         The dataset; messages name the file relative to it.
-
-    Returns
-    -------
-    Annotations or None
-        Silences left out; None without such a tier.
 
     Raises
     ------
     BrainAlignError
-        It is not a TextGrid, or the tier holds points instead of intervals (65); it is not
-        downloaded (66).
+        It is not a TextGrid (65), or not downloaded (66).
     """
     require_content(path, root)
-    grid = _open(path)
-    known = {str(name).casefold().rsplit(" - ", 1)[-1].strip(): name for name in grid.tierNames}
-    name = next((known[tier.casefold()] for tier in tiers if tier.casefold() in known), None)
-    if name is None:
-        return None
-    entries = grid.getTier(name).entries
-    if any(not hasattr(entry, "start") for entry in entries):
-        raise BrainAlignError(
-            f"{path.name}: the tier {name} holds points, not intervals",
-            where=str(path),
-            fix="annotate intervals, or name another tier",
-        )
-    starts = pd.Series([float(e.start) for e in entries], dtype=float)
-    stops = pd.Series([float(e.end) for e in entries], dtype=float)
-    labels = pd.Series([str(e.label) for e in entries], dtype=str)
-    return from_columns(starts, stops - starts, labels, path)
-
-
-def tier_names(path: Path, *, root: Path) -> tuple[str, ...]:
-    """Names of all tiers, for messages."""
-    require_content(path, root)
-    return tuple(str(name) for name in _open(path).tierNames)
-
-
-def _open(path: Path):  # type: ignore[no-untyped-def]  # praatio is not typed
     # praatio costs a quarter of a second to import; datasets without TextGrids must not pay it.
-    from praatio import textgrid
     from praatio.utilities.errors import PraatioException
+    from praatio.utilities.textgrid_io import parseTextgridStr
 
+    raw = path.read_bytes()
     try:
-        return textgrid.openTextgrid(
-            str(path), includeEmptyIntervals=False, reportingMode="silence"
-        )
-    except (PraatioException, ValueError, IndexError, KeyError, OSError, AssertionError) as error:
+        text = raw.decode("utf-16" if raw[:2] in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8-sig")
+        # Not praatio's openTextgrid: it refuses intervals that overlap by a rounding error.
+        tiers = parseTextgridStr(text, includeEmptyIntervals=False)["tiers"]
+    except (PraatioException, ValueError, LookupError, AttributeError, TypeError) as error:
         raise BrainAlignError(
             f"{path.name} can't be read as a TextGrid: {error}",
             where=str(path),
             fix="open it in Praat and save it as a text file",
         ) from error
+    return TextGrid(path, tuple(tiers))

@@ -46,9 +46,9 @@ PHONES = [(0, 0.5, "sil"), (0.5, 1.0, "AY1"), (1.0, 1.5, "<unk>"), (1.5, 3, "R")
 )
 def test_tiers_are_read_and_silences_dropped(tmp_path, names):
     path = write(tmp_path / "s.TextGrid", grid((names[0], WORDS), (names[1], PHONES)))
-    words = read_textgrid(path, WORD_TIERS, root=tmp_path)
+    words = read_textgrid(path, root=tmp_path).labels(WORD_TIERS)
     assert words.table.to_numpy().tolist() == [[0.5, 0.5, "I"], [1.5, 0.75, "reached"]]
-    phones = read_textgrid(path, PHONE_TIERS, root=tmp_path)
+    phones = read_textgrid(path, root=tmp_path).labels(PHONE_TIERS)
     assert phones.table["label"].tolist() == ["AY1", "R"]
 
 
@@ -59,21 +59,21 @@ def test_the_short_format_and_utf16_are_read_too(tmp_path):
     )
     path = tmp_path / "s.TextGrid"
     path.write_text(short, encoding="utf-16")
-    words = read_textgrid(path, WORD_TIERS, root=tmp_path)
+    words = read_textgrid(path, root=tmp_path).labels(WORD_TIERS)
     assert words.table.to_numpy().tolist() == [[0.0, 1.0, "naïve"]]
 
 
 def test_own_tier_names_and_none(tmp_path):
     path = write(tmp_path / "s.TextGrid", grid(("mots", WORDS)))
-    assert read_textgrid(path, WORD_TIERS, root=tmp_path) is None
-    assert len(read_textgrid(path, ("Mots",), root=tmp_path).table) == 2
+    assert read_textgrid(path, root=tmp_path).labels(WORD_TIERS) is None
+    assert len(read_textgrid(path, root=tmp_path).labels(("Mots",)).table) == 2
 
 
 @pytest.mark.parametrize("text", ["onset\tduration\n1\t2\n", 'File type = "ooTextFile"\n'])
 def test_what_is_no_textgrid_is_an_error(tmp_path, text):
     path = write(tmp_path / "s.TextGrid", text)
     with pytest.raises(BrainAlignError, match="can't be read as a TextGrid") as caught:
-        read_textgrid(path, WORD_TIERS, root=tmp_path)
+        read_textgrid(path, root=tmp_path).labels(WORD_TIERS)
     assert caught.value.exit_code == ExitCode.DATA_ERROR
 
 
@@ -83,4 +83,19 @@ def test_points_are_refused(tmp_path):
     )  # fmt: skip
     text += '        points [1]:\n            number = 1\n            mark = "click"\n'
     with pytest.raises(BrainAlignError, match="holds points"):
-        read_textgrid(write(tmp_path / "s.TextGrid", text), WORD_TIERS, root=tmp_path)
+        read_textgrid(write(tmp_path / "s.TextGrid", text), root=tmp_path).labels(WORD_TIERS)
+
+
+def test_overlap_by_rounding_is_no_error_but_an_end_before_its_start_is(tmp_path):
+    overlap = [(0, 1.0000001, "a"), (1.0, 2.0, "b")]
+    path = write(tmp_path / "s.TextGrid", grid(("words", overlap)))
+    labels = read_textgrid(path, root=tmp_path).labels(WORD_TIERS).table["label"].tolist()
+    assert labels == ["a", "b"]
+    write(path, grid(("words", [(2, 1, "a")])))
+    with pytest.raises(BrainAlignError, match="ends before it starts"):
+        read_textgrid(path, root=tmp_path).labels(WORD_TIERS)
+
+
+def test_an_empty_tier_has_no_words(tmp_path):
+    path = write(tmp_path / "s.TextGrid", grid(("words", [(0, 3, "")])))
+    assert len(read_textgrid(path, root=tmp_path).labels(WORD_TIERS).table) == 0
