@@ -1,4 +1,4 @@
-"""``brainalign``: the tools beside the BIDS app (simulate, demo, recipes, descriptor)."""
+"""``brainalign``: the tools beside the BIDS app (check, fetch, simulate, demo, …)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from bids_brainalign import __version__
+from bids_brainalign.cli.check import add_check, run_check
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
 DEFAULT_STORIES, DEFAULT_MINUTES = 4, 3.0
@@ -30,6 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="brainalign", description="Tools beside bids-brainalign.")
     parser.add_argument("--version", action="version", version=f"brainalign {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    add_check(commands)
     _add_simulate(commands)
     demo = commands.add_parser(
         "demo",
@@ -105,6 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit code.
     """
     commands = {
+        "check": run_check,
         "simulate": _simulate,
         "demo": _demo,
         "fetch": _fetch,

@@ -1,4 +1,4 @@
-"""Words of a stimulus with their times."""
+"""Words and phones of a stimulus with their times, from tables."""
 
 from __future__ import annotations
 
@@ -14,10 +14,27 @@ from bids_brainalign.errors import BrainAlignError
 ONSETS = ("onset", "start")
 STOPS = ("offset", "end", "stop")
 LABELS = ("word", "label", "text")
+PHONE_LABELS = ("phone", "phoneme", "label", "text")
+SILENCES = frozenset(["", "sp", "sil", "spn", "sentence_start", "sentence_end"])
+_BRACKETS = ("{}", "<>", "[]")
 
 
-def read_words(path: Path, *, root: Path | None = None) -> Annotations:
-    """Read word times from a table.
+def is_silence(label: str) -> bool:
+    """Whether a label stands for no word and no phone: a pause, or what brackets hold.
+
+    Examples
+    --------
+    >>> [is_silence(label) for label in ("SP", "{BR}", "<unk>", "spa")]
+    [True, True, True, False]
+    """
+    text = label.strip().casefold()
+    return text in SILENCES or any(text[0] == b[0] and text[-1] == b[1] for b in _BRACKETS)
+
+
+def read_words(
+    path: Path, *, root: Path | None = None, labels: tuple[str, ...] = LABELS
+) -> Annotations:
+    """Read word times from a table (or those of phones).
 
     Parameters
     ----------
@@ -27,11 +44,14 @@ def read_words(path: Path, *, root: Path | None = None) -> Annotations:
         order (ds005574's transcript has 19 inversions).
     root : Path, optional
         The dataset; messages name the file relative to it.
+    labels : tuple of str
+        Names that the column of labels may have, the preferred one first.
 
     Returns
     -------
     Annotations
-        In the order of their onsets; words to which the aligner gave no time are left out.
+        In the order of their onsets; silences, and words to which the aligner gave no time, are
+        left out.
 
     Raises
     ------
@@ -39,17 +59,26 @@ def read_words(path: Path, *, root: Path | None = None) -> Annotations:
         A column is missing, a time is not a number, an onset or a duration is negative (65).
     """
     table = read_numbered(path, root=root)
-    label = table[_column(table, LABELS, path)]
+    label = table[_column(table, labels, path)]
     onset = _seconds(table, _column(table, ONSETS, path), path)
     if "duration" in table.columns:
         duration = _seconds(table, "duration", path)
     else:
         duration = _seconds(table, _column(table, STOPS, path), path) - onset
-    _refuse(onset < 0, table, path, "a word starts before its audio")
-    _refuse(duration < 0, table, path, "a word ends before it starts")
-    words = pd.DataFrame({"onset": onset, "duration": duration, "label": label})
-    timed = words.dropna(subset=["onset", "duration"]).sort_values("onset", kind="stable")
-    return Annotations(timed.reset_index(drop=True), path, n_untimed=len(words) - len(timed))
+    _refuse(onset < 0, label, path, f"a {labels[0]} starts before its audio")
+    _refuse(duration < 0, label, path, f"a {labels[0]} ends before it starts")
+    return from_columns(onset, duration, label, path)
+
+
+def from_columns(
+    onset: pd.Series[float], duration: pd.Series[float], label: pd.Series[str], path: Path
+) -> Annotations:
+    """Sort labels by onset; silences and labels without time are left out."""
+    spoken = pd.DataFrame({"onset": onset, "duration": duration, "label": label})
+    # An array, not a list: an empty list would select no columns of an empty table.
+    spoken = spoken[np.array([not is_silence(str(text)) for text in label], dtype=bool)]
+    timed = spoken.dropna(subset=["onset", "duration"]).sort_values("onset", kind="stable")
+    return Annotations(timed.reset_index(drop=True), path, n_untimed=len(spoken) - len(timed))
 
 
 def _column(table: pd.DataFrame, names: tuple[str, ...], path: Path) -> str:
@@ -59,7 +88,9 @@ def _column(table: pd.DataFrame, names: tuple[str, ...], path: Path) -> str:
     raise BrainAlignError(
         f"{path.name} has no column {' or '.join(names)}",
         where=f"its columns are {', '.join(table.columns)}",
-        fix="word tables need onset, duration (seconds) and word",
+        fix=f"such tables need onset, duration (seconds) and {names[0]}"
+        if names in (LABELS, PHONE_LABELS)
+        else "such tables need onset, duration (seconds) and word or phone",
     )
 
 
@@ -77,12 +108,11 @@ def _seconds(table: pd.DataFrame, column: str, path: Path) -> pd.Series[float]:
     return numbers
 
 
-def _refuse(wrong: pd.Series[bool], table: pd.DataFrame, path: Path, what: str) -> None:
+def _refuse(wrong: pd.Series[bool], label: pd.Series[str], path: Path, what: str) -> None:
     if wrong.any():
         row = int(np.argmax(wrong.to_numpy()))
-        word = table[_column(table, LABELS, path)].iloc[row]
         raise BrainAlignError(
-            f"{path.name}, line {table.index[row]}: {what} ({word!r})",
+            f"{path.name}, line {label.index[row]}: {what} ({label.iloc[row]!r})",
             where=str(path),
             fix="times are seconds on the stimulus clock: 0 is the first sample of the audio",
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bids_brainalign.config.schema import Selection
 from bids_brainalign.dataset.derivatives import NATIVE, choose_space, space_label
@@ -25,6 +25,34 @@ def raw_bold(raw: Listing, selection: Selection) -> list[DatasetFile]:
         for f in raw.of("bold", NIFTI)
         if "desc" not in f.entities and passes(f, selection, "bold", but=_DERIVED)
     ]
+
+
+def raw_recordings(
+    raw: Listing, selection: Selection, *, prepared: Sequence[Recording]
+) -> list[Recording]:
+    """Describe the selected raw runs that have no preprocessed image, each once.
+
+    Their sidecars are not read: there may be hundreds, and nothing is computed from raw images.
+    """
+    known = {r.name for r in prepared}
+    found: dict[str, Recording] = {}
+    for file in raw_bold(raw, selection):
+        if file.name in known or file.name in found:
+            continue
+        found[file.name] = Recording(
+            participant=file.entities["sub"],
+            session=file.entities.get("ses"),
+            task=file.entities.get("task", ""),
+            run=file.entities.get("run"),
+            modality="fmri",
+            path=file.path,
+            datatype="func",
+            entities=tuple(file.entities.items()),
+            events_path=raw.nearest(
+                file.source_entities(), file.path.parent, suffix="events", extension=".tsv"
+            ),
+        )
+    return list(found.values())
 
 
 def find_bold(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bids_brainalign.config.schema import Selection
 from bids_brainalign.dataset import ieeg
-from bids_brainalign.dataset.bold import NIFTI, find_bold, raw_bold
+from bids_brainalign.dataset.bold import NIFTI, find_bold, raw_bold, raw_recordings
 from bids_brainalign.dataset.derivatives import find_fmriprep, require_folders
 from bids_brainalign.dataset.filenames import DatasetFile
 from bids_brainalign.dataset.ieeg import find_ieeg
@@ -62,6 +62,45 @@ def find_recordings(
         The filters select nothing, or a participant is absent (18); the dataset is absent or has
         nothing usable (66); several spaces, derivatives or files to choose from (64).
     """
+    found = survey(
+        bids_dir,
+        derivatives=derivatives,
+        selection=selection,
+        modalities=modalities,
+        database_dir=database_dir,
+    )
+    if not found.recordings:
+        raise _all_left_out(bids_dir.absolute(), found.skipped, derivatives)
+    return Index(found.recordings, found.skipped)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What lies there, whether it can be run or not."""
+
+    recordings: tuple[Recording, ...]
+    """Those that can be run, in the order of modality and name."""
+    unprepared: tuple[Recording, ...]
+    """Raw fMRI runs of which no preprocessed image was found."""
+    skipped: tuple[tuple[str, str], ...]
+    """Name of a recording or participant, and the reason."""
+    participants: tuple[str, ...]
+    """All of the dataset, selected or not."""
+    fmriprep: Path | None
+
+
+def survey(
+    bids_dir: Path,
+    *,
+    derivatives: Sequence[tuple[str, Path]],
+    selection: Selection,
+    modalities: Sequence[str],
+    database_dir: Path | None = None,
+) -> Survey:
+    """List what a dataset holds; parameters and errors as :func:`find_recordings`.
+
+    Other than there, a dataset of which nothing can be run yet is no error.
+    """
     bids_dir = bids_dir.absolute()
     _require_folder(bids_dir)
     require_folders(derivatives)
@@ -78,6 +117,7 @@ def find_recordings(
     raw = listing(bids_dir, derivative=False)
     prepared = listing(fmriprep, derivative=True) if fmriprep is not None else None
     recordings: list[Recording] = []
+    unprepared: list[Recording] = []
     skipped: list[tuple[str, str]] = []
     seen: list[DatasetFile] = []
     if "ieeg" in modalities:
@@ -85,16 +125,21 @@ def find_recordings(
         seen += raw.of("ieeg", (*ieeg.EXTENSIONS, *ieeg.UNREADABLE))
     if "fmri" in modalities:
         runs, left_out = _fmri(raw, prepared, selection)
+        unprepared = raw_recordings(raw, selection, prepared=runs)
         recordings, skipped = [*recordings, *runs], [*skipped, *left_out]
         seen += [f for where in (raw, prepared) if where for f in where.of("bold", NIFTI)]
-    if not recordings and skipped:
-        raise _all_left_out(bids_dir, skipped, derivatives)
-    if not recordings:
+    if not recordings and not skipped:
         what = f"{' and '.join(modalities)} recordings in {bids_dir}"
         raise nothing_selected(seen, selection, participants=participants, what=what)
     _require_distinct(recordings)
     skipped += _without_recordings(participants, recordings, skipped, selection)
-    return Index(tuple(sorted(recordings, key=lambda r: (r.modality, r.name))), tuple(skipped))
+    return Survey(
+        recordings=tuple(sorted(recordings, key=lambda r: (r.modality, r.name))),
+        unprepared=tuple(sorted(unprepared, key=lambda r: r.name)),
+        skipped=tuple(skipped),
+        participants=tuple(participants),
+        fmriprep=fmriprep,
+    )
 
 
 def _require_folder(bids_dir: Path) -> None:
@@ -152,7 +197,8 @@ def _all_left_out(
     return BrainAlignError(
         f"none of the {len(skipped)} recordings of {bids_dir} can be used",
         where="\n  ".join([*lines, f"derivatives were looked for in {', '.join(looked)}"]),
-        fix="give preprocessed fMRI with -d fmriprep=PATH, or iEEG as EDF, BrainVision or EEGLAB",
+        fix="give preprocessed fMRI with -d fmriprep=PATH, or iEEG as EDF, BrainVision or EEGLAB; "
+        f"brainalign check {bids_dir} tells more",
         exit_code=ExitCode.MISSING_INPUT,
     )
 

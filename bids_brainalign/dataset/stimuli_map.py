@@ -50,7 +50,7 @@ class StimulusNotes:
 
     transcript: Path | None = None
     content_groups: tuple[str, ...] = ()
-    language: str = "en"
+    language: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class StimuliMap:
         return StimulusNotes(
             transcripts[0] if transcripts else None,
             tuple(dict.fromkeys(r.content_group for r in rows if r.content_group is not None)),
-            languages[0] if languages else "en",
+            languages[0] if languages else None,
         )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import soundfile
 
-from bids_brainalign.dataset.annotations import read_words
 from bids_brainalign.dataset.pointers import content_sha256, require_content, shown
 from bids_brainalign.dataset.types import Annotations, Stimulus
 from bids_brainalign.errors import BrainAlignError, ExitCode
@@ -22,6 +22,20 @@ _LATE_S = 1.0
 def is_audio(name: str) -> bool:
     """Whether a name is that of an audio file we read."""
     return Path(name).suffix.lower() in AUDIO
+
+
+def plain_name(name: str) -> str:
+    """Name of a stimulus without what BEP044 adds, case, hyphens and underscores.
+
+    Examples
+    --------
+    >>> plain_name("stim-PieMan_audio")
+    'pieman'
+    >>> plain_name("where-theres_smoke")
+    'wheretheressmoke'
+    """
+    inner = re.sub(r"^stim-|_audio$", "", name, flags=re.IGNORECASE)
+    return re.sub(r"[-_ ]", "", inner).casefold()
 
 
 def locate(bids_dir: Path, name: str, *, source: Path, beside: Path | None = None) -> Path:
@@ -103,7 +117,12 @@ def require_stimulus(path: Path, bids_dir: Path, *, wanted_by: str) -> None:
 
 
 def open_stimulus(
-    path: Path, bids_dir: Path, *, transcript: Path | None, language: str
+    path: Path,
+    bids_dir: Path,
+    *,
+    words: Annotations | None,
+    phones: Annotations | None,
+    language: str,
 ) -> tuple[Stimulus, tuple[str, ...]]:
     """Describe a stimulus; of the audio only the header is read, and its bytes for the digest.
 
@@ -111,8 +130,7 @@ def open_stimulus(
     ----------
     path : Path
     bids_dir : Path
-    transcript : Path or None
-        Word times; without one, ``<stem>_words.tsv`` beside the audio or in ``stimuli/``.
+    words, phones : Annotations or None
     language : str
 
     Returns
@@ -124,10 +142,9 @@ def open_stimulus(
     Raises
     ------
     BrainAlignError
-        The audio can't be read or its words are wrong (65); the transcript is absent (66).
+        The audio can't be read (65).
     """
     duration_s = audio_duration(path, bids_dir)
-    words = _words(path, bids_dir, transcript)
     notes: tuple[str, ...] = ()
     if words is not None and words.n_untimed:
         total = words.n_untimed + len(words.table)
@@ -135,26 +152,18 @@ def open_stimulus(
             f"{words.n_untimed} of the {total} words of {words.path.name} have no time and were "
             "left out.",
         )
-    if words is not None and len(words.table):
-        last = float(words.table["onset"].iloc[-1])
+    for kind, labels in (("words", words), ("phones", phones)):
+        if labels is None or not len(labels.table):
+            continue
+        last = float(labels.table["onset"].iloc[-1])
         if last > duration_s + _LATE_S:
-            late = int((words.table["onset"] > duration_s).sum())
+            late = int((labels.table["onset"] > duration_s).sum())
             notes += (
-                f"{late} words of {words.path.name} begin after the end of {path.name} "
+                f"{late} {kind} of {labels.path.name} begin after the end of {path.name} "
                 f"({last:.1f} s, audio {duration_s:.1f} s): are they of this file?",
             )
-    stimulus = Stimulus(path.stem, path, duration_s, content_sha256(path), words, language)
-    return stimulus, notes
-
-
-def _words(path: Path, bids_dir: Path, transcript: Path | None) -> Annotations | None:
-    if transcript is not None:
-        return read_words(transcript, root=bids_dir)
-    name = f"{path.stem}_words.tsv"
-    for candidate in (path.with_name(name), bids_dir / "stimuli" / name):
-        if os.path.lexists(candidate):
-            return read_words(candidate, root=bids_dir)
-    return None
+    sha256 = content_sha256(path)
+    return Stimulus(path.stem, path, duration_s, sha256, words, language, phones), notes
 
 
 def audio_duration(path: Path, bids_dir: Path) -> float:

@@ -68,7 +68,8 @@ class Stimulus:
     """Digest of the file's bytes, or its annex key: the stimulus' identity."""
     words: Annotations | None = None
     language: str = "en"
-    """BCP-47, from the stimuli map."""
+    """BCP-47, from the stimuli map, ``stimuli.tsv`` or ``--language``, in this order."""
+    phones: Annotations | None = None
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,10 @@ class Presentation:
     onset_s: float
     """Second of the recording clock at which second 0 of the audio sounded."""
     rule: str
-    """``events stim_file`` or ``stimuli map``."""
+    """One of the rules in :mod:`bids_brainalign.dataset.rules`."""
     content_group: str
     """Presentations with the same content never stand on both sides of a fold."""
     segments: tuple[tuple[float, float], ...]
     """Parts of the stimulus that were played: (start, stop) in s on the stimulus clock."""
+    onset_assumed: bool = False
+    """No file says when the sound started: the responses must confirm it."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from bids_brainalign.config.schema import Config
+from bids_brainalign.dataset.stimuli import annotations_used
 from bids_brainalign.features.folders import model_facts
 from bids_brainalign.statistics.multiplicity import bh_reachable
 from bids_brainalign.workflow.assemble import Assembly
+from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.onset import onset_sentences
 from bids_brainalign.workflow.spaces import Space
 
 
@@ -13,7 +16,11 @@ def sidecar_fields(config: Config, assembly: Assembly, space: Space) -> dict[str
     """Fields of the scores' sidecar that the report shows."""
     fit = assembly.fit
     return {
-        "Assumptions": assumptions(assembly),
+        "Assumptions": [
+            *onset_sentences(config, fit),
+            *annotations_of(config, fit),
+            *assumptions(assembly),
+        ],
         "Skipped": skipped(assembly),
         "ModelDescription": model_description(space),
         "Presentations": [
@@ -67,6 +74,12 @@ def assumptions(assembly: Assembly) -> list[str]:
     if assembly.draws:
         sentences += multiplicity_notes(len(assembly.targets), assembly.draws[0].n_draws)
     return sentences
+
+
+def annotations_of(config: Config, fit: Fit) -> tuple[str, ...]:
+    """Say from which files the words and phones of a fit's stimuli come."""
+    stimuli = {p.stimulus.name: p.stimulus for p in fit.presentations}
+    return annotations_used(list(stimuli.values()), config.paths.bids_dir.absolute())
 
 
 def multiplicity_notes(n_targets: int, n_draws: int) -> list[str]:

@@ -25,9 +25,10 @@ from bids_brainalign.workflow.fits import Fit, pool_fits
 from bids_brainalign.workflow.front_matter import write_front_matter
 from bids_brainalign.workflow.group import group_steps
 from bids_brainalign.workflow.locked import locked_step
+from bids_brainalign.workflow.onset import assumed_recordings, onset_step, warn_of_onsets
 from bids_brainalign.workflow.pages import index_step, participant_page_step
 from bids_brainalign.workflow.responses import response_step
-from bids_brainalign.workflow.spaces import Space, list_spaces
+from bids_brainalign.workflow.spaces import LOWLEVEL, Space, list_spaces
 from bids_brainalign.workflow.summary import Summary, Unit
 
 logger = logging.getLogger(__name__)
@@ -105,6 +106,7 @@ def find_inputs(config: Config) -> tuple[Index, Presentations]:
         bids_dir=config.paths.bids_dir,
         stimuli_map=config.paths.stimuli_map,
         overlap=config.folds.transcript_overlap,
+        language=config.language,
     )
     for note in found.notes:
         logger.warning("%s", note)
@@ -219,6 +221,10 @@ def _run_fit(
             attempt(config, locked_step(config, fit), run_id=run_id, participant=fit.participant)
         )
         by_name = {space.name: space for space in spaces}
+        if assumed_recordings(fit):
+            step = onset_step(config, fit, by_name[LOWLEVEL])
+            units.append(attempt(config, step, run_id=run_id, participant=fit.participant))
+            warn_of_onsets(config, fit)
         for space in spaces:
             if space.kind == "untrained":
                 continue

@@ -48,7 +48,10 @@ def test_joins_are_transitive_and_called_after_the_first_name():
     alone = stimulus("d", text=numbered(900, 1000))
     groups, notes = group_content([*parts, alone], {}, overlap=0.3)
     assert groups == {"a": "a", "b": "a", "c": "a", "d": "d"}
-    assert len(notes) == 2
+    assert notes == (
+        "a, b and c are one content group, never on both sides of a fold: they share 50% of their "
+        "5-word sequences.",
+    )
     assert all("share" in note for note in notes)
 
 
@@ -71,8 +74,7 @@ def test_same_bytes_are_said():
     )
     assert groups == {"x": "x", "y": "x"}
     assert notes == (
-        "x and y have the same audio: they are one content group and never on both sides of a "
-        "fold.",
+        "x and y are one content group, never on both sides of a fold: they have the same audio.",
     )
 
 
@@ -89,3 +91,40 @@ def test_halves_of_the_podcast_are_two_stories_and_a_rerun_is_one(shared):
     assert halves == {"first": "first", "second": "second"}
     assert notes == ()
     assert set(group_content(stimuli, {}, overlap=0.3)[0].values()) == {"all"}
+
+
+def test_several_reasons_are_said_pair_by_pair():
+    words = numbered(0, 100)
+    stimuli = [
+        stimulus("a", sha256="1", text=words),
+        stimulus("b", sha256="1"),
+        stimulus("c", sha256="2", text=words),
+    ]
+    groups, (note,) = group_content(stimuli, {}, overlap=0.3)
+    assert set(groups.values()) == {"a"}
+    assert "a and b have the same audio; a and c share 100%" in note
+
+
+@pytest.mark.parametrize(
+    ("names", "together"),
+    [
+        (("notthefallintact_audio", "notthefallshortscram_audio", "notthefall_audio"), True),
+        (("milkyway-original", "milkyway-synonyms", "MilkyWay_vodka"), True),
+        (("tale_scrambled", "tale"), False),  # "tale" is too short to tell stories apart
+        (("pieman_audio", "piemanpni_audio"), False),  # no word says that one is a version
+        (("souls", "original"), False),
+    ],
+)
+def test_names_that_say_so_join_versions_of_a_story(names, together):
+    stimuli = [stimulus(name, sha256=name) for name in (*names, "another_story")]
+    groups, notes = group_content(stimuli, {}, overlap=0.3)
+    assert (len({groups[name] for name in names}) == 1) is together
+    assert groups["another_story"] == "another_story"
+    assert bool(notes) is together
+
+
+def test_the_user_s_groups_come_before_names():
+    stimuli = [stimulus(n, sha256=n) for n in ("milkywayoriginal", "milkywaysynonyms")]
+    named = {"milkywayoriginal": ("one",), "milkywaysynonyms": ("two",)}
+    groups, _ = group_content(stimuli, named, overlap=0.3)
+    assert groups == {"milkywayoriginal": "one", "milkywaysynonyms": "two"}

@@ -223,3 +223,21 @@ def test_real_transcript_is_sorted_and_complete(shared):
     assert len(words) == 5136
     assert words["onset"].is_monotonic_increasing
     assert words["label"].iloc[0] == "Act"
+
+
+def test_of_many_assumptions_a_few_are_said_in_full(tmp_path):
+    root = dataset(tmp_path)
+    for number in range(20):
+        ieeg_run(root, f"{number:02d}", "story")
+    write_wav(root / "stimuli/story.wav", 4.0)
+    notes = present(root).notes
+    assert sum("assumed to start at 0 s" in note for note in notes) == 6
+    assert "… and 14 more recordings alike." in notes
+
+
+def test_a_recording_much_longer_than_its_sound_makes_the_onset_doubtful(tmp_path):
+    root = dataset(tmp_path)
+    path = ieeg_run(root, "01", "story")
+    path.write_bytes((b"0".ljust(236) + b"30".ljust(8) + b"1".ljust(8)).ljust(512))
+    write_wav(root / "stimuli/story.wav", 4.0)
+    assert "the recording lasts 26 s longer" in present(root).notes[0]

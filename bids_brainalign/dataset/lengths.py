@@ -1,0 +1,73 @@
+"""How long a recording is, from headers and sidecars alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bids_brainalign.dataset.pointers import is_pointer
+from bids_brainalign.dataset.types import Recording
+from bids_brainalign.errors import BrainAlignError
+
+
+def recording_length(recording: Recording) -> tuple[float | None, float]:
+    """Length of a recording.
+
+    Returns
+    -------
+    length_s : float or None
+        By its header, or by ``RecordingDuration`` of its sidecar; None if neither tells.
+    tr_s : float
+        Seconds between volumes; 0 for electrophysiology.
+
+    Raises
+    ------
+    BrainAlignError
+        The header can't be read (65).
+    """
+    path = recording.path
+    here = path.exists() and not is_pointer(path) and path.stat().st_size > 0
+    try:
+        if recording.modality == "fmri":
+            return _bold(recording) if here else (None, 0.0)
+        if here and path.suffix == ".edf":
+            return _edf(path), 0.0
+        said = recording.metadata.get("RecordingDuration")
+        if isinstance(said, int | float):
+            return float(said), 0.0
+        return (_by_mne(path) if here else None), 0.0
+    except (OSError, ValueError, RuntimeError) as error:
+        raise BrainAlignError(
+            f"the header of {path.name} can't be read: {error}",
+            where=str(path),
+            fix="download it again, or leave the recording out",
+        ) from error
+
+
+def _edf(path: Path) -> float:
+    """Multiply records by seconds per record (EDF header, bytes 236 to 251)."""
+    with path.open("rb") as stream:
+        header = stream.read(256)
+    return int(header[236:244]) * float(header[244:252])
+
+
+def _bold(recording: Recording) -> tuple[float | None, float]:
+    import nibabel
+    from nibabel.filebasedimages import ImageFileError
+
+    try:
+        image: Any = nibabel.load(recording.path)
+    except ImageFileError as error:
+        raise ValueError(str(error)) from error
+    if len(image.shape) < 4:
+        return None, 0.0
+    said = recording.metadata.get("RepetitionTime")
+    tr_s = float(said) if isinstance(said, int | float) else float(image.header.get_zooms()[3])
+    return image.shape[3] * tr_s, tr_s
+
+
+def _by_mne(path: Path) -> float:
+    import mne
+
+    raw = mne.io.read_raw(path, preload=False, verbose="error")
+    return float(raw.n_times / raw.info["sfreq"])

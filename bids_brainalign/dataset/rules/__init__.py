@@ -1,0 +1,1 @@
+"""The five ways to know which sound a recording heard, one module each."""

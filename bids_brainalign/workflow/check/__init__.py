@@ -1,0 +1,1 @@
+"""``brainalign check``: what a run would find in a dataset. Nothing is computed or written."""

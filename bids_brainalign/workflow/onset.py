@@ -1,0 +1,162 @@
+"""Assumed onsets: what the cross-correlation of sound and responses says about them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bids_brainalign.alignment.clock import onto_fast_clock, onto_slow_clock, stimulus_clock
+from bids_brainalign.alignment.onset_check import OnsetCheck, onset_check
+from bids_brainalign.config.schema import Config
+from bids_brainalign.dataset.types import Presentation, Recording
+from bids_brainalign.responses.types import Response
+from bids_brainalign.store.atomic import atomic_path
+from bids_brainalign.store.digest import digest_of
+from bids_brainalign.store.features import FeatureStore
+from bids_brainalign.store.steps import Step
+from bids_brainalign.workflow.assemble import placements
+from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.responses import load_response, response_path
+from bids_brainalign.workflow.spaces import Space, feature_key, rate_of, seed_of
+
+logger = logging.getLogger(__name__)
+
+MAX_LAG_S = {"ieeg": 10.0, "fmri": 25.0}
+"""Onsets that are wrong by more than this are not found."""
+TYPICAL_DELAY_S = {"ieeg": 0.15, "fmri": 5.0}
+"""From sound to response: taken off a lag to suggest the true onset."""
+SIGNIFICANT = 0.01
+
+
+def assumed_recordings(fit: Fit) -> list[Recording]:
+    """List the recordings of a fit in which the onset of a sound was assumed."""
+    return [r for r in fit.recordings if any(p.onset_assumed for p in fit.of(r))]
+
+
+def onset_step(config: Config, fit: Fit, lowlevel: Space) -> Step:
+    """Check the assumed onsets of one fit; needs its responses and the low-level features."""
+    path = _path(config, fit)
+
+    def work() -> list[Path]:
+        checks = {
+            r.name: asdict(_check(config, fit, r, lowlevel)) for r in assumed_recordings(fit)
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(checks, indent=1))
+        return [path]
+
+    return Step(
+        name=f"onset check {fit.name.stem} {fit.name.datatype}",
+        inputs={"path": path.name},
+        modules=("bids_brainalign.workflow.onset",),
+        work=work,
+    )
+
+
+def onset_sentences(config: Config, fit: Fit) -> list[str]:
+    """Say what was assumed about onsets, and what the check says of it."""
+    path = _path(config, fit)
+    checks = json.loads(path.read_text()) if path.is_file() else {}
+    return [
+        _sentence(config, fit, r, OnsetCheck(**checks[r.name]) if r.name in checks else None)
+        for r in assumed_recordings(fit)
+    ]
+
+
+def warn_of_onsets(config: Config, fit: Fit) -> None:
+    """Log the sentences, each time the fit runs: a stored check must be heard as well."""
+    for sentence in onset_sentences(config, fit):
+        logger.warning("%s", sentence)
+
+
+def _sentence(config: Config, fit: Fit, recording: Recording, check: OnsetCheck | None) -> str:
+    mine = [p for p in fit.of(recording) if p.onset_assumed]
+    names = ", ".join(p.stimulus.name for p in mine)
+    onset_s = mine[0].onset_s
+    said = (
+        f"{recording.name}: no file says when {names} started; {onset_s:g} s was assumed "
+        f"({mine[0].rule})"
+    )
+    if check is None:
+        return f"{said} and not checked."
+    found = (
+        f"lag {check.lag_s:.2f} s, 95 % interval {check.low_s:.2f} to {check.high_s:.2f} s, "
+        f"r = {check.r:.2f}, p = {check.p:.3f}"
+    )
+    if not check.p < SIGNIFICANT:
+        return (
+            f"{said}. The responses neither confirm nor contradict it: no lag up to "
+            f"{check.max_lag_s:.0f} s links them to the sound ({found})."
+        )
+    low, high = _expected_s(config, fit)
+    if check.high_s >= low and check.low_s <= high:
+        return f"{said}. The responses follow the sound as they should ({found})."
+    likely = onset_s + check.lag_s - TYPICAL_DELAY_S[fit.modality]
+    return (
+        f"WARNING: {said}, but the responses follow the sound at a lag that no neural delay "
+        f"explains ({found}). It probably started at about {likely:.1f} s: give its onset with "
+        "--stimuli-map TSV (columns task, stim_file, onset)."
+    )
+
+
+def _expected_s(config: Config, fit: Fit) -> tuple[float, float]:
+    """Lags that neural (and vascular) delays explain, with some slack."""
+    if fit.modality == "ieeg":
+        return config.ieeg.lag_min_s - 0.1, config.ieeg.lag_max_s + 0.2
+    return 0.0, config.fmri.delay_max_s + 2.0
+
+
+def _path(config: Config, fit: Fit) -> Path:
+    key = digest_of(
+        [
+            [response_path(config, fit, r).name for r in fit.recordings],
+            [[p.stimulus.sha256, p.onset_s, p.segments, p.rule] for p in fit.presentations],
+            [rate_of(config, fit.modality), MAX_LAG_S[fit.modality], config.random_seed],
+        ]
+    )
+    return config.paths.work_dir / "onsets" / f"{fit.name.stem}_{fit.modality}_{key[:16]}.json"
+
+
+def _check(config: Config, fit: Fit, recording: Recording, lowlevel: Space) -> OnsetCheck:
+    response = load_response(response_path(config, fit, recording))
+    # Censored samples hold no response: they count as missing.
+    data = np.where(response.censored[:, None], np.nan, response.data)
+    return onset_check(
+        _envelope(config, fit.of(recording), response, lowlevel, fit.modality),
+        data,
+        interval_s=response.interval_s,
+        max_lag_s=MAX_LAG_S[fit.modality],
+        rng=np.random.default_rng(seed_of(config, "onset", recording.name)),
+    )
+
+
+def _envelope(
+    config: Config,
+    presentations: Sequence[Presentation],
+    response: Response,
+    lowlevel: Space,
+    modality: str,
+) -> NDArray[np.float32]:
+    """Envelope (first low-level column) on the response clock; NaN while nothing played."""
+    store = FeatureStore(config.paths.work_dir / "features")
+    envelope = np.full(len(response.times), np.nan, dtype=np.float32)
+    for p, placement in zip(presentations, placements(presentations), strict=True):
+        key = feature_key(config, lowlevel, p.stimulus, rate_of(config, modality))
+        source = store.load(store.path_for(key))
+        frames = source.read(0)[:, :1]
+        if modality == "ieeg":
+            part = onto_fast_clock(frames, source.times, response.times, placement)
+        else:
+            part = onto_slow_clock(
+                frames, source.times, response.times, placement, cutoff_hz=1 / response.interval_s
+            )
+        on = np.isfinite(stimulus_clock(response.times, placement))
+        envelope[on] = part[on, 0]
+    return envelope
