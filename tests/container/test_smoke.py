@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from bids_brainalign.cli.parser import build_parser
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCRIPT = REPOSITORY / "scripts" / "container_smoke.sh"
@@ -139,3 +142,18 @@ def test_the_dockerfile_names_no_address_and_needs_no_new_builder():
     user = re.search(r"^USER (.*)$", code, flags=re.MULTILINE)
     assert user is not None
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user[1])
+
+
+def test_the_lines_of_the_readme_are_understood():
+    """What Docker, Podman and Apptainer hand on to the program, for each of the three."""
+    readme = (REPOSITORY / "README.md").read_text("utf-8").replace("\\\n", " ")
+    lines = [line for line in readme.splitlines() if " /data /out participant " in line]
+    assert [line.split()[0] for line in lines] == ["docker", "podman", "apptainer"]
+    for line in lines:
+        ours = shlex.split(line[line.index(" /data /out participant ") :])
+        given = vars(build_parser().parse_strictly(ours))
+        assert given["features.models"] == ["whisper-base=/models/whisper-base"]
+        assert ":/data:ro" in line
+        assert ":/models:ro" in line
+        assert ":/out" in line
+        assert f":{given['paths.work_dir']}" in line
