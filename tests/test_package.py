@@ -53,7 +53,7 @@ def _options_section() -> str:
 
 
 def test_readme_lists_every_option() -> None:
-    from bids_brainalign.cli.parser import build_parser
+    from bids_brainalign.cli.options import build_parser
 
     told = set(OPTION.findall(_options_section()))
     actions = [a for a in build_parser()._actions if a.option_strings]
@@ -62,7 +62,7 @@ def test_readme_lists_every_option() -> None:
 
 
 def test_readme_names_only_options_that_exist() -> None:
-    from bids_brainalign.cli.parser import build_parser
+    from bids_brainalign.cli.options import build_parser
 
     known = {option for action in build_parser()._actions for option in action.option_strings}
     readme = (REPOSITORY / "README.md").read_text("utf-8")

@@ -18,7 +18,7 @@ from typing import Any
 
 from bids_brainalign import __version__
 from bids_brainalign.cli.arguments import PROG
-from bids_brainalign.cli.parser import build_parser
+from bids_brainalign.cli.options import build_parser
 from bids_brainalign.config.checks import LEVELS
 from bids_brainalign.errors import ExitCode
 

@@ -51,6 +51,8 @@ def _inputs(paths: Paths) -> Iterator[tuple[str, Path, bool]]:
         yield f"--features {name}", path, True
     if paths.stimuli_map is not None:
         yield "--stimuli-map", paths.stimuli_map, False
+    if paths.phone_classes is not None:
+        yield "--phone-classes", paths.phone_classes, False
     for path in paths.targets:
         yield "--targets", path, False
     if paths.folds is not None:

@@ -26,6 +26,8 @@ class Paths:
     """``--features NAME=DIR``: own features, one ``.npy``/``.h5`` per stimulus."""
     targets: tuple[Path, ...] = ()
     """``--targets``: a TSV of electrodes, or a mask of voxels."""
+    phone_classes: Path | None = None
+    """TSV: phone, class."""
     bids_database_dir: Path | None = None
     model_dir: Path | None = None
     """Where models lie that ``--models`` names by their hub id."""

@@ -1,4 +1,4 @@
-"""What any ear computes: envelope, mel spectrogram, word onsets (the baseline of every claim)."""
+"""The baseline of every claim: envelope, mel spectrogram, word and phone onsets."""
 
 from __future__ import annotations
 
@@ -108,16 +108,22 @@ def reduce_rate(frames: NDArray[np.float32], *, factor: int) -> NDArray[np.float
 
 
 def lowlevel_features(
-    wave: NDArray[np.float32], words: pd.DataFrame | None, *, rate_hz: float, n_mels: int
+    wave: NDArray[np.float32],
+    words: pd.DataFrame | None,
+    phones: pd.DataFrame | None = None,
+    *,
+    rate_hz: float,
+    n_mels: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.float64], tuple[str, ...]]:
-    """Envelope, mel spectrogram and (where words are known) word onsets of a stimulus.
+    """Envelope, mel spectrogram, and onsets of words and phones where they are known.
 
     Parameters
     ----------
     wave : ndarray of shape (n_samples,), float32
         16 kHz.
-    words : DataFrame, optional
-        Column ``onset`` in s.
+    words, phones : DataFrame, optional
+        Column ``onset`` in s. Without them their column is 0 throughout: stimuli with and without
+        annotations can be pooled in one fit.
     rate_hz : float
         Frames per second; must divide 100.
     n_mels : int
@@ -125,7 +131,7 @@ def lowlevel_features(
 
     Returns
     -------
-    frames : ndarray of shape (n_frames, 1 + n_mels [+ 1]), float32
+    frames : ndarray of shape (n_frames, n_mels + 3), float32
     times : ndarray of shape (n_frames,)
         s on the stimulus clock.
     columns : tuple of str
@@ -135,9 +141,9 @@ def lowlevel_features(
     factor = round(1 / (HOP_S * rate_hz))
     parts = [reduce_rate(np.hstack([envelope, mel]), factor=factor)]
     columns = ["envelope", *(f"mel-{band:02d}" for band in range(n_mels))]
-    if words is not None:
-        onsets = words["onset"].to_numpy(dtype=np.float64)
+    for name, table in (("word onset", words), ("phone onset", phones)):
+        onsets = np.empty(0) if table is None else table["onset"].to_numpy(dtype=np.float64)
         parts.append(onset_train(onsets, n_frames=len(parts[0]), rate_hz=rate_hz))
-        columns.append("word onset")
+        columns.append(name)
     frames = np.hstack(parts)
     return frames, np.arange(len(frames)) / rate_hz, tuple(columns)

@@ -198,7 +198,7 @@ def _features(models: Sequence[str], settings: Settings) -> str:
         sentences.append(f"Further features ({_listed(own)}) were given by the user.")
     sentences.append(
         "The low-level baseline consists of the amplitude envelope (power 0.6 [@biesmans2017]), a "
-        "mel spectrogram and, where words are annotated, word onsets."
+        "mel spectrogram and, where words and phones are annotated, their onsets."
     )
     return " ".join(sentences)
 

@@ -16,6 +16,8 @@ MODALITIES = {"ieeg": "ieeg", "eeg": "eeg", "func": "fmri"}
 """Folder → what was measured."""
 UNTRAINED = ":untrained"
 LOWLEVEL = "lowlevel"
+PHONES = " phone"
+"""Ends what a response is locked to where that is a class of phones: ``vowel phone``."""
 
 TEXT_COLUMNS = (
     "target",

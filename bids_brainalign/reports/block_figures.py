@@ -42,7 +42,7 @@ def alignment_picture(block: Block, album: Album) -> Picture | None:
     return album.add(
         f"{block.main.file.prefix}_desc-onset_locked",
         onset_response(locked),
-        alt="Mean response around stimulus and word onsets.",
+        alt="Mean response around onsets of stimuli, words and phones.",
         caption=f"Response around onsets. If stimulus and recording are on one clock, responsive "
         f"targets rise within {rise} after the line at zero; a rise before it, or none, asks for "
         f"a second look at the onsets. {band}",
@@ -59,7 +59,7 @@ def curve_pictures(block: Block, album: Album) -> list[Picture]:
             f"Prediction of held-out data from each layer. All {kind} are shown, whether "
             "significant or not, so that no selection lifts the curves. "
             "Solid: trained model; dashed: the same network with random weights; dotted: "
-            "low-level features (envelope, mel spectrogram, word onsets). "
+            "low-level features (envelope, mel spectrogram, word and phone onsets). "
         )
         if any(len(panel.trained) > 1 for panel in panels):
             caption += (

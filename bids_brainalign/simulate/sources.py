@@ -44,7 +44,9 @@ def story_features(
     model = open_model(model_folder)
     encoded = [model.extract(story.wave, rate_hz=rate_hz) for story in stories]
     lowlevel = [
-        lowlevel_features(story.wave, None, rate_hz=rate_hz, n_mels=N_MELS)[0] for story in stories
+        # Envelope and mel only: these stories' words and phones are not planted.
+        lowlevel_features(story.wave, None, rate_hz=rate_hz, n_mels=N_MELS)[0][:, : 1 + N_MELS]
+        for story in stories
     ]
     # wav2vec2-like models give no frame for the last 25 ms.
     lengths = [min(len(e.times), len(low)) for e, low in zip(encoded, lowlevel, strict=True)]

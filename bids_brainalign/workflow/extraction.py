@@ -104,9 +104,9 @@ def _extract(
     if space.kind == "lowlevel":
         from bids_brainalign.features.lowlevel import lowlevel_features
 
-        words = stimulus.words.table if stimulus.words is not None else None
+        words, phones = (None if a is None else a.table for a in (stimulus.words, stimulus.phones))
         frames, times, _ = lowlevel_features(
-            wave, words, rate_hz=rate_hz, n_mels=config.features.n_mels
+            wave, words, phones, rate_hz=rate_hz, n_mels=config.features.n_mels
         )
         return [frames], ["n/a"], times, LOWLEVEL_CONTEXT_S, LOWLEVEL_CONTEXT_S
     found = load().extract(

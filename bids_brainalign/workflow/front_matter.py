@@ -20,10 +20,10 @@ def write_front_matter(config: Config, fits: Sequence[Fit], spaces: Sequence[Spa
 
 
 def _write_labels(config: Config, spaces: Sequence[Space]) -> None:
-    labels = {"onset": "responses averaged around stimulus and word onsets"}
+    labels = {"onset": "responses averaged around onsets of stimuli, words and phones"}
     for space in spaces:
         what = {
-            "lowlevel": "low-level features: envelope, mel spectrogram, word onsets",
+            "lowlevel": "low-level features: envelope, mel spectrogram, word and phone onsets",
             "model": f"layers of {space.name}",
             "untrained": f"layers of {space.name.partition(':')[0]} with random weights",
             "own": f"the user's features {space.name}",

@@ -1,7 +1,8 @@
-"""The alignment check: responses averaged around stimulus and word onsets."""
+"""The alignment check: responses averaged around onsets of stimuli, words and phones."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bids_brainalign.config.schema import Config
+from bids_brainalign.dataset.types import Stimulus
+from bids_brainalign.outputs.reading import PHONES
 from bids_brainalign.outputs.tables import write_tsv
+from bids_brainalign.phonemes.classes import (
+    CLASSES,
+    PhoneClasses,
+    is_arpabet,
+    read_phone_classes,
+)
+from bids_brainalign.responses.types import Response
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.assemble import common_targets
 from bids_brainalign.workflow.fits import Fit
@@ -22,6 +32,9 @@ WINDOW_S = {
     ("fmri", "word onset"): (-6.0, 16.0),
 }
 """Seconds around each event, by modality."""
+PHONE_WINDOW_S = (-0.2, 0.6)
+_CHUNK = 500
+"""Events interpolated at once: bounds memory, as a story has thousands of phones."""
 
 COLUMNS = {
     "locked_to": "Event around which the response was averaged",
@@ -36,19 +49,21 @@ COLUMNS = {
 def locked_step(config: Config, fit: Fit) -> Step:
     """Average the responses of one fit around onsets and write ``desc-onset_locked.tsv``."""
     path = config.paths.output_dir / fit.name.file("locked.tsv", analysis="onset")
+    classes = phone_classes(config)
     onsets = [
-        [p.recording.name, p.onset_s, p.stimulus.name,
-         [] if p.stimulus.words is None else p.stimulus.words.table["onset"].round(6).tolist()]
+        [p.recording.name, p.onset_s, p.stimulus.name, _annotated(p.stimulus)]
         for p in fit.presentations
-    ]  # fmt: skip
+    ]
 
     def work() -> list[Path]:
-        return list(write_tsv(path, locked_table(config, fit), COLUMNS))
+        extra = {"PhoneClasses": classes.source} if fit.modality == "ieeg" else {}
+        return list(write_tsv(path, locked_table(config, fit, classes), COLUMNS, extra=extra))
 
     return Step(
         name=f"locked {fit.name.stem} {fit.name.datatype}",
         inputs={
             "onsets": onsets,
+            "phone_classes": classes.table,
             "responses": [response_path(config, fit, r).name for r in fit.recordings],
         },
         modules=("bids_brainalign.workflow.locked",),
@@ -56,15 +71,55 @@ def locked_step(config: Config, fit: Fit) -> Step:
     )
 
 
-def locked_table(config: Config, fit: Fit) -> pd.DataFrame:
-    """Long table of averages for every target (parcels for fMRI)."""
+def phone_classes(config: Config) -> PhoneClasses:
+    """Classes of phones: the user's table, else manner of articulation."""
+    given = config.paths.phone_classes
+    return PhoneClasses() if given is None else read_phone_classes(given)
+
+
+def _annotated(stimulus: Stimulus) -> list[object]:
+    return [
+        [] if a is None else [a.table["onset"].round(6).tolist(), a.table["label"].tolist()]
+        for a in (stimulus.words, stimulus.phones)
+    ]
+
+
+def locked_table(config: Config, fit: Fit, classes: PhoneClasses) -> pd.DataFrame:
+    """Long table of averages for every target (parcels for fMRI).
+
+    Parameters
+    ----------
+    config : Config
+    fit : Fit
+    classes : PhoneClasses
+        For iEEG there is an average per class of phones; BOLD is too slow for them.
+    """
     loaded = [load_response(response_path(config, fit, r)) for r in fit.recordings]
     responses, _ = common_targets(fit, loaded)
-    names = list(responses[0].targets["name"])
+    names, runs = _standardised(fit, responses)
+    interval = responses[0].interval_s
+    tables = []
+    for event, (low, high) in _events(fit, classes).items():
+        offsets = np.arange(np.ceil(low / interval), np.floor(high / interval) + 1) * interval
+        sums = _Moments(len(offsets), len(names))
+        for recording, response, data in zip(fit.recordings, responses, runs, strict=True):
+            times = _event_times(fit, recording.name, event, classes)
+            sums.add(data, response.times, times, offsets)
+        if sums.n:
+            tables.append(_summary(event, offsets, names, sums))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
+
+
+def _standardised(
+    fit: Fit, responses: Sequence[Response]
+) -> tuple[list[str], list[NDArray[np.float32]]]:
+    """Names, and per run (n_times, n_names) in SD of the run; voxels averaged into parcels."""
+    names = [str(name) for name in responses[0].targets["name"]]
     groups: dict[str, NDArray[np.bool_]] = {}
     if fit.modality == "fmri":
         side = responses[0].targets["hemisphere"].to_numpy(dtype=str)
         groups = {"whole": side != "", "left": side == "L", "right": side == "R"}
+        groups = {name: members for name, members in groups.items() if members.any()}
     runs = []
     for response in responses:
         data = response.data.astype(np.float32)
@@ -73,59 +128,97 @@ def locked_table(config: Config, fit: Fit) -> pd.DataFrame:
         if groups:
             data = np.stack([data[:, g].mean(axis=1) for g in groups.values()], axis=1)
         runs.append(data)
-    names = list(groups) or names
-    tables = []
-    for event in ("stimulus onset", "word onset"):
-        low, high = WINDOW_S[fit.modality, event]
-        interval = responses[0].interval_s
-        offsets = np.arange(np.ceil(low / interval), np.floor(high / interval) + 1) * interval
-        epochs = []
-        for recording, response, data in zip(fit.recordings, responses, runs, strict=True):
-            times = _event_times(fit, recording.name, event)
-            epochs.append(_epochs(data, response.times, times, offsets))
-        stacked = np.concatenate(epochs)
-        if len(stacked):
-            tables.append(_summary(event, offsets, names, stacked))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
+    return list(groups) or names, runs
 
 
-def _event_times(fit: Fit, recording: str, event: str) -> NDArray[np.float64]:
+def _events(fit: Fit, classes: PhoneClasses) -> dict[str, tuple[float, float]]:
+    """Kinds of event, and seconds around each."""
+    kinds = ("stimulus onset", "word onset")
+    events = {kind: WINDOW_S[fit.modality, kind] for kind in kinds}
+    if fit.modality == "ieeg":
+        found: dict[str, None] = {}
+        for stimulus in {p.stimulus.name: p.stimulus for p in fit.presentations}.values():
+            for members in _classes_of(stimulus, classes):
+                found |= dict.fromkeys(members)
+        ordered = [*(c for c in CLASSES if c in found), *(c for c in found if c not in CLASSES)]
+        events |= {f"{name}{PHONES}": PHONE_WINDOW_S for name in ordered}
+    return events
+
+
+def _classes_of(stimulus: Stimulus, classes: PhoneClasses) -> list[tuple[str, ...]]:
+    """Classes of every phone of a stimulus, in order."""
+    if stimulus.phones is None:
+        return []
+    labels = [str(label) for label in stimulus.phones.table["label"]]
+    arpabet = is_arpabet(labels)
+    return [classes.of(label, arpabet=arpabet) for label in labels]
+
+
+def _event_times(
+    fit: Fit, recording: str, event: str, classes: PhoneClasses
+) -> NDArray[np.float64]:
     times: list[float] = []
     for p in fit.presentations:
         if p.recording.name != recording:
             continue
         if event == "stimulus onset":
             times += [p.onset_s + start for start, _ in p.segments]
-        elif p.stimulus.words is not None:
+            continue
+        onsets = np.empty(0)
+        if event == "word onset" and p.stimulus.words is not None:
             onsets = p.stimulus.words.table["onset"].to_numpy(dtype=np.float64)
-            played = np.zeros(len(onsets), dtype=bool)
-            for start, stop in p.segments:
-                played |= (onsets >= start) & (onsets <= stop)
-            times += list(p.onset_s + onsets[played])
+        elif event.endswith(PHONES) and p.stimulus.phones is not None:
+            name = event.removesuffix(PHONES)
+            mine = [name in members for members in _classes_of(p.stimulus, classes)]
+            onsets = p.stimulus.phones.table["onset"].to_numpy(dtype=np.float64)[mine]
+        played = np.zeros(len(onsets), dtype=bool)
+        for start, stop in p.segments:
+            played |= (onsets >= start) & (onsets <= stop)
+        times += list(p.onset_s + onsets[played])
     return np.array(times)
 
 
-def _epochs(
-    data: NDArray[np.float32],
-    times: NDArray[np.float64],
-    events: NDArray[np.float64],
-    offsets: NDArray[np.float64],
-) -> NDArray[np.float32]:
-    """(n_events, n_offsets, n_targets), linearly interpolated; events near the ends are left."""
-    whole = (events + offsets[0] >= times[0]) & (events + offsets[-1] <= times[-1])
-    wanted = events[whole][:, None] + offsets
-    position = (wanted - times[0]) / (times[1] - times[0])
-    left = np.clip(np.floor(position).astype(int), 0, len(times) - 2)
-    share = (position - left)[..., None].astype(np.float32)
-    return np.asarray((1 - share) * data[left] + share * data[left + 1], dtype=np.float32)
+class _Moments:
+    """Sum and sum of squares over events of (n_offsets, n_targets)."""
+
+    def __init__(self, n_offsets: int, n_targets: int) -> None:
+        self.n = 0
+        self.total = np.zeros((n_offsets, n_targets))
+        self.squares = np.zeros((n_offsets, n_targets))
+
+    def add(
+        self,
+        data: NDArray[np.float32],
+        times: NDArray[np.float64],
+        events: NDArray[np.float64],
+        offsets: NDArray[np.float64],
+    ) -> None:
+        """Take in one run, linearly interpolated; events near its ends are left out."""
+        if not len(events):
+            return
+        whole = (events + offsets[0] >= times[0]) & (events + offsets[-1] <= times[-1])
+        for wanted in np.array_split(events[whole], max(1, int(whole.sum()) // _CHUNK)):
+            position = (wanted[:, None] + offsets - times[0]) / (times[1] - times[0])
+            left = np.clip(np.floor(position).astype(int), 0, len(times) - 2)
+            share = (position - left)[..., None].astype(np.float32)
+            epochs = (1 - share) * data[left] + share * data[left + 1]
+            self.total += epochs.sum(axis=0, dtype=np.float64)
+            self.squares += np.einsum("eot,eot->ot", epochs, epochs, dtype=np.float64)
+            self.n += len(wanted)
+
+    def mean_and_sem(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and its standard error over events; NaN for one event."""
+        mean = self.total / self.n
+        if self.n < 2:
+            return mean, np.full(mean.shape, np.nan)
+        variance = np.maximum(self.squares - self.n * mean**2, 0) / (self.n - 1)
+        return mean, np.sqrt(variance / self.n)
 
 
 def _summary(
-    event: str, offsets: NDArray[np.float64], names: list[str], epochs: NDArray[np.float32]
+    event: str, offsets: NDArray[np.float64], names: list[str], sums: _Moments
 ) -> pd.DataFrame:
-    n = len(epochs)
-    mean = epochs.mean(axis=0)
-    sem = epochs.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.full(mean.shape, np.nan)
+    mean, sem = sums.mean_and_sem()
     return pd.DataFrame(
         {
             "locked_to": event,
@@ -133,6 +226,6 @@ def _summary(
             "target": np.repeat(np.array(names, dtype=object), len(offsets)),
             "mean": mean.T.ravel(),
             "sem": sem.T.ravel(),
-            "n": n,
+            "n": sums.n,
         }
     )

@@ -41,7 +41,8 @@ def model_description(space: Space) -> str:
     """One sentence on where the features come from."""
     if space.kind == "lowlevel":
         return (
-            "Envelope, mel spectrogram and (where words are annotated) word onsets of the audio."
+            "Envelope and mel spectrogram of the audio, and (where they are annotated) onsets of "
+            "words and phones."
         )
     if space.kind == "own":
         return "Features given by the user."

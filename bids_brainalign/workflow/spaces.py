@@ -70,8 +70,11 @@ def rate_of(config: Config, modality: str) -> float:
 def feature_key(config: Config, space: Space, stimulus: Stimulus, rate_hz: float) -> str:
     """Identity of stored features: the same audio, model and mode share them across datasets."""
     extra: object = None
-    if space.kind == "lowlevel" and stimulus.words is not None:
-        extra = stimulus.words.table["onset"].round(6).tolist()
+    if space.kind == "lowlevel":
+        extra = [
+            [] if a is None else a.table["onset"].round(6).tolist()
+            for a in (stimulus.words, stimulus.phones)
+        ]
     if space.kind == "untrained":
         extra = seed_of(config, space.name)
     if space.kind == "own" and space.source is not None:

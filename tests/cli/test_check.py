@@ -46,7 +46,7 @@ def test_the_last_line_is_the_command_that_runs_what_was_checked(tmp_path, capsy
 
 
 def test_that_command_is_understood_by_the_app(tmp_path, capsys):
-    from bids_brainalign.cli.parser import build_parser
+    from bids_brainalign.cli.options import build_parser
 
     root = good_tree(tmp_path)
     assert main(["check", str(root), "--space", "T1w", "-t", "a"]) == 0

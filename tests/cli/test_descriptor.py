@@ -12,7 +12,7 @@ import pytest
 
 from bids_brainalign import __version__
 from bids_brainalign.cli.descriptor import OUTPUTS, describe, descriptor_text
-from bids_brainalign.cli.parser import build_parser
+from bids_brainalign.cli.options import build_parser
 from bids_brainalign.cli.toolbox import main
 from bids_brainalign.errors import ExitCode
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from bids_brainalign.cli.limits import available_cpus
-from bids_brainalign.cli.parser import build_config, build_parser
+from bids_brainalign.cli.options import build_parser
+from bids_brainalign.cli.parser import build_config
 from bids_brainalign.config.schema import Config, Control
 from bids_brainalign.config.toml import dump
 from bids_brainalign.errors import BrainAlignError
@@ -135,6 +136,7 @@ OTHERS = [
     ("bids out participant -d x=nowhere", 66, "--derivatives x: there is no folder"),
     ("bids out participant --features x=nowhere", 66, "--features x: there is no folder"),
     ("bids out participant --stimuli-map nowhere", 66, "--stimuli-map: there is no file"),
+    ("bids out participant --phone-classes no.tsv", 66, "--phone-classes: there is no file"),
     ("bids out participant --targets nowhere.tsv", 66, "--targets: there is no file"),
     ("bids out participant --folds empty", 66, "--folds: there is no file"),
     ("bids out participant --participant-label @nowhere", 66, "The list @nowhere can't be read"),

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from bids_brainalign.cli.parser import build_parser
+from bids_brainalign.cli.options import build_parser
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCRIPT = REPOSITORY / "scripts" / "container_smoke.sh"

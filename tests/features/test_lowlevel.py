@@ -51,8 +51,16 @@ def test_words_are_impulses_at_their_onsets():
     assert train[25, 0] == 2
     words = pd.DataFrame({"onset": [0.2, 0.4]})
     frames, _, columns = lowlevel_features(np.zeros(RATE, np.float32), words, rate_hz=50, n_mels=4)
-    assert columns[-1] == "word onset"
-    assert frames[:, -1].sum() == 2
+    assert columns[-2:] == ("word onset", "phone onset")
+    assert frames[:, -2].sum() == 2
+    assert not frames[:, -1].any()
+    phones = pd.DataFrame({"onset": [0.2, 0.25, 0.4]})
+    both, _, same = lowlevel_features(
+        np.zeros(RATE, np.float32), words, phones, rate_hz=50, n_mels=4
+    )
+    assert same == columns
+    np.testing.assert_array_equal(both[:, :-1], frames[:, :-1])
+    np.testing.assert_array_equal(np.flatnonzero(both[:, -1]), [10, 12, 20])
 
 
 def test_reducing_the_rate_keeps_slow_and_stops_fast_modulation():

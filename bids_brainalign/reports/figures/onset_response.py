@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bids_brainalign.outputs.reading import PHONES
 from bids_brainalign.reports.curves import column_mean
 from bids_brainalign.reports.figures import canvas
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 FEW_TARGETS = 4
 """Up to this many targets each keep their own colour and their own band."""
+CLASS_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000",
+                 "#8a97a3")  # fmt: skip
+"""Okabe and Ito's colours, told apart without colour vision; more classes stay in the table."""
 COLOURS = (canvas.INK, canvas.TRAINED, canvas.UNTRAINED, canvas.FAINT)
 
 
@@ -34,9 +38,12 @@ def onset_response(locked: pd.DataFrame) -> Figure:
         One panel per kind of onset. With few targets: one line each, band = standard error over
         onsets. With many: light lines, their mean, band = standard error over targets.
     """
-    kinds = list(locked["locked_to"].dropna().unique())
-    figure = canvas.paper(4.9 * max(len(kinds), 1) + 0.2, 2.9)
-    grid = figure.subplots(1, max(len(kinds), 1), squeeze=False)
+    every = list(locked["locked_to"].dropna().unique())
+    phones = [kind for kind in every if str(kind).endswith(PHONES)]
+    kinds = [kind for kind in every if kind not in phones]
+    n_panels = max(len(kinds) + bool(phones), 1)
+    figure = canvas.paper(4.9 * n_panels + 0.2, 2.9)
+    grid = figure.subplots(1, n_panels, squeeze=False)
     for axes, kind in zip(grid.flat, kinds, strict=False):
         rows = locked[locked["locked_to"] == kind]
         count = pd.to_numeric(rows["n"], errors="coerce").max()
@@ -45,8 +52,24 @@ def onset_response(locked: pd.DataFrame) -> Figure:
         axes.axvline(0, color=canvas.INK, linewidth=1)
         axes.axhline(0, color=canvas.FAINT, linewidth=0.8)
         _draw(axes, rows)
+    if phones:
+        _draw_phones(grid[0, -1], locked, phones)
     grid[0, 0].set_ylabel("response (SD of the run)", fontsize=canvas.SIZE_PT, color=canvas.INK)
     return figure
+
+
+def _draw_phones(axes: Axes, locked: pd.DataFrame, kinds: list[str]) -> None:
+    """One line per class of phones, the mean over targets; the most frequent classes."""
+    canvas.tidy(axes, title="phones by class", xlabel="time from phone onset (s)")
+    axes.axvline(0, color=canvas.INK, linewidth=1)
+    axes.axhline(0, color=canvas.FAINT, linewidth=0.8)
+    counts = locked.groupby("locked_to")["n"].max()
+    frequent = sorted(kinds, key=lambda kind: -counts[kind])[: len(CLASS_COLOURS)]
+    for kind, color in zip([k for k in kinds if k in frequent], CLASS_COLOURS, strict=False):
+        mean = locked[locked["locked_to"] == kind].groupby("time_s")["mean"].mean()
+        label = f"{kind.removesuffix(PHONES)} ({int(counts[kind])})"
+        axes.plot(mean.index, mean.to_numpy(), color=color, linewidth=1.6, label=label)
+    axes.legend(frameon=False, fontsize=canvas.SIZE_PT - 2, loc="upper left", ncols=2)
 
 
 def _draw(axes: Axes, rows: pd.DataFrame) -> None:

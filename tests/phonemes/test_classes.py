@@ -1,0 +1,77 @@
+"""Classes of phones against textbook examples, ARPAbet's own list, and the real TextGrids."""
+
+import pytest
+
+from bids_brainalign.errors import BrainAlignError
+from bids_brainalign.phonemes.classes import (
+    ARPABET,
+    CLASSES,
+    PhoneClasses,
+    is_arpabet,
+    read_phone_classes,
+)
+
+TEXTBOOK = {
+    "vowel": "iː ə ɔɪ̯ ɑ̃ ˈʊ y ɜː ɐ",
+    "plosive": "p tʰ ɡ kʷ ʔ d̪",
+    "fricative": "s ʃ ç h ɣ θ",
+    "affricate": "t͡ʃ dʒ ts tʃʰ",
+    "nasal": "m ŋ n̩ ɲ",
+    "approximant": "j ɹ l̩ w r ɾ",
+}
+"""International Phonetic Association chart."""
+
+
+@pytest.mark.parametrize("name", list(TEXTBOOK))
+def test_ipa_symbols_with_their_marks(name):
+    classes = PhoneClasses()
+    assert {classes.of(phone) for phone in TEXTBOOK[name].split()} == {(name,)}
+
+
+def test_every_arpabet_phone_has_a_class():
+    classes = PhoneClasses()
+    counts = dict.fromkeys(CLASSES, 0)
+    for phone in ARPABET:
+        (found,) = classes.of(phone, arpabet=True)
+        counts[found] += 1
+    # CMUdict: 15 vowels, 6 stops, 2 affricates, 9 fricatives, 3 nasals, 4 liquids and glides;
+    # TIMIT adds the vowels ax axr ix ux and the flap.
+    assert counts == {
+        "vowel": 19, "plosive": 6, "nasal": 3, "fricative": 9, "approximant": 5, "affricate": 2,
+    }  # fmt: skip
+    assert classes.of("AH0", arpabet=True) == classes.of("ah_B", arpabet=True) == ("vowel",)
+    assert classes.of("jh_E", arpabet=True) == ("affricate",)
+
+
+def test_alphabets_are_told_apart():
+    assert is_arpabet(["AH0", "B", "sh"])
+    assert is_arpabet(["ah_B", "t_E"])
+    assert not is_arpabet(["b", "d", "s"])  # the same in both
+    assert not is_arpabet(["ə", "b", "tʃ"])
+    assert not is_arpabet(["AH0", "?"])
+
+
+def test_what_is_unknown_has_no_class():
+    classes = PhoneClasses()
+    assert classes.of("sp9") == ("fricative",)  # read as IPA it begins with an s
+    assert classes.of("#") == classes.of("") == classes.of("Q", arpabet=True) == ()
+
+
+def test_the_users_table_rules_alone(tmp_path):
+    path = tmp_path / "classes.tsv"
+    path.write_text("phone\tclass\nb\tvoiced\nb\tlabial\nb\tvoiced\np\tlabial\n")
+    classes = read_phone_classes(path)
+    assert classes.of("b") == classes.of("b_I") == ("voiced", "labial")
+    assert classes.of("p") == ("labial",)
+    assert classes.of("a") == ()
+    assert "classes.tsv" in classes.source
+
+
+def test_hostile_tables(tmp_path):
+    path = tmp_path / "classes.tsv"
+    path.write_text("symbol\tclass\nb\tvoiced\n")
+    with pytest.raises(BrainAlignError, match="has no column phone"):
+        read_phone_classes(path)
+    path.write_text("phone\tclass\nb\tvoiced\np\t\n")
+    with pytest.raises(BrainAlignError, match="row 2 lacks a phone or a class"):
+        read_phone_classes(path)
