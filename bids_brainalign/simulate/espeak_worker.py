@@ -2,8 +2,8 @@
 
 espeak-ng keeps global state (the voice's noise generator, the last text's prosody) and is under
 the GPL: a process per text makes speech the same whatever came before, and keeps the library out
-of the program. Reads ``{"text", "voice", "speed", "pitch"}`` as JSON from stdin, writes ``.npz`` to
-stdout.
+of the program. Reads ``{"text", "voice", "speed", "pitch"}`` as JSON from stdin, writes ``.npz``
+to stdout.
 """
 
 from __future__ import annotations

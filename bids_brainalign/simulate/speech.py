@@ -89,7 +89,7 @@ def synthesise(text: str, *, voice: str = "en-us", speed: int = 160, pitch: int 
     starts = _with_closures(phone_samples, phone_names, pcm, events, rate_hz=rate_hz)
     return Speech(
         on_pcm16_grid(wave),
-        _word_table(text, events, rate_hz, n_samples=len(pcm)),
+        _word_table(text, events, phone_samples[phone_names == ""], rate_hz, n_samples=len(pcm)),
         _phone_table(starts, phone_names, rate_hz, n_samples=len(pcm)),
     )
 
@@ -105,12 +105,21 @@ def to_pcm16(wave: NDArray[np.floating]) -> NDArray[np.int16]:
 
 
 def _word_table(
-    text: str, events: NDArray[np.int64], rate_hz: int, *, n_samples: int
+    text: str,
+    events: NDArray[np.int64],
+    pauses: NDArray[np.int64],
+    rate_hz: int,
+    *,
+    n_samples: int,
 ) -> pd.DataFrame:
-    onsets = events[:, 0] / rate_hz
-    ends = np.append(onsets[1:], n_samples / rate_hz)
+    starts = events[:, 0]
+    ends = np.append(starts[1:], n_samples)
+    pause = np.searchsorted(pauses, starts, side="right")
+    ends = np.minimum(ends, np.append(pauses, n_samples)[pause])
     rows = []
-    for (_, position, length), onset, end in zip(events, onsets, ends, strict=True):
+    for (_, position, length), onset, end in zip(
+        events, starts / rate_hz, ends / rate_hz, strict=True
+    ):
         word = text[position : position + length].strip(PUNCTUATION).lower()
         if length and word and end > onset:
             rows.append((round(onset, 4), round(end - onset, 4), word))
@@ -134,11 +143,15 @@ def _with_closures(
     step = round(CLOSURE_STEP_S * rate_hz)
     floor = 10 ** (CLOSURE_DB / 20) * _rms(pcm)
     marks = events[:, 0]  # words' starts and clauses' ends
+    previous = -1  # where the last phone, not pause, was reported
     for index, (burst, name) in enumerate(zip(samples, names, strict=True)):
         phone = name.strip(STRESS_MARKS)
+        if not phone:
+            continue
         mark = int(marks[max(int(np.searchsorted(marks, burst, side="right")) - 1, 0)])
-        if phone and (index == 0 or samples[index - 1] < mark):
-            starts[index] = min(mark, burst)
+        previous, before = int(burst), previous
+        if before < mark <= burst:
+            starts[index] = mark
         elif phone.startswith(STOPS):
             start = int(burst)
             earliest = max(starts[index - 1] + step, start - round(MAX_CLOSURE_S * rate_hz))

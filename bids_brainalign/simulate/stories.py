@@ -241,7 +241,9 @@ def _cut(story: Story, duration_s: float) -> Story:
     tables = (
         None
         if table is None
-        else table[table["onset"] + table["duration"] <= duration_s - FADE_S].reset_index(drop=True)
+        else table[table["onset"] + table["duration"] <= duration_s - FADE_S].reset_index(
+            drop=True
+        )
         for table in (story.words, story.phones)
     )
     words, phones = tables

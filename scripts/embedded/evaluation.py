@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +16,11 @@ from scripts.embedded.probes import (
     Frames,
     Probe,
     accuracies,
-    choose,
     edits,
     fit_probes,
     layer_frames,
     mel_frames,
+    share_right,
     spoken,
     targets,
 )
@@ -37,46 +35,39 @@ UNTRAINED_SEED = 0
 N_BOOTSTRAP = 2000
 
 
-@dataclass(frozen=True)
-class System:
-    """Features and the probe chosen for them."""
+def all_features(
+    encoders: Mapping[str, Any], clips: Clips, *, contexts: Sequence[int]
+) -> dict[str, Frames]:
+    """Every layer of every encoder, and the mel input with its contexts, by name."""
+    features = {
+        f"{name}, layer {number}": layer
+        for name, encoder in encoders.items()
+        for number, layer in enumerate(layer_frames(encoder, clips))
+    }
+    mels = {mel_name(context): mel_frames(clips, context=context) for context in contexts}
+    return features | mels
 
-    name: str
-    probe: Probe
-    features: Callable[[Clips], Frames]
 
-    def guess(self, clips: Clips) -> list[NDArray[np.int64]]:
-        """Name the class of every frame."""
-        return self.probe.guess(self.features(clips))
+def mel_name(context: int) -> str:
+    """Name of the baseline with ``context`` steps of 10 ms on both sides."""
+    return f"mel, ±{10 * context} ms"
 
 
 def fit_systems(
     encoders: Mapping[str, Any], train: Clips, validation: Clips, *, contexts: Sequence[int]
-) -> list[System]:
-    """Fit a probe on every layer of every encoder and on the mel input."""
-    wanted = targets(train)
-    systems = []
-    for name, encoder in encoders.items():
-        heard = {id(clips): layer_frames(encoder, clips) for clips in (train, validation)}
-
-        def layer_of(clips: Clips, layer: int, encoder: Any = encoder, heard: Any = heard) -> Frames:
-            known = heard.get(id(clips))
-            return (known or layer_frames(encoder, clips))[layer]
-
-        for layer in range(len(heard[id(train)])):
-            features = partial(layer_of, layer=layer)
-            probes = fit_probes(features(train), wanted)
-            probe, _ = choose([(probe, features) for probe in probes], validation)
-            systems.append(System(f"{name}, layer {layer}", probe, features))
-    candidates = [
-        (probe, partial(mel_frames, context=context))
-        for context in contexts
-        for probe in fit_probes(mel_frames(train, context=context), wanted)
-    ]
-    probe, chosen = choose(candidates, validation)
-    span_ms = 20 * chosen.keywords["context"]  # type: ignore[attr-defined]
-    systems.append(System(f"mel, {span_ms} ms of context", probe, chosen))
-    return systems
+) -> dict[str, Probe]:
+    """Fit probes on all features; the validation chooses penalties and the mel's context."""
+    wanted, checked = targets(train), targets(validation)
+    learnt = all_features(encoders, train, contexts=contexts)
+    held = all_features(encoders, validation, contexts=contexts)
+    probes: dict[str, tuple[float, Probe]] = {}
+    for name in learnt:
+        fitted = fit_probes(learnt[name], wanted)
+        scored = [(share_right(probe, held[name], checked), probe) for probe in fitted]
+        probes[name] = max(scored, key=lambda pair: pair[0])
+    best_mel = max(map(mel_name, contexts), key=lambda name: probes[name][0])
+    worse = {mel_name(context) for context in contexts} - {best_mel}
+    return {name: probe for name, (_, probe) in probes.items() if name not in worse}
 
 
 def evaluate(
@@ -98,11 +89,12 @@ def evaluate(
         "trained": WhisperLayers(folder).encoder,
         "untrained twin": WhisperLayers(folder, untrained_seed=UNTRAINED_SEED).encoder,
     }
-    systems = fit_systems(encoders, made["train"], made["validation"], contexts=MEL_CONTEXTS)
+    probes = fit_systems(encoders, made["train"], made["validation"], contexts=MEL_CONTEXTS)
     results: dict[str, Any] = {
         "seed": seed,
         "n_classes": len(CLASSES),
         "encoder_parameters": sum(p.numel() for p in encoders["trained"].parameters()),
+        "penalties": {name: probe.penalty for name, probe in probes.items()},
         "test_sets": {},
     }
     sets: list[tuple[str, Clips, HumanSpeech | None]] = [("espeak", made["test"], None)]
@@ -111,30 +103,34 @@ def evaluate(
         sets.append(("librivox", human.clips, human))
         results["alignment_spread_s"] = round(human.spread_s, 4)
         results["alignment_guides"] = len(GUIDES)
-    for name, clips, speech in sets:
-        results["test_sets"][name] = test(systems, clips, speech, seed=seed)
+    for title, clips, speech in sets:
+        features = all_features(encoders, clips, contexts=MEL_CONTEXTS)
+        guesses = {name: probe.guess(features[name]) for name, probe in probes.items()}
+        results["test_sets"][title] = score(guesses, clips, speech, seed=seed)
     return results
 
 
-def test(
-    systems: Sequence[System], clips: Clips, human: HumanSpeech | None, *, seed: int
+def score(
+    guesses: Mapping[str, Sequence[NDArray[np.int64]]],
+    clips: Clips,
+    human: HumanSpeech | None,
+    *,
+    seed: int,
 ) -> dict[str, Any]:
-    """Score all systems on one set of clips; readings of one voice are resampled together."""
+    """Score all systems' guesses on one set of clips; windows of a reading stay together."""
     wanted = targets(clips)
-    units = np.unique(np.array(clips.voices), return_inverse=True)[1]
-    if human is None:
-        units = np.arange(len(clips.mel)) // WINDOWS_PER_READING
+    windows = WINDOWS_PER_READING if human is None else 1
+    units = np.arange(len(clips.mel)) // windows
     counts, rows = {}, []
-    for system in systems:
-        guesses = system.guess(clips)
-        counts[system.name] = _per_unit(accuracies(guesses, wanted), units)
-        row = {"features": system.name, **_interval(counts[system.name], seed=seed)}
+    for name, guessed in guesses.items():
+        counts[name] = _per_unit(accuracies(guessed, wanted), units)
+        row = {"features": name, **_interval(counts[name], seed=seed)}
         if human is not None:
-            row |= _error_rate(guesses, human)
+            row |= _error_rate(guessed, human)
         rows.append(row)
     frames = np.concatenate(wanted)
     frames = frames[(frames > 0) & (frames < len(CLASSES))]
-    best = next(r["features"] for r in reversed(rows) if r["features"].startswith("trained"))
+    last = [name for name in counts if name.startswith("trained")][-1]
     others = [name for name in counts if not name.startswith("trained")]
     return {
         "n_clips": len(clips.mel),
@@ -143,7 +139,7 @@ def test(
         "most_frequent_class": round(float(np.bincount(frames).max() / len(frames)), 4),
         "systems": rows,
         "advantage_of_last_layer": [
-            {"over": name, **_advantage(counts[best], counts[name], seed=seed)} for name in others
+            {"over": name, **_advantage(counts[last], counts[name], seed=seed)} for name in others
         ],
     }
 
@@ -157,7 +153,10 @@ def _interval(counts: NDArray[np.float64], *, seed: int) -> dict[str, Any]:
     right, total = counts[draws].sum(1).T
     low, high = np.quantile(right / total, [0.025, 0.975])
     share = counts[:, 0].sum() / counts[:, 1].sum()
-    return {"accuracy": round(float(share), 4), "ci": [round(float(low), 4), round(float(high), 4)]}
+    return {
+        "accuracy": round(float(share), 4),
+        "ci": [round(float(low), 4), round(float(high), 4)],
+    }
 
 
 def _advantage(
@@ -187,15 +186,3 @@ def _error_rate(guesses: Sequence[NDArray[np.int64]], human: HumanSpeech) -> dic
         wrong += edits(spoken(guess), said)
         total += len(said)
     return {"phone_error_rate": round(wrong / total, 4)}
-
-
-def only(clips: Clips, chosen: Sequence[int]) -> Clips:
-    """Some of the clips."""
-    index = list(chosen)
-    return replace(
-        clips,
-        mel=clips.mel[index],
-        labels=clips.labels[index],
-        n_frames=clips.n_frames[index],
-        voices=tuple(clips.voices[i] for i in index),
-    )

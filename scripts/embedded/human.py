@@ -7,6 +7,7 @@ phone times to the recording, and the median over voices is taken.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ from scripts.embedded.phones import FRAME_S, frame_classes
 from scripts.embedded.speech import N_FRAMES, Clips
 
 GUIDES = tuple(
-    (f"en-us+{variant}", speed) for variant in ("m3", "f2", "m7", "f4", "f3") for speed in (150, 180)
+    (f"en-us+{variant}", speed)
+    for variant in ("m3", "f2", "m7", "f4", "f3")
+    for speed in (150, 180)
 )
 """Voices and words per minute; held out of the training, as everything of the test."""
 MFCC_STEP_S = 0.01
@@ -41,7 +44,7 @@ class HumanSpeech:
     """Median over phones of the guides' mean absolute deviation from their median onset."""
 
 
-def read_librivox(folder: Path) -> HumanSpeech:
+def read_librivox(folder: Path, *, guides: Sequence[tuple[str, int]] = GUIDES) -> HumanSpeech:
     """Read WAV files (at most 30 s) and ``transcription``: ``<s> words </s> (file stem)``."""
     from transformers import WhisperFeatureExtractor
 
@@ -52,7 +55,7 @@ def read_librivox(folder: Path) -> HumanSpeech:
         if said is None:
             continue
         wave = load_audio(folder / f"{said[2]}.wav")
-        phones, spread = phone_times(wave, said[1])
+        phones, spread = phone_times(wave, said[1], guides=guides)
         n_frames = min(int(np.ceil(len(wave) / (SAMPLE_RATE_HZ * FRAME_S))), N_FRAMES)
         target = np.zeros(N_FRAMES, dtype=np.uint8)
         target[:n_frames] = frame_classes(phones, n_frames=n_frames)
@@ -68,7 +71,7 @@ def read_librivox(folder: Path) -> HumanSpeech:
 
 
 def phone_times(
-    wave: NDArray[np.float32], text: str
+    wave: NDArray[np.float32], text: str, *, guides: Sequence[tuple[str, int]] = GUIDES
 ) -> tuple[pd.DataFrame, NDArray[np.float64]]:
     """Find the phones of a text in a recording of it.
 
@@ -81,7 +84,7 @@ def phone_times(
     """
     target = mfcc(wave)
     edges, names = [], None
-    for voice, speed in GUIDES:
+    for voice, speed in guides:
         guide = synthesise(text, voice=voice, speed=speed)
         said = list(guide.phones["phone"])
         names = said if names is None else names

@@ -19,6 +19,7 @@ from scripts.embedded.phones import FRAME_S, frame_classes
 
 WINDOW_S = 30.0
 N_SAMPLES = round(WINDOW_S * SAMPLE_RATE_HZ)
+FRAME_SAMPLES = round(FRAME_S * SAMPLE_RATE_HZ)
 N_FRAMES = round(WINDOW_S / FRAME_S)
 WINDOWS_PER_READING = 4
 
@@ -161,13 +162,42 @@ def stretch(
     return played, times
 
 
-def reading(
-    split: str, index: int, *, words: Sequence[str], seed: int, spoilt: bool = True
-) -> Clips:
+def reading(split: str, index: int, *, words: Sequence[str], seed: int) -> Clips:
     """One voice reads one text for about two minutes; cut into windows of 30 s."""
     from transformers import WhisperFeatureExtractor
 
     rng = np.random.default_rng([seed, sorted(VARIANTS).index(split), index])
+    voice, wave, labels = read_aloud(split, index, rng, words=words, seed=seed)
+    extractor: Any = WhisperFeatureExtractor(feature_size=80)
+    if len(wave) < WINDOWS_PER_READING * N_SAMPLES:
+        raise ValueError(f"reading {index} of {split} is too short")
+    mels, targets, lengths = [], [], []
+    for window in range(WINDOWS_PER_READING):
+        n_frames = N_FRAMES
+        if rng.random() < SHORT_SHARE:
+            n_frames = int(rng.integers(N_FRAMES // 10, N_FRAMES))
+        first = window * N_FRAMES
+        heard = spoil(wave[first * FRAME_SAMPLES : (first + n_frames) * FRAME_SAMPLES], rng)
+        mel = extractor(heard, sampling_rate=SAMPLE_RATE_HZ, return_tensors="np").input_features
+        mels.append(mel[0].astype(np.float16))
+        target = np.zeros(N_FRAMES, dtype=np.uint8)
+        target[:n_frames] = labels[first : first + n_frames]
+        targets.append(target)
+        lengths.append(n_frames)
+    return Clips(np.stack(mels), np.stack(targets), np.array(lengths), (voice,) * len(mels))
+
+
+def read_aloud(
+    split: str, index: int, rng: np.random.Generator, *, words: Sequence[str], seed: int
+) -> tuple[str, NDArray[np.float64], NDArray[np.int64]]:
+    """Choose voice, speed, pitch and text, and speak.
+
+    Returns
+    -------
+    voice : str
+    wave : ndarray of shape (n_samples,)
+    labels : ndarray of int, shape (n_samples // 320,)
+    """
     accent = str(rng.choice(list(ACCENTS), p=np.array(list(ACCENTS.values()))))
     voice = f"{accent}+{rng.choice(VARIANTS[split])}"
     speed, pitch = int(rng.integers(120, 221)), int(rng.integers(30, 71))
@@ -178,23 +208,7 @@ def reading(
         text = random_sentences(words, rng, n_words=n_words)
     spoken = synthesise(text, voice=voice, speed=speed, pitch=pitch)
     wave, phones = stretch(spoken.wave, spoken.phones, percent=int(rng.integers(86, 117)))
-    labels = frame_classes(phones, n_frames=len(wave) // round(FRAME_S * SAMPLE_RATE_HZ))
-    extractor: Any = WhisperFeatureExtractor(feature_size=80)
-    mels, targets, lengths = [], [], []
-    for window in range(min(WINDOWS_PER_READING, len(wave) // N_SAMPLES)):
-        n_frames = N_FRAMES
-        if rng.random() < SHORT_SHARE:
-            n_frames = int(rng.integers(N_FRAMES // 10, N_FRAMES))
-        first = window * N_FRAMES
-        samples = slice(window * N_SAMPLES, window * N_SAMPLES + round(n_frames * 320))
-        heard = spoil(wave[samples], rng) if spoilt else wave[samples].astype(np.float32)
-        mel = extractor(heard, sampling_rate=SAMPLE_RATE_HZ, return_tensors="np").input_features
-        mels.append(mel[0].astype(np.float16))
-        target = np.zeros(N_FRAMES, dtype=np.uint8)
-        target[:n_frames] = labels[first : first + n_frames]
-        targets.append(target)
-        lengths.append(n_frames)
-    return Clips(np.stack(mels), np.stack(targets), np.array(lengths), (voice,) * len(mels))
+    return voice, wave, frame_classes(phones, n_frames=len(wave) // FRAME_SAMPLES)
 
 
 def make_clips(
@@ -203,13 +217,11 @@ def make_clips(
     *,
     words: Sequence[str],
     seed: int,
-    spoilt: bool = True,
     n_jobs: int = 2,
 ) -> Clips:
     """Make readings in parallel, each from its own number: the same whatever ``n_jobs``."""
     made = Parallel(n_jobs=n_jobs)(
-        delayed(reading)(split, index, words=words, seed=seed, spoilt=spoilt)
-        for index in range(n_readings)
+        delayed(reading)(split, index, words=words, seed=seed) for index in range(n_readings)
     )
     return Clips(
         np.concatenate([clips.mel for clips in made]),
