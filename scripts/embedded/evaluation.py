@@ -24,9 +24,13 @@ from scripts.embedded.probes import (
     spoken,
     targets,
 )
-from scripts.embedded.speech import WINDOWS_PER_READING, Clips, make_clips
+from scripts.embedded.speech import WINDOWS_PER_READING, Clips, join, make_clips
 
-READINGS = {"train": 8, "validation": 3, "test": 10}
+READINGS = {
+    "train": {"espeak": 5, "flite": 5},
+    "validation": {"espeak": 2, "flite": 2},
+    "test": {"espeak": 10},
+}
 SEED_SHIFT = 1000
 """The probes' speech is not the model's."""
 MEL_CONTEXTS = (0, 5, 10)
@@ -82,8 +86,13 @@ def evaluate(
         interval over clips, the trained model's advantage, and phone error rates.
     """
     made = {
-        split: make_clips(split, n, words=words[split], seed=seed + SEED_SHIFT)
-        for split, n in READINGS.items()
+        split: join(
+            [
+                make_clips(split, n, engine=engine, words=words[split], seed=seed + SEED_SHIFT)
+                for engine, n in engines.items()
+            ]
+        )
+        for split, engines in READINGS.items()
     }
     encoders = {
         "trained": WhisperLayers(folder).encoder,

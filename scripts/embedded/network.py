@@ -170,16 +170,23 @@ def _batches(
 
 
 def _mask(mel: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Hide some bands and moments (SpecAugment), and tilt the spectrum a little."""
-    mel = mel + rng.normal(0, 0.1) + np.linspace(-1, 1, len(mel))[:, None] * rng.normal(0, 0.1)
+    """Another throat, another microphone, and some bands and moments hidden (SpecAugment)."""
+    n_bands, n_steps = mel.shape
+    source = np.clip(np.arange(n_bands) * rng.uniform(0.88, 1.12), 0, n_bands - 1.001)
+    low = source.astype(int)
+    above = (source - low)[:, None]
+    mel = mel[low] * (1 - above) + mel[low + 1] * above
+    knots = np.linspace(0, n_bands - 1, 6)
+    mel += np.interp(np.arange(n_bands), knots, rng.normal(0, 0.1, 6))[:, None]
+    mel += rng.normal(0, 0.1)
     hidden = float(mel.mean())
     for _ in range(int(rng.integers(0, 3))):
         width = int(rng.integers(1, 11))
-        low = int(rng.integers(len(mel) - width))
-        mel[low : low + width] = hidden
-    for _ in range(mel.shape[1] // 300):
+        start = int(rng.integers(n_bands - width))
+        mel[start : start + width] = hidden
+    for _ in range(n_steps // 300):
         width = int(rng.integers(1, 13))
-        start = int(rng.integers(mel.shape[1] - width))
+        start = int(rng.integers(n_steps - width))
         mel[:, start : start + width] = hidden
     return mel.astype(np.float32)
 

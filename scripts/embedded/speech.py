@@ -1,4 +1,4 @@
-"""Training speech: espeak-ng voices read random texts, and the recording is spoilt at random."""
+"""Training speech: synthetic voices read random texts; the recording is spoilt at random."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from scipy.signal import resample_poly
 
 from bids_brainalign.simulate.speech import SAMPLE_RATE_HZ, synthesise
 from bids_brainalign.simulate.stories import write_text
+from scripts.embedded import flite
 from scripts.embedded.phones import FRAME_S, frame_classes
 
 WINDOW_S = 30.0
@@ -44,6 +45,10 @@ VARIANTS = {
     "test": "f2 f3 f4 m3 m7".split(),
 }
 """espeak-ng's voice variants. Those of the test are never heard in training."""
+FLITE_VOICES = {"slt": 170, "rms": 95, "awb": 120}
+"""flite's voices and their mean pitch, Hz; in validation too (with other words), for there are no
+more with true phone times. They come from recordings of people: a model that hears espeak-ng alone
+learns the ways of its formant synthesis, and little that holds for people."""
 FUNCTION_WORDS = (
     "the a of and to in that it was he she his her with for as had you not be is at on by him I "
     "which have from this they were but all one so there been their we said when who will more if "
@@ -162,12 +167,16 @@ def stretch(
     return played, times
 
 
-def reading(split: str, index: int, *, words: Sequence[str], seed: int) -> Clips:
+def reading(split: str, index: int, *, engine: str, words: Sequence[str], seed: int) -> Clips:
     """One voice reads one text for about two minutes; cut into windows of 30 s."""
     from transformers import WhisperFeatureExtractor
 
-    rng = np.random.default_rng([seed, sorted(VARIANTS).index(split), index])
-    voice, wave, labels = read_aloud(split, index, rng, words=words, seed=seed)
+    key = [seed, sorted(VARIANTS).index(split), index]
+    rng = np.random.default_rng(key if engine == "espeak" else [*key, 1])
+    read = read_espeak if engine == "espeak" else read_flite
+    voice, spoken, phones = read(split, index, rng, words=words, seed=seed)
+    wave, phones = stretch(spoken, phones, percent=int(rng.integers(86, 117)))
+    labels = frame_classes(phones, n_frames=len(wave) // FRAME_SAMPLES)
     extractor: Any = WhisperFeatureExtractor(feature_size=80)
     if len(wave) < WINDOWS_PER_READING * N_SAMPLES:
         raise ValueError(f"reading {index} of {split} is too short")
@@ -187,42 +196,63 @@ def reading(split: str, index: int, *, words: Sequence[str], seed: int) -> Clips
     return Clips(np.stack(mels), np.stack(targets), np.array(lengths), (voice,) * len(mels))
 
 
-def read_aloud(
+def read_espeak(
     split: str, index: int, rng: np.random.Generator, *, words: Sequence[str], seed: int
-) -> tuple[str, NDArray[np.float64], NDArray[np.int64]]:
-    """Choose voice, speed, pitch and text, and speak.
-
-    Returns
-    -------
-    voice : str
-    wave : ndarray of shape (n_samples,)
-    labels : ndarray of int, shape (n_samples // 320,)
-    """
+) -> tuple[str, NDArray[np.float32], pd.DataFrame]:
+    """Choose an espeak-ng voice, speed, pitch and text, and speak: voice, wave, phones."""
     accent = str(rng.choice(list(ACCENTS), p=np.array(list(ACCENTS.values()))))
     voice = f"{accent}+{rng.choice(VARIANTS[split])}"
     speed, pitch = int(rng.integers(120, 221)), int(rng.integers(30, 71))
     n_words = round(WINDOWS_PER_READING * WINDOW_S * speed / 60 * 1.3) + 20
-    if rng.random() < STORY_SHARE[split]:
-        text = write_text(index, n_words=n_words, seed=STORY_SEED + seed)
-    else:
-        text = random_sentences(words, rng, n_words=n_words)
+    text = _text(split, index, rng, words=words, seed=seed, n_words=n_words)
     spoken = synthesise(text, voice=voice, speed=speed, pitch=pitch)
-    wave, phones = stretch(spoken.wave, spoken.phones, percent=int(rng.integers(86, 117)))
-    return voice, wave, frame_classes(phones, n_frames=len(wave) // FRAME_SAMPLES)
+    return voice, spoken.wave, spoken.phones
+
+
+def read_flite(
+    split: str, index: int, rng: np.random.Generator, *, words: Sequence[str], seed: int
+) -> tuple[str, NDArray[np.float32], pd.DataFrame]:
+    """Choose a flite voice, speed, pitch and text, and speak: voice, wave, phones."""
+    voice = str(rng.choice(list(FLITE_VOICES)))
+    slowness = float(rng.uniform(0.75, 1.3))
+    pitch_hz = round(FLITE_VOICES[voice] * rng.uniform(0.85, 1.2))
+    n_words = round(WINDOWS_PER_READING * WINDOW_S * 4 / slowness)
+    text = _text(split, index, rng, words=words, seed=seed, n_words=n_words)
+    return voice, *flite.speak(text, voice=voice, slowness=slowness, pitch_hz=pitch_hz)
+
+
+def _text(
+    split: str,
+    index: int,
+    rng: np.random.Generator,
+    *,
+    words: Sequence[str],
+    seed: int,
+    n_words: int,
+) -> str:
+    if rng.random() < STORY_SHARE[split]:
+        return write_text(index, n_words=n_words, seed=STORY_SEED + seed)
+    return random_sentences(words, rng, n_words=n_words)
 
 
 def make_clips(
     split: str,
     n_readings: int,
     *,
+    engine: str,
     words: Sequence[str],
     seed: int,
     n_jobs: int = 2,
 ) -> Clips:
     """Make readings in parallel, each from its own number: the same whatever ``n_jobs``."""
     made = Parallel(n_jobs=n_jobs)(
-        delayed(reading)(split, index, words=words, seed=seed) for index in range(n_readings)
+        delayed(reading)(split, index, engine=engine, words=words, seed=seed) for index in range(n_readings)
     )
+    return join(made)
+
+
+def join(made: Sequence[Clips]) -> Clips:
+    """Put clips one after the other."""
     return Clips(
         np.concatenate([clips.mel for clips in made]),
         np.concatenate([clips.labels for clips in made]),

@@ -5,6 +5,7 @@ import torch
 from scipy.spatial.distance import cdist
 from sklearn.linear_model import LogisticRegression
 
+from scripts.embedded.flite import IPA, segments
 from scripts.embedded.human import warp
 from scripts.embedded.network import MAX_PARAMETERS, build_model, encode, encoder_size
 from scripts.embedded.phones import CLASSES, NO_CLASS, class_of, frame_classes
@@ -19,6 +20,15 @@ def test_frames_take_the_phone_at_their_centre():
     i, a = CLASSES.index("i"), CLASSES.index("ɑ")
     # Centres at 0, 20, 40 | 60 | (80, 100) | 120, 140 ms
     assert list(frame_classes(phones, n_frames=8)) == [i, i, i, NO_CLASS, 0, 0, a, a]
+
+
+def test_flites_sentences_follow_one_another_and_fit_the_sound():
+    printed = "pau:0.2 hh:0.3 ay:0.5 pau:0.6 \npau:0.1 zh:0.4 \n"
+    table = segments(printed, duration_s=0.5)  # half of what is printed, to see the scaling
+    assert list(table["phone"]) == ["h", "aɪ", "ʒ"]
+    np.testing.assert_allclose(table["onset"], [0.1, 0.15, 0.35])
+    np.testing.assert_allclose(table["duration"], [0.05, 0.1, 0.15])
+    assert all(class_of(phone) != NO_CLASS for phone in [*IPA.values()])
 
 
 def test_phone_names_of_one_sound_share_a_class_and_none_is_in_two():
