@@ -21,10 +21,10 @@ is no substitute for a speech model trained on people.
 ## How it was made
 `python -m scripts.train_embedded_model` in the repository (seed {seed}), on two processor cores in
 less than an hour. Synthetic voices read random English words (of the CMU Pronouncing Dictionary,
-BSD licence; none of it is shipped) and random sentences: many voices of espeak-ng (GPL program; its
-speech is not), and three of flite (`slt`, `rms`, `awb`; BSD-like licence), which were built from
-recordings of people. The readings were spoilt at random: other throats (playing speed, warped
-frequencies), microphones (spectral tilt and colour), rooms, noise, level; bands and moments hidden.
+BSD licence; none of it is shipped) and random sentences: many voices of espeak-ng (a GPL program;
+its speech is not), and three of flite (`slt`, `rms`, `awb`; BSD-like licence), which were built
+from recordings of people. The readings were spoilt at random: other throats (playing speed, warped
+frequencies), microphones (spectral tilt and colour), rooms, noise, level; parts were hidden.
 Loss: cross-entropy of {n_classes} classes (40 merged English IPA phones and silence) at 50 Hz
 through a linear readout on the last layer, first on windows of 6 s at random places in the 30 s,
 then on whole windows of 30 s; about one in seven ends in digital silence. The readout is not kept.

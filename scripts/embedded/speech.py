@@ -246,7 +246,8 @@ def make_clips(
 ) -> Clips:
     """Make readings in parallel, each from its own number: the same whatever ``n_jobs``."""
     made = Parallel(n_jobs=n_jobs)(
-        delayed(reading)(split, index, engine=engine, words=words, seed=seed) for index in range(n_readings)
+        delayed(reading)(split, index, engine=engine, words=words, seed=seed)
+        for index in range(n_readings)
     )
     return join(made)
 
