@@ -37,7 +37,7 @@ def write_tsv(path: Path, table: pd.DataFrame) -> None:
 
 
 def write_stimuli(bids_dir: Path, stories: Sequence[Story]) -> None:
-    """Write each story's audio and, where known, its words under ``stimuli/``."""
+    """Write each story's audio and, where known, its words and phones under ``stimuli/``."""
     folder = bids_dir / "stimuli"
     folder.mkdir(parents=True, exist_ok=True)
     for story in stories:
@@ -45,6 +45,8 @@ def write_stimuli(bids_dir: Path, stories: Sequence[Story]) -> None:
         soundfile.write(path, to_pcm16(story.wave), SAMPLE_RATE_HZ, subtype="PCM_16")
         if story.words is not None:
             write_tsv(folder / f"{story.name}_words.tsv", story.words)
+        if story.phones is not None:
+            write_tsv(folder / f"{story.name}_phones.tsv", story.phones)
 
 
 def write_events(stem: Path, story: Story, *, onset_s: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +96,8 @@ class Story:
     """``onset``, ``duration`` (s), ``word``; None where unknown."""
     origin: str
     """What the README says about it."""
+    phones: pd.DataFrame | None = None
+    """``onset``, ``duration`` (s), ``phone`` (IPA); None where unknown."""
 
     @property
     def duration_s(self) -> float:
@@ -173,16 +175,20 @@ def synthetic_stories(
     for index in range(first, first + n_stories):
         voice, speed = VOICES[index]
         text = write_text(index, n_words=round(WORDS_PER_S * duration_s), seed=seed)
-        wave, words = _cut(*synthesise(text, voice=voice, speed=speed), duration_s)
+        spoken = synthesise(text, voice=voice, speed=speed)
         origin = f"synthetic speech, espeak-ng voice {voice}, random sentences"
-        stories.append(Story(TITLES[index], wave, words, origin))
+        story = Story(TITLES[index], spoken.wave, spoken.words, origin, spoken.phones)
+        stories.append(_cut(story, duration_s))
     return stories
 
 
 def stories_from_audio(
     paths: Sequence[Path], *, max_duration_s: float | None = None
 ) -> list[Story]:
-    """Take the user's recordings; words come from ``<stem>_words.tsv`` beside them if it exists.
+    """Take the user's recordings.
+
+    Words and phones come from ``<stem>_words.tsv`` and ``<stem>_phones.tsv`` beside them where
+    they exist.
 
     Raises
     ------
@@ -201,11 +207,11 @@ def stories_from_audio(
                 f"{path.name} lasts {len(wave) / SAMPLE_RATE_HZ:.1f} s: too short for a story",
                 fix=f"give recordings of {MIN_RECORDING_S:g} s or more",
             )
-        beside = path.with_name(f"{path.stem}_words.tsv")
-        words = pd.read_csv(beside, sep="\t") if beside.is_file() else None
+        words, phones = (_beside(path, kind) for kind in ("words", "phones"))
+        story = Story(path.stem, wave, words, f"given recording {path.name}", phones)
         if max_duration_s is not None and len(wave) > max_duration_s * SAMPLE_RATE_HZ:
-            wave, words = _cut(wave, words, max_duration_s)
-        stories.append(Story(path.stem, wave, words, f"given recording {path.name}"))
+            story = _cut(story, max_duration_s)
+        stories.append(story)
     labels = [story.label for story in stories]
     if len(set(labels)) < len(labels) or not all(labels):
         raise BrainAlignError(
@@ -216,16 +222,29 @@ def stories_from_audio(
     return stories
 
 
-def _cut(
-    wave: NDArray[np.float32], words: pd.DataFrame | None, duration_s: float
-) -> tuple[NDArray[np.float32], pd.DataFrame | None]:
+def _beside(recording: Path, kind: str) -> pd.DataFrame | None:
+    path = recording.with_name(f"{recording.stem}_{kind}.tsv")
+    if not path.is_file():
+        return None
+    # "null" and "nan" are words; only a missing time is missing.
+    absent = {"onset": ["", "n/a"], "duration": ["", "n/a"]}
+    return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=absent)
+
+
+def _cut(story: Story, duration_s: float) -> Story:
     n_samples = round(duration_s * SAMPLE_RATE_HZ)
-    if len(wave) < n_samples:
-        raise BrainAlignError(f"a story is {len(wave) / SAMPLE_RATE_HZ:.0f} s, not {duration_s} s")
-    cut = wave[:n_samples].copy()
+    if len(story.wave) < n_samples:
+        raise BrainAlignError(f"a story is {story.duration_s:.0f} s, not {duration_s} s")
+    wave = story.wave[:n_samples].copy()
     n_fade = min(round(FADE_S * SAMPLE_RATE_HZ), n_samples)
-    cut[n_samples - n_fade :] *= np.linspace(1.0, 0.0, n_fade)
-    if words is not None:
-        inside = words["onset"] + words["duration"] <= duration_s - FADE_S
-        words = words[inside].reset_index(drop=True)
-    return on_pcm16_grid(cut), words
+    wave[n_samples - n_fade :] *= np.linspace(1.0, 0.0, n_fade)
+    tables = (
+        None
+        if table is None
+        else table[table["onset"] + table["duration"] <= duration_s - FADE_S].reset_index(
+            drop=True
+        )
+        for table in (story.words, story.phones)
+    )
+    words, phones = tables
+    return replace(story, wave=on_pcm16_grid(wave), words=words, phones=phones)

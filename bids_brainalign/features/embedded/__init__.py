@@ -1,0 +1,17 @@
+"""The small speech model that is shipped in the package; README.md here is its model card."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+
+def embedded_model_folder() -> Path:
+    """Give the Hugging Face folder of the shipped Whisper encoder.
+
+    Returns
+    -------
+    Path
+        With ``config.json``, ``preprocessor_config.json`` and ``model.safetensors`` (float16).
+    """
+    return Path(str(files(__name__)))
