@@ -6,23 +6,19 @@ from pathlib import Path
 
 from bids_brainalign import __version__
 from bids_brainalign.errors import ExitCode
+from bids_brainalign.features.embedded import EMBEDDED, embedded_model_folder
 from bids_brainalign.simulate.bids_tree import start_dataset
 from bids_brainalign.simulate.dataset import BIDS_FOLDER, TRUTH_FILE, simulate_dataset
+from bids_brainalign.simulate.demo_audio import demo_stories
 from bids_brainalign.simulate.ground_truth import GroundTruth, read_ground_truth
 from bids_brainalign.simulate.recovery import format_recovery, passed, recover
-from bids_brainalign.simulate.small_whisper import write_small_whisper
-from bids_brainalign.simulate.stories import synthetic_stories
 
-MODEL = "small-whisper"
-N_STORIES = 4
-IEEG_STORY_S = 75.0
-FMRI_STORY_S = 150.0
-"""Longer: BOLD is slow."""
+N_IEEG_STORIES = 4
+"""Of the eight shipped ones; the others are longer, as BOLD is slow, and go to fMRI."""
 N_PARTICIPANTS = 2
 WHAT_IT_IS = (
-    f"{MODEL} is a small Whisper with random weights, made for this demonstration: it has learnt "
-    "nothing, and the brains are simulated. What is shown is that the program finds what was "
-    "planted."
+    f"The brains are simulated from the model {EMBEDDED} that is shipped with the program. What "
+    "is shown is that the program finds what was planted."
 )
 
 
@@ -32,7 +28,7 @@ def run_demo(out_dir: Path, *, seed: int, app_options: tuple[str, ...] = ()) -> 
     Parameters
     ----------
     out_dir : Path
-        Gets ``model/``, ``bids/``, ``ground_truth.json``, ``work/`` and ``derivatives/``. A
+        Gets ``bids/``, ``ground_truth.json``, ``work/`` and ``derivatives/``. A
         dataset of the same version and seed that lies there is used again.
     seed : int
     app_options : tuple of str
@@ -49,7 +45,7 @@ def run_demo(out_dir: Path, *, seed: int, app_options: tuple[str, ...] = ()) -> 
     truth = _dataset(out_dir, seed=seed)
     output_dir = out_dir / "derivatives"
     places = [str(out_dir / BIDS_FOLDER), str(output_dir)]
-    options = ["--models", f"{MODEL}={out_dir / 'model'}", "-w", str(out_dir / "work")]
+    options = ["-w", str(out_dir / "work")]
     for level in ("participant", "group"):
         code = app([*places, level, *options, *app_options])
         if code != ExitCode.OK:
@@ -68,19 +64,18 @@ def _dataset(out_dir: Path, *, seed: int) -> GroundTruth:
     path = out_dir / TRUTH_FILE
     if path.is_file():
         truth = read_ground_truth(path)
-        if (truth.seed, truth.made_by, truth.model) == (seed, __version__, MODEL):
+        if (truth.seed, truth.made_by, truth.model) == (seed, __version__, EMBEDDED):
             print(f"Using the simulated dataset in {out_dir / BIDS_FOLDER}", flush=True)
             return truth
     start_dataset(out_dir / BIDS_FOLDER)
     print(f"Simulating ECoG and fMRI of {N_PARTICIPANTS} listeners each …", flush=True)
+    stories = demo_stories()
     return simulate_dataset(
         out_dir,
-        model=MODEL,
-        model_folder=write_small_whisper(out_dir / "model", seed=seed),
-        ieeg_stories=synthetic_stories(N_STORIES, duration_s=IEEG_STORY_S, seed=seed),
-        fmri_stories=synthetic_stories(
-            N_STORIES, duration_s=FMRI_STORY_S, seed=seed, first=N_STORIES
-        ),
+        model=EMBEDDED,
+        model_folder=embedded_model_folder(),
+        ieeg_stories=stories[:N_IEEG_STORIES],
+        fmri_stories=stories[N_IEEG_STORIES:],
         n_participants=N_PARTICIPANTS,
         layers=None,
         seed=seed,

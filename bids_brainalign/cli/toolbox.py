@@ -11,6 +11,7 @@ from typing import NoReturn
 from bids_brainalign import __version__
 from bids_brainalign.cli.check import add_check, run_check
 from bids_brainalign.errors import BrainAlignError, ExitCode
+from bids_brainalign.features.embedded import EMBEDDED, embedded_model_folder
 
 DEFAULT_STORIES, DEFAULT_MINUTES = 4, 3.0
 DEMO_NPROCS = 2
@@ -69,7 +70,7 @@ def _add_simulate(commands: argparse._SubParsersAction[_Parser]) -> None:
     add(
         "--models",
         metavar="NAME=FOLDER",
-        help="Whisper whose layers are planted; default: a small random one in OUT_DIR/model",
+        help="speech model whose layers are planted; default: the small one that is shipped",
     )
     add(
         "--audio",
@@ -142,10 +143,8 @@ def _simulate(arguments: argparse.Namespace) -> int:
 
     from bids_brainalign.simulate.bids_tree import start_dataset
     from bids_brainalign.simulate.dataset import BIDS_FOLDER, TRUTH_FILE, simulate_dataset
-    from bids_brainalign.simulate.small_whisper import write_small_whisper
     from bids_brainalign.simulate.stories import stories_from_audio, synthetic_stories
 
-    # Before the model is written: an older dataset here must keep the model it was made with.
     start_dataset(arguments.out_dir / BIDS_FOLDER)
     if arguments.audio:
         limit_s = None if arguments.minutes is None else 60 * minutes
@@ -154,8 +153,6 @@ def _simulate(arguments: argparse.Namespace) -> int:
         stories = synthetic_stories(
             arguments.stories or DEFAULT_STORIES, duration_s=60 * minutes, seed=arguments.seed
         )
-    if folder is None:
-        folder = write_small_whisper(arguments.out_dir / "model", seed=arguments.seed)
     simulate_dataset(
         arguments.out_dir,
         model=model,
@@ -170,13 +167,14 @@ def _simulate(arguments: argparse.Namespace) -> int:
     print(f"dataset: {arguments.out_dir / BIDS_FOLDER}")
     print(f"planted: {arguments.out_dir / TRUTH_FILE}")
     places = f"{arguments.out_dir / BIDS_FOLDER} {arguments.out_dir / 'derivatives'}"
-    print(f"analyse: bids-brainalign {places} participant --models {model}={folder}")
+    option = "" if arguments.models is None else f" --models {model}={folder}"
+    print(f"analyse: bids-brainalign {places} participant{option}")
     return int(ExitCode.OK)
 
 
-def _model(arguments: argparse.Namespace) -> tuple[str, Path | None]:
+def _model(arguments: argparse.Namespace) -> tuple[str, Path]:
     if arguments.models is None:
-        return "small-whisper", None
+        return EMBEDDED, embedded_model_folder()
     name, separator, folder = arguments.models.partition("=")
     if not separator or not name or not folder:
         raise BrainAlignError(

@@ -14,6 +14,7 @@ from bids_brainalign.config.schema import Config
 from bids_brainalign.dataset.index import Index, find_recordings
 from bids_brainalign.dataset.stimuli import Presentations, find_presentations
 from bids_brainalign.errors import BrainAlignError, ExitCode
+from bids_brainalign.features.embedded import NOTE
 from bids_brainalign.outputs.provenance import is_of_interest, run_log
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.attempt import StoppedOnCrash, attempt
@@ -69,10 +70,8 @@ def _participant(config: Config, run_id: str) -> Summary:
         Unit(name, "skipped", message=reason) for name, reason in (*index.skipped, *found.skipped)
     ]
     spaces = list_spaces(config)
-    if len(spaces) == 1:
-        logger.warning(
-            "No model was given (--models NAME=FOLDER): only the low-level features are fitted."
-        )
+    if not config.features.models and not config.paths.features:
+        logger.warning("No model was given (--models NAME=SOURCE). %s", NOTE)
     units: list[Unit] = []
     write_front_matter(config, fits, spaces)
     if config.control.boilerplate_only:

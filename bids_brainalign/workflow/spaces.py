@@ -10,6 +10,7 @@ from bids_brainalign.config.checks import WHISPER_WINDOW_S
 from bids_brainalign.config.schema import Config
 from bids_brainalign.dataset.types import Stimulus
 from bids_brainalign.features.dense import Windowing
+from bids_brainalign.features.embedded import EMBEDDED, embedded_model_folder
 from bids_brainalign.features.folders import model_facts
 from bids_brainalign.store.digest import digest_of, file_digest
 
@@ -36,8 +37,7 @@ class Space:
 def list_spaces(config: Config) -> tuple[Space, ...]:
     """Low-level features first, then every model with its untrained twin, then own features."""
     spaces = [Space(LOWLEVEL, "lowlevel", None, "")]
-    for name, source in config.features.models:
-        folder = Path(source)
+    for name, folder in models_of(config):
         weights = digest_of(
             {
                 p.name: file_digest(p, config.paths.work_dir / "digests")
@@ -54,6 +54,13 @@ def list_spaces(config: Config) -> tuple[Space, ...]:
     for name, folder in config.paths.features:
         spaces.append(Space(name, "own", folder, ""))
     return tuple(spaces)
+
+
+def models_of(config: Config) -> tuple[tuple[str, Path], ...]:
+    """Models of this run: those given; without any, and without own features, the shipped one."""
+    if config.features.models or config.paths.features:
+        return tuple((name, Path(source)) for name, source in config.features.models)
+    return ((EMBEDDED, embedded_model_folder()),)
 
 
 def seed_of(config: Config, *parts: str) -> int:

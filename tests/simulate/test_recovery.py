@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import nibabel
 import numpy as np
 import pandas as pd
@@ -75,17 +77,33 @@ def test_the_planted_layers_are_read_from_the_right_rows(tmp_path):
     results = recover(TRUTH, tmp_path)
     assert [one.found_layer for one in results if one.group.source == "layer"] == [1, 2]
     np.testing.assert_allclose(results[0].curve, [0.1, 0.4, 0.3])
+    # A1 prefers layer 1 and A2 layer 2: two electrodes don't tell these from each other.
+    assert results[0].plausible_layers == (1, 2)
+    assert results[3].plausible_layers == (2,)
+    assert "layer 1 (1, 2)" in format_recovery(results)
     assert results[0].delta == pytest.approx(0.25)
     assert [passed(results, one) for one in results] == [True, None, True, True, True]
     assert "NOT FOUND" not in format_recovery(results)
 
 
 def test_a_wrong_layer_and_a_responding_null_are_not_found(tmp_path):
-    wrong = GOOD | {"A1": [0.1, 0.2, 0.6], "N1": [0.5, 0.5, 0.5]}
+    wrong = GOOD | {"A1": [0.1, 0.2, 0.6], "A2": [0.1, 0.1, 0.5], "N1": [0.5, 0.5, 0.5]}
     _write_outputs(tmp_path, curves=wrong, voxels=_voxels())
     results = recover(TRUTH, tmp_path)
     assert [passed(results, one) for one in results[:3]] == [False, None, False]
     assert format_recovery(results).count("NOT FOUND") == 2
+
+
+def test_layers_planted_elsewhere_must_be_told_apart(tmp_path):
+    """A flat curve is compatible with every layer, and so finds none."""
+    groups = (*TRUTH.groups[:3], _group("ieeg", "B", "layer", 0, ("B1", "B2", "B3")))
+    truth = replace(TRUTH, groups=groups)
+    flat = {"B1": [0.3, 0.29, 0.1], "B2": [0.3, 0.32, 0.1], "B3": [0.3, 0.29, 0.1]}
+    steep = {"B1": [0.3, 0.2, 0.1], "B2": [0.32, 0.2, 0.1], "B3": [0.31, 0.2, 0.1]}
+    for name, curves, expected in (("flat", flat, False), ("steep", steep, True)):
+        _write_outputs(tmp_path / name, curves=GOOD | curves, voxels=_voxels())
+        results = recover(truth, tmp_path / name)
+        assert passed(results, results[-1]) is expected
 
 
 def test_missing_results_are_named(tmp_path):

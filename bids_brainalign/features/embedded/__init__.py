@@ -5,6 +5,15 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
+EMBEDDED = "embedded"
+"""NAME under which it runs, and in ``desc-embedded``."""
+NOTE = (
+    "This is the small demonstration model that is shipped with bids_brainalign, trained on "
+    "synthetic speech only: it shows that the analysis works. Use a model trained on people to "
+    "study brains."
+)
+"""Stands in its ``config.json``, and from there in sidecars and on pages."""
+
 
 def embedded_model_folder() -> Path:
     """Give the Hugging Face folder of the shipped Whisper encoder.
