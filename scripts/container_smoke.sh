@@ -151,9 +151,9 @@ in_container -v "$place/simulated:/out" --entrypoint brainalign -- \
 
 app() {
   say "bids-brainalign $1"
-  in_container -v "$place/simulated/bids:/data:ro" -v "$place/simulated/model:/models/small:ro" \
+  in_container -v "$place/simulated/bids:/data:ro" \
     -v "$place/out:/out" -v "$place/work:/work" -- \
-    /data /out "$1" --models small-whisper=/models/small -w /work --nprocs 2 \
+    /data /out "$1" -w /work --nprocs 2 \
     >"$scratch/$1.log" 2>&1 || { tail -n 30 "$scratch/$1.log" >&2; fail "bids-brainalign $1"; }
   tail -n 4 "$scratch/$1.log"
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from bids_brainalign.outputs.reading import LOWLEVEL
+from bids_brainalign.outputs.reading import LOWLEVEL, PHONES
 from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.curves import curve_panels, selected
 from bids_brainalign.reports.figures.electrode_map import (
@@ -38,6 +38,8 @@ def alignment_picture(block: Block, album: Album) -> Picture | None:
         )
     else:
         band = "Bands are standard errors over onsets (onsets overlap: for orientation only)."
+    if locked["locked_to"].astype(str).str.endswith(PHONES).any():
+        band += " Phones by class: means over all targets, with the number of onsets."
     rise = "seconds" if is_parcels(block) else "a few hundred milliseconds"
     return album.add(
         f"{block.main.file.prefix}_desc-onset_locked",

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from bids_brainalign.simulate.dataset import simulate_dataset
 from bids_brainalign.simulate.ground_truth import GroundTruth
-from bids_brainalign.simulate.small_whisper import write_small_whisper
 from bids_brainalign.simulate.stories import synthetic_stories
+from tests.small_whisper import write_small_whisper
 
 MODEL = "small"
 

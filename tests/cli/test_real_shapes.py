@@ -5,9 +5,9 @@ import json
 import pandas as pd
 import pytest
 
-from bids_brainalign.simulate.small_whisper import write_small_whisper
 from tests.cli.shapes import narratives, podcast, task_named
 from tests.cli.simulated import run
+from tests.small_whisper import write_small_whisper
 
 pytestmark = [pytest.mark.cli, pytest.mark.shared]
 

@@ -54,19 +54,18 @@ def test_mistakes_are_told_with_their_exit_code(tmp_path, capsys, arguments, cod
     assert "Traceback" not in shown
 
 
-def test_an_older_dataset_keeps_its_model(tmp_path, capsys):
+def test_an_older_dataset_is_left_alone(tmp_path, capsys):
     (tmp_path / "bids").mkdir()
     (tmp_path / "bids" / "README").write_text("mine")
     assert main(["simulate", str(tmp_path)]) == 73
     assert "not empty" in capsys.readouterr().err
-    assert not (tmp_path / "model").exists()
 
 
 def test_simulate_writes_dataset_and_truth(tmp_path, capsys):
     arguments = ["--modality", "ieeg", "--participants", "1", "--stories", "1", "--minutes", "0.5"]
     assert main(["simulate", str(tmp_path), *arguments, "--layers", "2", "--seed", "9"]) == 0
     truth = json.loads((tmp_path / "ground_truth.json").read_text())
-    assert (truth["seed"], truth["model"]) == (9, "small-whisper")
+    assert (truth["seed"], truth["model"]) == (9, "embedded")
     assert {group["layer"] for group in truth["groups"]} == {2, None}
     assert len(list((tmp_path / "bids").glob("sub-*/ieeg/*.edf"))) == 1
     assert "analyse: bids-brainalign" in capsys.readouterr().out

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 import pytest
 
 from bids_brainalign.simulate.dataset import simulate_dataset
-from bids_brainalign.simulate.small_whisper import write_small_whisper
 from bids_brainalign.simulate.stories import synthetic_stories
+from tests.small_whisper import write_small_whisper
 
 SEED = 5
 

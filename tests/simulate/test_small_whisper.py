@@ -4,7 +4,7 @@ from sklearn.linear_model import Ridge
 
 from bids_brainalign.features.whisper import WhisperLayers
 from bids_brainalign.simulate.model_note import model_note
-from bids_brainalign.simulate.small_whisper import write_small_whisper
+from tests.small_whisper import write_small_whisper
 
 
 @pytest.fixture(scope="module")
