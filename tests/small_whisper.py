@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from bids_brainalign.simulate.model_note import DEMONSTRATION, NOTE_KEY
+from bids_brainalign.features.folders import NOTE_KEY
 
+NOTE = "This is a small Whisper with random weights: it has learnt nothing about speech."
 SAMPLE_RATE_HZ = 16_000
 N_DIMS = 64
 N_LAYERS = 4
@@ -72,7 +73,7 @@ def write_small_whisper(folder: Path, *, seed: int) -> Path:
         begin_suppress_tokens=None,
         architectures=["WhisperModel"],
     )
-    setattr(config, NOTE_KEY, DEMONSTRATION)
+    setattr(config, NOTE_KEY, NOTE)
     extractor: Any = WhisperFeatureExtractor(feature_size=80)  # type: ignore[no-untyped-call]
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -21,6 +21,8 @@ FAMILIES = {
     "unispeech-sat": "UniSpeech-SAT",
 }
 """``model_type`` of transformers → the name people use."""
+NOTE_KEY = "brainalign_note"
+"""In ``config.json``: what a model made by this program says about itself."""
 _LONGEST_HEADER = 100_000_000
 
 
@@ -73,7 +75,7 @@ def model_facts(folder: Path) -> ModelFacts:
         n_layers=blocks + 1,
         n_dims=width,
         n_parameters=_encoder_parameters(folder),
-        note=str(config.get("brainalign_note", "")),
+        note=str(config.get(NOTE_KEY, "")),
     )
 
 

@@ -110,6 +110,8 @@ def evaluate(
     if librivox is not None:
         human = read_librivox(librivox)
         sets.append(("librivox", human.clips, human))
+        alone = read_librivox(librivox, joined=False)
+        sets.append(("librivox_alone", alone.clips, alone))
         results["alignment_spread_s"] = round(human.spread_s, 4)
         results["alignment_guides"] = len(GUIDES)
     for title, clips, speech in sets:
@@ -128,10 +130,13 @@ def score(
 ) -> dict[str, Any]:
     """Score all systems' guesses on one set of clips; windows of a reading stay together."""
     wanted = targets(clips)
-    windows = WINDOWS_PER_READING if human is None else 1
-    units = np.arange(len(clips.mel)) // windows
+    units = np.arange(len(wanted)) // WINDOWS_PER_READING
+    if human is not None:
+        wanted = human.cut(wanted)
+        units = np.arange(len(wanted))
     counts, rows = {}, []
-    for name, guessed in guesses.items():
+    for name, per_window in guesses.items():
+        guessed = per_window if human is None else human.cut(per_window)
         counts[name] = _per_unit(accuracies(guessed, wanted), units)
         row = {"features": name, **_interval(counts[name], seed=seed)}
         if human is not None:
@@ -142,7 +147,7 @@ def score(
     last = [name for name in counts if name.startswith("trained")][-1]
     others = [name for name in counts if not name.startswith("trained")]
     return {
-        "n_clips": len(clips.mel),
+        "n_windows": len(clips.mel),
         "n_units": int(units.max()) + 1,
         "n_frames": len(frames),
         "most_frequent_class": round(float(np.bincount(frames).max() / len(frames)), 4),

@@ -20,8 +20,8 @@ from scipy.spatial.distance import cdist
 
 from bids_brainalign.features.audio import SAMPLE_RATE_HZ, load_audio
 from bids_brainalign.simulate.speech import synthesise
-from scripts.embedded.phones import FRAME_S, frame_classes
-from scripts.embedded.speech import N_FRAMES, Clips
+from scripts.embedded.phones import frame_classes
+from scripts.embedded.speech import FRAME_SAMPLES, N_FRAMES, N_SAMPLES, Clips
 
 GUIDES = tuple(
     (f"en-us+{variant}", speed)
@@ -39,35 +39,72 @@ class HumanSpeech:
     """Recordings with the phones that were said."""
 
     clips: Clips
+    """Windows of 30 s."""
+    spans: tuple[tuple[int, int, int], ...]
+    """Per recording: its window, and its first and last frame there."""
     phones: tuple[pd.DataFrame, ...]
     spread_s: float
     """Median over phones of the guides' mean absolute deviation from their median onset."""
 
+    def cut(self, frames: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+        """Turn frames per window into frames per recording."""
+        return [frames[window][first:stop] for window, first, stop in self.spans]
 
-def read_librivox(folder: Path, *, guides: Sequence[tuple[str, int]] = GUIDES) -> HumanSpeech:
-    """Read WAV files (at most 30 s) and ``transcription``: ``<s> words </s> (file stem)``."""
-    from transformers import WhisperFeatureExtractor
 
-    extractor: Any = WhisperFeatureExtractor(feature_size=80)
-    mels, labels, lengths, names, tables, spreads = [], [], [], [], [], []
+def read_librivox(
+    folder: Path, *, guides: Sequence[tuple[str, int]] = GUIDES, joined: bool = True
+) -> HumanSpeech:
+    """Read WAV files (at most 30 s) and ``transcription``: ``<s> words </s> (file stem)``.
+
+    ``joined`` plays as many after one another as fit into a window, as a story goes on; else each
+    stands alone in its window, before digital silence.
+    """
+    waves, tables, spreads = [], [], []
     for line in (folder / "transcription").read_text().splitlines():
         said = re.fullmatch(r"<s> (.*) </s> \((.*)\)\s*", line)
         if said is None:
             continue
         wave = load_audio(folder / f"{said[2]}.wav")
+        waves.append(wave[: len(wave) // FRAME_SAMPLES * FRAME_SAMPLES])
         phones, spread = phone_times(wave, said[1], guides=guides)
-        n_frames = min(int(np.ceil(len(wave) / (SAMPLE_RATE_HZ * FRAME_S))), N_FRAMES)
-        target = np.zeros(N_FRAMES, dtype=np.uint8)
-        target[:n_frames] = frame_classes(phones, n_frames=n_frames)
-        heard = extractor(wave, sampling_rate=SAMPLE_RATE_HZ, return_tensors="np").input_features
-        mels.append(heard[0].astype(np.float16))
-        labels.append(target)
-        lengths.append(n_frames)
-        names.append(said[2])
         tables.append(phones)
         spreads.append(spread)
-    clips = Clips(np.stack(mels), np.stack(labels), np.array(lengths), tuple(names))
-    return HumanSpeech(clips, tuple(tables), float(np.median(np.concatenate(spreads))))
+    groups: list[list[int]] = []
+    for index, wave in enumerate(waves):
+        together = sum(len(waves[i]) for i in groups[-1]) if groups else 0
+        if groups and joined and together + len(wave) <= N_SAMPLES:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    clips, spans = _windows(waves, tables, groups)
+    spread_s = float(np.median(np.concatenate(spreads)))
+    return HumanSpeech(clips, spans, tuple(tables), spread_s)
+
+
+def _windows(
+    waves: Sequence[NDArray[np.float32]],
+    tables: Sequence[pd.DataFrame],
+    groups: Sequence[Sequence[int]],
+) -> tuple[Clips, tuple[tuple[int, int, int], ...]]:
+    from transformers import WhisperFeatureExtractor
+
+    extractor: Any = WhisperFeatureExtractor(feature_size=80)
+    mels, labels, lengths, spans = [], [], [], []
+    for window, group in enumerate(groups):
+        target = np.zeros(N_FRAMES, dtype=np.uint8)
+        first = 0
+        for index in group:
+            n_frames = len(waves[index]) // FRAME_SAMPLES
+            target[first : first + n_frames] = frame_classes(tables[index], n_frames=n_frames)
+            spans.append((window, first, first + n_frames))
+            first += n_frames
+        heard = np.concatenate([waves[index] for index in group])
+        mel = extractor(heard, sampling_rate=SAMPLE_RATE_HZ, return_tensors="np").input_features
+        mels.append(mel[0].astype(np.float16))
+        labels.append(target)
+        lengths.append(first)
+    voices = ("people",) * len(mels)
+    return Clips(np.stack(mels), np.stack(labels), np.array(lengths), voices), tuple(spans)
 
 
 def phone_times(

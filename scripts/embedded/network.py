@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from bids_brainalign.simulate.model_note import NOTE_KEY
+from bids_brainalign.features.embedded import NOTE
+from bids_brainalign.features.folders import NOTE_KEY
 from scripts.embedded.phones import CLASSES, NO_CLASS
 from scripts.embedded.speech import N_FRAMES, WINDOWS_PER_READING, Clips
 
@@ -42,10 +43,6 @@ PHASES = (Phase(1500, 300, 10), Phase(120, N_FRAMES, 3))
 """Mostly windows of 6 s at random positions: attention costs the square of the length. Then whole
 windows of 30 s, as the package uses the model."""
 LEARNING_RATE = 2e-3
-NOTE = (
-    "This is the small model that brainalign ships for demonstration: it learnt to tell phones "
-    "apart from synthetic English only. Use a model trained on people to study brains."
-)
 
 
 def build_model(*, seed: int) -> Any:

@@ -7,10 +7,11 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from bids_brainalign.features.embedded import embedded_model_folder
+from bids_brainalign.features.audio import load_audio
+from bids_brainalign.features.embedded import NOTE, embedded_model_folder
+from bids_brainalign.features.folders import model_facts
 from bids_brainalign.features.whisper import WhisperLayers
 from bids_brainalign.simulate.demo_audio import demo_stories
-from bids_brainalign.simulate.model_note import model_note
 from scripts.embedded.phones import frame_classes
 from scripts.embedded.probes import fit_probes, share_right
 
@@ -32,7 +33,7 @@ def test_it_is_a_small_whisper_in_float16():
     assert sum(encoder) <= MAX_PARAMETERS
     config = json.loads((folder / "config.json").read_text())
     assert (config["num_mel_bins"], config["max_source_positions"]) == (80, 1500)
-    assert "demonstration" in (model_note(folder) or "")
+    assert model_facts(folder).note == NOTE
     layers = WhisperLayers(folder)
     assert layers.n_layers == config["encoder_layers"] + 1
     for name, parameter in layers.encoder.named_parameters():
@@ -44,8 +45,8 @@ def test_the_card_gives_the_measured_numbers():
     measured = json.loads((folder / "evaluation.json").read_text())
     card = (folder / "README.md").read_text()
     assert f"{measured['encoder_parameters']:,}" in card
-    assert set(measured["test_sets"]) == {"espeak", "librivox"}
-    for scores in measured["test_sets"].values():
+    assert set(measured["test_sets"]) >= {"espeak", "librivox"}
+    for scores in (measured["test_sets"][name] for name in ("espeak", "librivox")):
         for row in scores["systems"]:
             assert f"| {row['features']} | {100 * row['accuracy']:.1f} % |" in card
         for advantage in scores["advantage_of_last_layer"]:
@@ -110,20 +111,18 @@ def test_phones_are_read_off_it_better_than_off_its_twin_and_its_input(heard):
 
 @pytest.mark.shared
 def test_it_hears_phones_in_people_too(heard, shared):
-    from bids_brainalign.features.audio import load_audio
     from scripts.embedded.human import GUIDES, read_librivox
 
     models, stories = heard
-    human = read_librivox(shared / "data" / "librivox", guides=GUIDES[::3])
-    people = []
-    for name, labels, n_frames in zip(
-        human.clips.voices, human.clips.labels, human.clips.n_frames, strict=True
-    ):
-        wave = load_audio(shared / "data" / "librivox" / f"{name}.wav")
-        found = features(*models, wave)
-        assert len(found["trained"]) == n_frames
-        people.append((found, labels[:n_frames].astype(np.int64)))
-    scores = probe_scores(stories, people)
+    folder = shared / "data" / "librivox"
+    human = read_librivox(folder, guides=GUIDES[::3])
+    names = [line.split("(")[1].strip(" )\n") for line in (folder / "transcription").open()]
+    waves = [load_audio(folder / f"{name}.wav") for name in names]
+    joined = np.concatenate([wave[: len(wave) // 320 * 320] for wave in waves])
+    found = features(*models, joined)
+    assert list(human.clips.n_frames) == [len(found["trained"])]
+    labels = human.clips.labels[0, : len(joined) // 320].astype(np.int64)
+    scores = probe_scores(stories, [(found, labels)])
     trained = scores.pop("trained")
-    assert trained > 0.25
-    assert trained > max(scores.values()) + 0.05, scores
+    assert trained > 0.2
+    assert trained > max(scores.values()) + 0.08, scores

@@ -8,9 +8,8 @@ from pathlib import Path
 EMBEDDED = "embedded"
 """NAME under which it runs, and in ``desc-embedded``."""
 NOTE = (
-    "This is the small demonstration model that is shipped with bids_brainalign, trained on "
-    "synthetic speech only: it shows that the analysis works. Use a model trained on people to "
-    "study brains."
+    "This is the small model that brainalign ships for demonstration: it learnt to tell phones "
+    "apart from synthetic English only. Use a model trained on people to study brains."
 )
 """Stands in its ``config.json``, and from there in sidecars and on pages."""
 
