@@ -124,6 +124,9 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     } | {f"ridge.band_weights[{i}]": weight for i, weight in enumerate(ridge.band_weights)}
     for key, value in shares.items():
         yield key, value, "between 0 and 1", 0 <= value <= 1
+    tiers = {"word": config.stimuli.word_tiers, "phone": config.stimuli.phone_tiers}
+    for kind, names in tiers.items():
+        yield f"stimuli.{kind}_tiers", names, "at least one name", bool(names)
     yield "ridge.alphas", ridge.alphas, "at least one number", bool(ridge.alphas)
     yield "modalities", config.modalities, "at least one", bool(config.modalities)
     yield "control.steps", config.control.steps, "at least one", bool(config.control.steps)

@@ -47,6 +47,15 @@ class Selection:
 
 
 @dataclass(frozen=True)
+class Stimuli:
+    """How annotations of stimuli are read."""
+
+    word_tiers: tuple[str, ...] = ("words", "word")
+    """Names of TextGrid tiers that hold words; the first that a file has is taken."""
+    phone_tiers: tuple[str, ...] = ("phones", "phone")
+
+
+@dataclass(frozen=True)
 class Features:
     """Speech models and low-level features."""
 
@@ -180,6 +189,7 @@ class Config:
     save: tuple[str, ...] = ()
     """Beyond the usual outputs: ``predictions`` (of voxels), ``weights``."""
     selection: Selection = field(default_factory=Selection)
+    stimuli: Stimuli = field(default_factory=Stimuli)
     features: Features = field(default_factory=Features)
     ieeg: Ieeg = field(default_factory=Ieeg)
     fmri: Fmri = field(default_factory=Fmri)

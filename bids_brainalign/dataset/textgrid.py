@@ -10,13 +10,13 @@ from typing import Any
 
 import pandas as pd
 
+from bids_brainalign.config.schema import Stimuli
 from bids_brainalign.dataset.annotations import from_columns
 from bids_brainalign.dataset.pointers import require_content
 from bids_brainalign.dataset.types import Annotations
 from bids_brainalign.errors import BrainAlignError
 
-WORD_TIERS = ("words", "word")
-PHONE_TIERS = ("phones", "phone")
+WORD_TIERS, PHONE_TIERS = Stimuli.word_tiers, Stimuli.phone_tiers
 
 
 @dataclass(frozen=True)

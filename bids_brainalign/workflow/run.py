@@ -106,6 +106,8 @@ def find_inputs(config: Config) -> tuple[Index, Presentations]:
         stimuli_map=config.paths.stimuli_map,
         overlap=config.folds.transcript_overlap,
         language=config.language,
+        word_tiers=config.stimuli.word_tiers,
+        phone_tiers=config.stimuli.phone_tiers,
     )
     for note in found.notes:
         logger.warning("%s", note)
