@@ -157,6 +157,12 @@ class _hub_errors:
                 fix="accept it on its page, then set HF_TOKEN",
                 exit_code=ExitCode.MISSING_INPUT,
             ) from error
+        if isinstance(error, OfflineModeIsEnabled):
+            raise BrainAlignError(
+                f"{self.model} can't be downloaded: HF_HUB_OFFLINE forbids it.",
+                fix="set HF_HUB_OFFLINE=0 (container: -e HF_HUB_OFFLINE=0, and a network)",
+                exit_code=ExitCode.USAGE,
+            ) from error
         if isinstance(error, RepositoryNotFoundError | RevisionNotFoundError):
             raise BrainAlignError(
                 f"The hub has no model {self.model}, or not this revision of it.",
@@ -165,7 +171,7 @@ class _hub_errors:
             ) from error
         # The client library raises its own errors of transport; its name changes with versions.
         transport = error is not None and type(error).__module__.startswith("httpx")
-        if transport or isinstance(error, OfflineModeIsEnabled | HfHubHTTPError | OSError):
+        if transport or isinstance(error, HfHubHTTPError | OSError):
             raise BrainAlignError(
                 f"{self.model} can't be downloaded: {error}",
                 fix="run brainalign fetch on a machine with network, and copy the folder",

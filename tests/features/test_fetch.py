@@ -92,7 +92,7 @@ def test_a_checksum_that_differs_is_refused(published, reach, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_unknown_model_and_no_network(published, reach, tmp_path):
+def test_unknown_model_and_no_network(published, reach, tmp_path, monkeypatch):
     with hub(published) as url:
         reach(url)
         with pytest.raises(BrainAlignError, match="The hub has no model lab/none") as caught:
@@ -101,6 +101,10 @@ def test_unknown_model_and_no_network(published, reach, tmp_path):
     with pytest.raises(BrainAlignError, match="lab/safe can't be downloaded") as caught:
         fetch_model("lab/safe", tmp_path)
     assert caught.value.exit_code == ExitCode.TEMPORARY
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(BrainAlignError, match="HF_HUB_OFFLINE forbids it") as caught:
+        fetch_model("lab/safe", tmp_path)
+    assert caught.value.exit_code == ExitCode.USAGE
     with pytest.raises(BrainAlignError, match="neither a folder nor the id") as caught:
         fetch_model("whisper base", tmp_path)
     assert caught.value.exit_code == ExitCode.USAGE
