@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bids_brainalign.cli.arguments import usage_error
 from bids_brainalign.config.checks import LABEL
-from bids_brainalign.config.schema import Config
+from bids_brainalign.config.schema import DOWNLOADS, Config
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.fetch import HUB_ID, fetch_model, folder_name
 
@@ -65,11 +65,12 @@ def _folder(config: Config, name: str, source: str) -> Path:
     path = Path(source).expanduser()
     if path.is_dir():
         return path.absolute()
-    model_dir = config.paths.model_dir
-    if model_dir is not None:
-        for below in (folder_name(source), source, name):
-            if (model_dir / below / "config.json").is_file():
-                return model_dir / below
+    downloads = config.paths.work_dir / DOWNLOADS
+    model_dir = config.paths.model_dir or downloads
+    for place in (model_dir, downloads):
+        for below in (folder_name(source), source):
+            if (place / below / "config.json").is_file():
+                return place / below
     if not HUB_ID.fullmatch(source):
         raise BrainAlignError(
             f"--models {name}: there is no folder {path}.",
@@ -81,9 +82,8 @@ def _folder(config: Config, name: str, source: str) -> Path:
     if cached is not None:
         return cached
     if config.control.allow_download:
-        return fetch_model(source, model_dir or config.paths.work_dir / "models")
-    looked = [f"a folder {path}"]
-    looked += [f"{model_dir / folder_name(source)}"] if model_dir is not None else []
+        return fetch_model(source, model_dir)
+    looked = [f"a folder {path}", f"{model_dir / folder_name(source)}"]
     raise BrainAlignError(
         f"--models {name}: {source} is not on this machine, and nothing is downloaded unasked.",
         where=f"looked for {', '.join([*looked, 'the Hugging Face cache'])}",

@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+DOWNLOADS = "models"
+"""Below the work folder: models that ``--allow-download`` got without ``--model-dir``."""
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -73,7 +76,7 @@ class Features:
     """Window of the other speech models (wav2vec2, HuBERT, WavLM …)."""
     waveform_hop_s: float = 10.0
     waveform_margin_s: float = 4.0
-    """A used frame hears at most window less margin, 16 s as published, on either side."""
+    """Within a story a used frame hears at most window less margin, 16 s as published."""
     ieeg_rate_hz: float = 50.0
     """Rate at which features are kept for iEEG; also the feature clock of its responses."""
     fmri_rate_hz: float = 10.0

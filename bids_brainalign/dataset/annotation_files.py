@@ -79,6 +79,9 @@ class AnnotationFiles:
         best = self._nameless_transcript if self.only_audio else None
         if best is not None:
             yield best.path, lambda: best
+        for path in self._transcripts() if self.only_audio else ():
+            if is_pointer(path):
+                yield path, partial(read_words, path, root=root)
 
     def _phone_files(self, audio: Path) -> Iterator[tuple[Path, Reader]]:
         root = self.bids_dir
@@ -132,11 +135,14 @@ class AnnotationFiles:
         stems = dict.fromkeys((audio.stem.removesuffix("_audio"), audio.stem))
         return [p for s in stems if os.path.lexists(p := folder / s / name)]
 
+    def _transcripts(self) -> list[Path]:
+        return sorted((self.bids_dir / "stimuli").rglob("*transcript.[ct]sv"))
+
     @cached_property
     def _nameless_transcript(self) -> Annotations | None:
         """The table with most words; one line per token (gpt2-xl's) is no table of words."""
         found = []
-        for path in sorted((self.bids_dir / "stimuli").rglob("*transcript.[ct]sv")):
+        for path in self._transcripts():
             if is_pointer(path) or not {"word", "start", "end"} <= _columns(path, self.bids_dir):
                 continue
             words = read_words(path, root=self.bids_dir)

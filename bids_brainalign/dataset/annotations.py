@@ -15,7 +15,11 @@ ONSETS = ("onset", "start")
 STOPS = ("offset", "end", "stop")
 LABELS = ("word", "label", "text")
 PHONE_LABELS = ("phone", "phoneme", "label", "text")
-SILENCES = frozenset(["", "sp", "sil", "spn", "sentence_start", "sentence_end"])
+SILENCES = frozenset(
+    ["", "n/a", "sp", "sil", "spn", "sentence_start", "sentence_end",
+     "ns", "br", "lg", "ls", "cg"]
+)  # fmt: skip
+"""Pauses, and the noises and breaths of aligners (P2FA)."""
 _BRACKETS = ("{}", "<>", "[]")
 
 

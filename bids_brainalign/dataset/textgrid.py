@@ -41,10 +41,28 @@ class TextGrid:
         BrainAlignError
             The tier holds points instead of intervals, or a time is wrong (65).
         """
-        known = {t["name"].casefold().rsplit(" - ", 1)[-1].strip(): t for t in self.tiers}
-        tier = next((known[n.casefold()] for n in names if n.casefold() in known), None)
-        if tier is None:
+        tiers = self._tiers(names)
+        if not tiers:
             return None
+        tables = [self._read(tier) for tier in tiers]
+        if len(tables) == 1:
+            return tables[0]
+        joined = pd.concat([part.table for part in tables]).sort_values("onset", kind="stable")
+        return Annotations(joined.reset_index(drop=True), self.path)
+
+    def _tiers(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """Tiers of the first name that there is; one per speaker where names carry speakers."""
+        for name in (n.casefold() for n in names):
+            whole = [t for t in self.tiers if t["name"].casefold() == name]
+            found = whole or [
+                t for t in self.tiers
+                if t["name"].casefold().rsplit(" - ", 1)[-1].strip() == name
+            ]  # fmt: skip
+            if found:
+                return found
+        return []
+
+    def _read(self, tier: dict[str, Any]) -> Annotations:
         if tier["class"] != "IntervalTier":
             raise BrainAlignError(
                 f"{self.path.name}: the tier {tier['name']} holds points, not intervals",
@@ -92,4 +110,5 @@ def read_textgrid(path: Path, *, root: Path) -> TextGrid:
             where=str(path),
             fix="open it in Praat and save it as a text file",
         ) from error
-    return TextGrid(path, tuple(tiers))
+    # The entries are an iterator: a tier may be asked for twice.
+    return TextGrid(path, tuple(t | {"entries": list(t["entries"])} for t in tiers))

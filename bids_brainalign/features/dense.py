@@ -111,8 +111,6 @@ def run_windows(
                 total[start:stop] += state[row, : stop - start] * share
     times = (np.arange(n_frames) * grid.stride + grid.first_centre) / sample_rate_hz
     means = [block_mean(s, times, factor=round(1 / (frame_s * rate_hz))) for s in sums]
-    # A used frame lies at least margin_s from an inner edge: it heard at most the rest.
-    heard = min(windowing.window_s - windowing.margin_s, n_frames * frame_s)
-    if len(starts) == 1:
-        heard = n_frames * frame_s
+    # The first frame of the stimulus has no margin: it hears its whole window.
+    heard = min(windowing.window_s, n_frames * frame_s)
     return EncoderLayers(tuple(m[0] for m in means), means[0][1], heard, heard)

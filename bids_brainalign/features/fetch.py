@@ -69,6 +69,7 @@ def fetch_model(model: str, model_dir: Path, *, revision: str | None = None) -> 
             fix="write an id such as openai/whisper-base or facebook/wav2vec2-base",
             exit_code=ExitCode.USAGE,
         )
+    _require_ours(target, source)
     model_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=model_dir, prefix=".fetching-") as name:
         folder = Path(name) / "model"
@@ -83,6 +84,22 @@ def fetch_model(model: str, model_dir: Path, *, revision: str | None = None) -> 
             shutil.rmtree(target)
         folder.replace(target)
     return target
+
+
+def _require_ours(target: Path, source: Path) -> None:
+    """Refuse to replace a folder that fetching did not make."""
+    inside = source.is_dir() and source.resolve().is_relative_to(target.resolve())
+    is_ours = (
+        (target / SOURCE_FILE).is_file() or not any(target.iterdir())
+        if (target.is_dir())
+        else not target.exists()
+    )
+    if inside or not is_ours:
+        raise BrainAlignError(
+            f"{target} is there already, and brainalign fetch did not make it.",
+            fix="give another folder with --model-dir, or move that one away",
+            exit_code=ExitCode.USAGE,
+        )
 
 
 def wanted_files(names: Sequence[str]) -> list[str]:

@@ -34,6 +34,13 @@ def own_feature_file(folder: Path, stimulus: str) -> Path:
     )
 
 
+def own_feature_files(folder: Path, stimulus: str) -> tuple[Path, ...]:
+    """All files that a stimulus' features are read from: the data, and times of their own."""
+    path = own_feature_file(folder, stimulus)
+    times = path.with_name(f"{path.stem}_times.npy")
+    return (path, times) if path.suffix == ".npy" and times.is_file() else (path,)
+
+
 def load_own_features(
     path: Path,
 ) -> tuple[tuple[NDArray[np.float32], ...], NDArray[np.float64]]:

@@ -22,7 +22,8 @@ from bids_brainalign.features.loading import (
 )
 
 WINDOWING = Windowing(window_s=20.0, hop_s=10.0, margin_s=4.0, blend_s=2.0)
-"""A used frame hears at most 16 s on either side, as in the published sliding scheme."""
+"""A used frame hears at most 16 s on either side, as in the published sliding scheme; up to 20 s
+near the ends of the stimulus, where windows have no neighbour."""
 _PROBE_SAMPLES = SAMPLE_RATE_HZ
 
 
@@ -79,8 +80,18 @@ class WaveformLayers:
         self.device, self.dtype = torch.device(device), PRECISIONS[precision]
         self.model: Any = model.eval().to(self.device, self.dtype)
         self.folder = folder
-        self.grid = _grid_of(config) or self._measured_grid()
-        self.n_layers = len(self._forward([np.zeros(_PROBE_SAMPLES, dtype=np.float32)]))
+        states = self._forward([np.zeros(_PROBE_SAMPLES, dtype=np.float32)])
+        self.n_layers = len(states)
+        grid = _grid_of(config)
+        # SEW squeezes frames after its convolutions; others don't describe their front end.
+        if grid is None or grid.n_frames(_PROBE_SAMPLES) != states[0].shape[1]:
+            grid = self._measured_grid()
+        lengths = {state.shape[1] for state in states}
+        if lengths != {grid.n_frames(_PROBE_SAMPLES)}:
+            raise cannot_load(
+                folder, ValueError(f"its layers have {sorted(lengths)} frames for 1 s of audio")
+            )
+        self.grid = grid
 
     def extract(
         self,

@@ -32,6 +32,7 @@ ARPABET: dict[str, str] = {
 }  # fmt: skip
 """CMUdict's phones and TIMIT's additions → IPA."""
 _SYMBOL_CLASS = {symbol: name for name, symbols in MANNERS.items() for symbol in symbols}
+_MOSTLY = 0.8
 _WORD_POSITION = re.compile(r"_[BIES]$")  # Kaldi and Gentle: ah_B
 _LENGTH_AND_STRESS = str.maketrans("", "", "ːˑˈˌ.‿|ʰʲʷˠˤⁿˡ'")
 
@@ -67,13 +68,15 @@ class PhoneClasses:
 
 
 def is_arpabet(phones: Iterable[str]) -> bool:
-    """Whether labels are ARPAbet: all of them known there, and some not to be read as IPA.
+    """Whether labels are ARPAbet: nearly all known there, and some not to be read as IPA.
 
-    ``b d k s`` are the same in both; ``AH0``, ``iy1`` and ``ch`` are not.
+    ``b d k s`` are the same in both; ``AH0``, ``iy1`` and ``ch`` are not. A few labels that
+    nobody knows must not turn the others into IPA.
     """
     distinct = set(phones)
-    known = all(_arpabet_to_ipa(p) is not None for p in distinct)
-    return known and any(len(_arpabet_key(p)) > 1 or p[:1].isupper() for p in distinct)
+    known = {p for p in distinct if _arpabet_to_ipa(p) is not None}
+    telling = any(len(_arpabet_key(p)) > 1 or p[:1].isupper() for p in known)
+    return telling and len(known) >= _MOSTLY * len(distinct)
 
 
 def read_phone_classes(path: Path) -> PhoneClasses:

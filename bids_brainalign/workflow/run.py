@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
-from bids_brainalign.config.schema import Config
+from bids_brainalign.config.schema import DOWNLOADS, Config
 from bids_brainalign.dataset.index import Index, find_recordings
 from bids_brainalign.dataset.stimuli import Presentations, find_presentations
 from bids_brainalign.errors import BrainAlignError, ExitCode
@@ -65,7 +66,7 @@ def _participant(config: Config, run_id: str) -> Summary:
     if config.control.dry_run:
         return dry_run(config, index, found, fits)
     if config.control.clean_workdir and config.paths.work_dir.exists():
-        shutil.rmtree(config.paths.work_dir)
+        _clean(config.paths.work_dir)
     skipped = [
         Unit(name, "skipped", message=reason) for name, reason in (*index.skipped, *found.skipped)
     ]
@@ -89,6 +90,17 @@ def _participant(config: Config, run_id: str) -> Summary:
         report = config.paths.output_dir / "index.html"
         units.append(attempt(config, index_step(config), run_id=run_id))
     return Summary((*units, *skipped), report=report)
+
+
+def _clean(work_dir: Path) -> None:
+    """Empty the work folder, but for models downloaded into it: this run needs them."""
+    for path in work_dir.iterdir():
+        if path.name == DOWNLOADS:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def find_inputs(config: Config) -> tuple[Index, Presentations]:

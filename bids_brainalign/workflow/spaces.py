@@ -11,6 +11,7 @@ from bids_brainalign.config.schema import Config
 from bids_brainalign.dataset.types import Stimulus
 from bids_brainalign.features.dense import Windowing
 from bids_brainalign.features.embedded import EMBEDDED, embedded_model_folder
+from bids_brainalign.features.fetch import SOURCE_FILE
 from bids_brainalign.features.folders import model_facts
 from bids_brainalign.store.digest import digest_of, file_digest
 
@@ -38,18 +39,17 @@ def list_spaces(config: Config) -> tuple[Space, ...]:
     """Low-level features first, then every model with its untrained twin, then own features."""
     spaces = [Space(LOWLEVEL, "lowlevel", None, "")]
     for name, folder in models_of(config):
-        weights = digest_of(
-            {
-                p.name: file_digest(p, config.paths.work_dir / "digests")
-                for p in sorted(folder.iterdir())
-                if p.suffix in {".safetensors", ".json"}
-            }
-        )
+        memo = config.paths.work_dir / "digests"
+        files = {
+            p.name: file_digest(p, memo)
+            for p in sorted(folder.iterdir())
+            if p.suffix in {".safetensors", ".json"} and p.name != SOURCE_FILE
+        }
         whisper = model_facts(folder).is_whisper
-        spaces.append(Space(name, "model", folder, weights, whisper))
+        spaces.append(Space(name, "model", folder, digest_of(files), whisper))
         if config.features.untrained:
-            # The twin needs the architecture only.
-            shape = file_digest(folder / "config.json", config.paths.work_dir / "digests")
+            # The twin needs the architecture and the preprocessing, but no weights.
+            shape = digest_of({n: d for n, d in files.items() if n.endswith(".json")})
             spaces.append(Space(f"{name}:untrained", "untrained", folder, shape, whisper))
     for name, folder in config.paths.features:
         spaces.append(Space(name, "own", folder, ""))
@@ -85,10 +85,10 @@ def feature_key(config: Config, space: Space, stimulus: Stimulus, rate_hz: float
     if space.kind == "untrained":
         extra = seed_of(config, space.name)
     if space.kind == "own" and space.source is not None:
-        from bids_brainalign.features.own import own_feature_file
+        from bids_brainalign.features.own import own_feature_files
 
-        path = own_feature_file(space.source, stimulus.name)
-        extra = file_digest(path, config.paths.work_dir / "digests")
+        memo = config.paths.work_dir / "digests"
+        extra = [file_digest(p, memo) for p in own_feature_files(space.source, stimulus.name)]
     return digest_of(
         [stimulus.sha256, space.kind, space.digest, extra, rate_hz, _options(config, space)]
     )[:24]

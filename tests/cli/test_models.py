@@ -53,6 +53,12 @@ def test_a_folder_comes_before_model_dir_and_hub_id(tmp_path, monkeypatch):
     assert resolved(config(tmp_path, "lab/model")) == here
 
 
+def test_what_was_downloaded_into_the_work_folder_is_found_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    there = folder(tmp_path / "work" / "models" / "lab--model")
+    assert resolved(config(tmp_path, "lab/model")) == there
+
+
 def test_the_hugging_face_cache_is_looked_into(tmp_path, monkeypatch):
     cache = tmp_path / "cache"
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
@@ -78,6 +84,8 @@ def test_nothing_is_downloaded_unasked(tmp_path, monkeypatch):
     assert caught.value.exit_code == ExitCode.MISSING_INPUT
     assert "models/lab--model" in caught.value.where
     assert asked == []
+    # Another model that happens to have the NAME is not what was asked for.
+    folder(tmp_path / "models" / "m")
     given = config(tmp_path, "lab/model", allow_download=True)
     assert resolved(given) == tmp_path / "models" / "made"
     assert asked == ["lab/model"]

@@ -99,3 +99,12 @@ def test_overlap_by_rounding_is_no_error_but_an_end_before_its_start_is(tmp_path
 def test_an_empty_tier_has_no_words(tmp_path):
     path = write(tmp_path / "s.TextGrid", grid(("words", [(0, 3, "")])))
     assert len(read_textgrid(path, root=tmp_path).labels(WORD_TIERS).table) == 0
+
+
+def test_speakers_tiers_are_joined_in_time_and_may_be_named_alone(tmp_path):
+    jane = [(0, 1, "hello"), (1, 2, ""), (2, 3, "fine")]
+    bob = [(0, 1, ""), (1, 2, "how"), (2, 3, "")]
+    path = write(tmp_path / "s.TextGrid", grid(("Jane - words", jane), ("Bob - words", bob)))
+    parsed = read_textgrid(path, root=tmp_path)
+    assert parsed.labels(WORD_TIERS).table["label"].tolist() == ["hello", "how", "fine"]
+    assert parsed.labels(["Jane - words"]).table["label"].tolist() == ["hello", "fine"]

@@ -154,3 +154,17 @@ def test_what_is_wanted_of_a_repository():
     assert wanted_files(["config.json", "pytorch_model.bin"])[-1] == "pytorch_model.bin"
     with pytest.raises(BrainAlignError, match=r"it holds tf_model\.h5"):
         wanted_files(["tf_model.h5"])
+
+
+def test_a_folder_of_somebody_else_is_not_replaced(published, tmp_path):
+    inside = tmp_path / "models" / "whisper" / "whisper"
+    shutil.copytree(published["lab/old"], inside)
+    (tmp_path / "models" / "whisper" / "notes.txt").write_text("mine")
+    with pytest.raises(BrainAlignError, match="brainalign fetch did not make it") as caught:
+        fetch_model(str(inside), tmp_path / "models")
+    assert caught.value.exit_code == ExitCode.USAGE
+    assert (tmp_path / "models" / "whisper" / "notes.txt").is_file()
+    other = tmp_path / "elsewhere"
+    shutil.copytree(published["lab/old"], other)
+    folder = fetch_model(str(other), tmp_path / "new")
+    assert fetch_model(str(other), tmp_path / "new") == folder  # its own may be made again

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from bids_brainalign.errors import BrainAlignError, ExitCode
-from bids_brainalign.features.own import load_own_features, own_feature_file
+from bids_brainalign.features.own import load_own_features, own_feature_file, own_feature_files
 
 
 def test_h5_with_layers_and_npy_with_times_are_read(tmp_path):
@@ -51,3 +51,11 @@ def test_pickled_arrays_are_not_loaded(tmp_path):
     np.save(tmp_path / "s_times.npy", np.arange(1.0))
     with pytest.raises(ValueError, match="allow_pickle=False"):
         load_own_features(tmp_path / "s.npy")
+
+
+def test_files_of_a_stimulus_are_all_that_its_features_are_read_from(tmp_path):
+    np.save(tmp_path / "s.npy", np.zeros((3, 2)))
+    np.save(tmp_path / "s_times.npy", np.arange(3.0))
+    assert [p.name for p in own_feature_files(tmp_path, "s")] == ["s.npy", "s_times.npy"]
+    (tmp_path / "s.h5").write_bytes(b"")
+    assert [p.name for p in own_feature_files(tmp_path, "s")] == ["s.h5"]

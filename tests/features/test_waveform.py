@@ -88,7 +88,7 @@ def test_windows_of_a_long_stimulus_lie_on_one_grid_of_frames(folders):
     model = WaveformLayers(folders["wav2vec2-large"])
     found = model.extract(wave, batch_size=2)
     assert len(found.times) == (47 * 16_000 - 400) // 320 + 1
-    assert found.context_past_s == found.context_future_s == 16.0
+    assert found.context_past_s == found.context_future_s == 20.0
     np.testing.assert_allclose(np.diff(found.times), 0.02)
     changed = wave.copy()
     at = 23.0
@@ -167,3 +167,17 @@ def test_refusals(folders, tmp_path):
     (other / "preprocessor_config.json").unlink()
     with pytest.raises(BrainAlignError, match="can't be loaded as a speech model"):
         WaveformLayers(other)
+
+
+def test_frames_squeezed_after_the_convolutions_are_noticed(tmp_path):
+    from transformers import SEWConfig
+
+    config = SEWConfig(
+        hidden_size=24, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+        conv_dim=(16,) * 13, num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=4,
+        squeeze_factor=2,
+    )  # fmt: skip
+    model = WaveformLayers(save(tmp_path, config))
+    assert model.grid.stride == 640
+    found = model.extract(noise(45), rate_hz=16_000 / model.grid.stride)
+    assert abs(found.times[-1] - 45) < 0.1

@@ -48,7 +48,7 @@ def test_windows_of_a_long_stimulus_agree_away_from_their_edges(folder):
     assert len(found.times) == 3500
     # The first 23 s come from the first window alone.
     np.testing.assert_allclose(found.layers[1][:1150], alone.layers[1][:1150], atol=1e-5)
-    assert found.context_past_s == found.context_future_s == 25.0
+    assert found.context_past_s == found.context_future_s == 30.0
 
 
 def test_slower_rate_is_the_mean_of_frames(folder):

@@ -48,6 +48,7 @@ def test_alphabets_are_told_apart():
     assert is_arpabet(["ah_B", "t_E"])
     assert not is_arpabet(["b", "d", "s"])  # the same in both
     assert not is_arpabet(["ə", "b", "tʃ"])
+    assert is_arpabet(["ah", "th", "ch", "y", "jh", "oov"])
     assert not is_arpabet(["AH0", "?"])
 
 

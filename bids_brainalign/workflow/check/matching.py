@@ -59,7 +59,7 @@ def _general(run: Run) -> str:
 
 def one_by_one(facts: Facts) -> list[str]:
     """Every recording with its sounds and its state, where they are few."""
-    if len(facts.runs) > FEW_RECORDINGS:
+    if not 0 < len(facts.runs) <= FEW_RECORDINGS:
         return []
     ready = {run.recording.path for run in facts.ready}
     width = max(len(run.recording.name) for run in facts.runs)
@@ -143,7 +143,9 @@ def folds(facts: Facts) -> list[str]:
     for groups in folds_of(facts).values():
         distinct = len(set(groups))
         if distinct >= 3:
-            plans["leave one content group out"] += 1
+            plans[
+                "whole content groups held out (a repeated story is the test, if there is one)"
+            ] += 1
         elif len(groups) > distinct:
             plans["not possible: fewer than 3 content groups, and one has several sounds"] += 1
         else:
