@@ -40,7 +40,7 @@ RUN PIP_INDEX_URL="$TORCH_INDEX" PIP_FIND_LINKS="$TORCH_WHEELS" \
 
 # Our dependencies before our code: a new version of the code is a small layer.
 RUN python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
-print(*p["dependencies"], *p["optional-dependencies"]["simulate"], sep="\n")' > requirements.txt \
+e = p["optional-dependencies"]; print(*p["dependencies"], *e["align"], *e["simulate"], sep="\n")' > requirements.txt \
  && pip install --no-cache-dir --constraint requirements.lock --requirement requirements.txt
 
 COPY --from=wheel /wheel /tmp/wheel

@@ -20,6 +20,7 @@ from bids_brainalign.reports.blocks import Block, crash_files, read_blocks
 from bids_brainalign.reports.curves import selected
 from bids_brainalign.reports.figures.voxel_map import VoxelMaps, load_voxel_maps
 from bids_brainalign.reports.rendering import Album, Picture, relative_url
+from bids_brainalign.reports.sections import Section, sections_of
 from bids_brainalign.reports.summary import Headline, headline
 
 MODALITY_NAMES = {"ieeg": "iEEG", "eeg": "EEG", "fmri": "fMRI"}
@@ -57,8 +58,10 @@ class BlockView(TypedDict):
     presentations: list[dict[str, str]]
     shown_above: str
     alignment: Picture | None
+    recording_sections: list[Section]
     curves: list[Picture]
     maps: list[Picture]
+    model_sections: list[Section]
     null: Picture | None
     folds: Picture | None
     fold_rows: list[dict[str, object]]
@@ -107,6 +110,7 @@ def _block_view(
 ) -> BlockView:
     main = block.main
     maps = load_voxel_maps(main.maps)
+    of_recordings, of_model = sections_of(block, album, first=above is None)
     return BlockView(
         anchor=anchor,
         title=_title(block),
@@ -117,6 +121,8 @@ def _block_view(
         skipped=main.sentences("Skipped"),
         presentations=_presentations(block),
         shown_above=above or "",
+        recording_sections=of_recordings,
+        model_sections=of_model,
         alignment=None if above else alignment_picture(block, album),
         curves=curve_pictures(block, album),
         maps=map_pictures(block, maps, album),

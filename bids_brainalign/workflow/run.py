@@ -18,19 +18,17 @@ from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.embedded import NOTE
 from bids_brainalign.outputs.provenance import is_of_interest, run_log
 from bids_brainalign.store.steps import Step
+from bids_brainalign.workflow.analyses import analysis_steps
 from bids_brainalign.workflow.attempt import StoppedOnCrash, attempt
 from bids_brainalign.workflow.costs import announce
 from bids_brainalign.workflow.dry_run import dry_run
-from bids_brainalign.workflow.encoding import encoding_step
 from bids_brainalign.workflow.extraction import feature_steps, stimuli_of
 from bids_brainalign.workflow.fits import Fit, pool_fits
 from bids_brainalign.workflow.front_matter import write_front_matter
 from bids_brainalign.workflow.group import group_steps
-from bids_brainalign.workflow.locked import locked_step
-from bids_brainalign.workflow.onset import assumed_recordings, onset_step, warn_of_onsets
 from bids_brainalign.workflow.pages import index_step, participant_page_step
 from bids_brainalign.workflow.responses import response_step
-from bids_brainalign.workflow.spaces import LOWLEVEL, Space, list_spaces
+from bids_brainalign.workflow.spaces import Space, list_spaces
 from bids_brainalign.workflow.summary import Summary, Unit
 
 logger = logging.getLogger(__name__)
@@ -211,7 +209,7 @@ def _run_participant(
 def _run_fit(
     config: Config, fit: Fit, spaces: Sequence[Space], run_id: str, features_failed: bool
 ) -> list[Unit]:
-    """Responses, alignment check and every model of one fit; stops at what others depend on."""
+    """Responses of one fit, then its analyses; stops at what others depend on."""
     from threadpoolctl import threadpool_limits
 
     units: list[Unit] = []
@@ -230,19 +228,7 @@ def _run_fit(
             name = f"encoding {fit.name.stem} {fit.name.datatype}"
             reason = "features failed, see above"
             return [*units, Unit(name, "skipped", message=reason, participant=fit.participant)]
-        units.append(
-            attempt(config, locked_step(config, fit), run_id=run_id, participant=fit.participant)
-        )
-        by_name = {space.name: space for space in spaces}
-        if assumed_recordings(fit):
-            step = onset_step(config, fit, by_name[LOWLEVEL])
-            units.append(attempt(config, step, run_id=run_id, participant=fit.participant))
-            warn_of_onsets(config, fit)
-        for space in spaces:
-            if space.kind == "untrained":
-                continue
-            twin = by_name.get(f"{space.name}:untrained")
-            step = encoding_step(config, fit, space, twin, spaces)
+        for step in analysis_steps(config, fit, spaces):
             units.append(attempt(config, step, run_id=run_id, participant=fit.participant))
     return units
 

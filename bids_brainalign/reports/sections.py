@@ -1,0 +1,63 @@
+"""Parts of a participant's page beyond the encoding itself, each by a function of its own.
+
+A section reads what lies beside the scores (by ``block.main.file``) and gives None where its
+table is absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bids_brainalign.reports.blocks import Block
+from bids_brainalign.reports.rendering import Album, Picture
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A small table as text."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    """The first cell names the row."""
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with sentences, figures and tables."""
+
+    title: str
+    sentences: tuple[str, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    tables: tuple[Cells, ...] = field(default=())
+
+
+SectionMaker = Callable[[Block, Album], Section | None]
+
+OF_RECORDINGS: tuple[SectionMaker, ...] = ()
+"""Sections about the recordings alone: shown once for all models."""
+OF_MODELS: tuple[SectionMaker, ...] = ()
+"""Sections about one model and the recordings."""
+
+
+def sections_of(block: Block, album: Album, *, first: bool) -> tuple[list[Section], list[Section]]:
+    """Make the sections of one block.
+
+    Parameters
+    ----------
+    block : Block
+    album : Album
+        Takes the figures.
+    first : bool
+        Whether the block is the first of its recordings.
+
+    Returns
+    -------
+    recordings, model : list of Section
+    """
+
+    def made(makers: tuple[SectionMaker, ...]) -> list[Section]:
+        return [section for make in makers if (section := make(block, album)) is not None]
+
+    return made(OF_RECORDINGS) if first else [], made(OF_MODELS)

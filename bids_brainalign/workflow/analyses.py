@@ -1,0 +1,37 @@
+"""What is done with the responses of one fit, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bids_brainalign.config.schema import Config
+from bids_brainalign.store.steps import Step
+from bids_brainalign.workflow.encoding import encoding_step
+from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.locked import locked_step
+from bids_brainalign.workflow.onset import assumed_recordings, onset_step, warn_of_onsets
+from bids_brainalign.workflow.spaces import LOWLEVEL, Space
+
+
+def analysis_steps(config: Config, fit: Fit, spaces: Sequence[Space]) -> Iterator[Step]:
+    """Give every step that follows the responses, each after the one before has run.
+
+    A step is built when it is asked for, so it may read what earlier ones wrote.
+
+    Parameters
+    ----------
+    config : Config
+    fit : Fit
+        Its responses are stored.
+    spaces : sequence of Space
+        All feature spaces of the run; their features are stored.
+    """
+    by_name = {space.name: space for space in spaces}
+    yield locked_step(config, fit)
+    if assumed_recordings(fit):
+        yield onset_step(config, fit, by_name[LOWLEVEL])
+        warn_of_onsets(config, fit)
+    for space in spaces:
+        if space.kind != "untrained":
+            twin = by_name.get(f"{space.name}:untrained")
+            yield encoding_step(config, fit, space, twin, spaces)
