@@ -14,6 +14,7 @@ LEVELS = ("participant", "group")
 REFERENCES = ("none", "car")
 HIGH_GAMMA = ("filterbank", "podcast2025")
 STEPS = Control.steps
+PHONE_TIMES = ("auto", "annotated", "align")
 SAVE = ("predictions", "weights")
 MODALITIES = ("ieeg", "fmri")
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -72,6 +73,7 @@ def _check_names(config: Config) -> None:
 def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     yield "ieeg.reference", config.ieeg.reference, REFERENCES
     yield "ieeg.high_gamma", config.ieeg.high_gamma, HIGH_GAMMA
+    yield "phonemes.times", config.phonemes.times, PHONE_TIMES
     yield "resources.precision", config.resources.precision, PRECISIONS
     for what in config.save:
         yield "save", what, SAVE
@@ -97,6 +99,8 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "fmri.high_pass_s": fmri.high_pass_s,
         "ridge.fixed_alpha": ridge.fixed_alpha,
         "folds.max_inner": folds.max_inner,
+        "phonemes.window_s": config.phonemes.window_s,
+        "phonemes.min_tokens": config.phonemes.min_tokens,
         "nulls.n_draws": config.nulls.n_draws,
         "resources.nprocs": resources.nprocs,
         "resources.omp_nthreads": resources.omp_nthreads,

@@ -148,6 +148,22 @@ class Nulls:
 
 
 @dataclass(frozen=True)
+class Phonemes:
+    """Responses to phones (iEEG)."""
+
+    times: str = "auto"
+    """Phone times: ``annotated`` alone, ``auto`` (where there are none, aligned from words if
+    pocketsphinx or espeak-ng is installed) or ``align`` (the same, an error if neither is)."""
+    window_centre_s: float = 0.15
+    window_s: float = 0.05
+    """Window after phone onset (Mesgarani et al. 2014; code of the Chang lab)."""
+    min_tokens: int = 30
+    """Rarer phones are not tested."""
+    variance: bool = True
+    """Also test what phones add to acoustics, by banded ridge."""
+
+
+@dataclass(frozen=True)
 class Resources:
     """What the run may use."""
 
@@ -164,7 +180,7 @@ class Resources:
 class Control:
     """How the run behaves; never part of a cache key."""
 
-    steps: tuple[str, ...] = ("features", "responses", "encoding", "reports")
+    steps: tuple[str, ...] = ("features", "responses", "encoding", "phonemes", "reports")
     skip_bids_validation: bool = False
     allow_download: bool = False
     dry_run: bool = False
@@ -199,5 +215,6 @@ class Config:
     ridge: Ridge = field(default_factory=Ridge)
     folds: Folds = field(default_factory=Folds)
     nulls: Nulls = field(default_factory=Nulls)
+    phonemes: Phonemes = field(default_factory=Phonemes)
     resources: Resources = field(default_factory=Resources)
     control: Control = field(default_factory=Control)

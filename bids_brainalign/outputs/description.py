@@ -28,6 +28,10 @@ IGNORED = (
     "*_nulls.json",
     "*_locked.tsv",
     "*_locked.json",
+    "*_phonemes.tsv",
+    "*_phonemes.json",
+    "*_coherence.tsv",
+    "*_coherence.json",
     "*_predictions.h5",
     "*_weights.h5",
     "*_statmap.nii.gz",
@@ -45,6 +49,8 @@ Written by bids_brainalign {version}. Open `index.html` first.
 - `*_channels.tsv` (iEEG), `*_statmap.nii.gz` (fMRI): results per electrode and voxel.
 - `*_folds.tsv`, `*_nulls.tsv`, `*_predictions.h5`, `*_weights.h5`: cross-validation folds, null
   quantiles, held-out predictions, weights per delay (with `--save weights`).
+- `*_phonemes.tsv`, `*_coherence.tsv` (iEEG): responses to phones and classes of phones, clusters
+  of electrodes, and their anatomical order.
 - `group/`: tables over participants.
 - `logs/`: configuration, versions, commands, crash files, and how to cite (`CITATION.md`).
 """

@@ -109,6 +109,27 @@ def read_phone_classes(path: Path) -> PhoneClasses:
     return PhoneClasses({p: tuple(c) for p, c in found.items()}, f"the table {path.name}")
 
 
+def ipa_of(phone: str, *, arpabet: bool = False) -> str:
+    """Name a phone in IPA, without stress, length, tie bar and word position.
+
+    A tilde stays: nasal vowels are phones of their own. A label that nobody knows stays as it is.
+
+    Examples
+    --------
+    >>> ipa_of("IY1", arpabet=True), ipa_of("ˈiː"), ipa_of("t͡ʃ")
+    ('i', 'i', 'tʃ')
+    """
+    if arpabet:
+        return _arpabet_to_ipa(phone) or phone
+    composed = unicodedata.normalize("NFC", phone.replace("\u0361", "").replace("\u035c", ""))
+    return composed.translate(_LENGTH_AND_STRESS) or phone
+
+
+def base_symbols(phone: str) -> str:
+    """IPA symbols of a phone alone: no length, stress, tie bars, diacritics."""
+    return _base_symbols(phone)
+
+
 def _arpabet_key(phone: str) -> str:
     return _WORD_POSITION.sub("", phone).rstrip("012").upper()
 

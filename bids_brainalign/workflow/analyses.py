@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 
 from bids_brainalign.config.schema import Config
@@ -10,7 +11,11 @@ from bids_brainalign.workflow.encoding import encoding_step
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.locked import locked_step
 from bids_brainalign.workflow.onset import assumed_recordings, onset_step, warn_of_onsets
+from bids_brainalign.workflow.phone_times import missing_reason, phone_steps
+from bids_brainalign.workflow.phonemes import phoneme_step
 from bids_brainalign.workflow.spaces import LOWLEVEL, Space
+
+logger = logging.getLogger(__name__)
 
 
 def analysis_steps(config: Config, fit: Fit, spaces: Sequence[Space]) -> Iterator[Step]:
@@ -35,3 +40,10 @@ def analysis_steps(config: Config, fit: Fit, spaces: Sequence[Space]) -> Iterato
         if space.kind != "untrained":
             twin = by_name.get(f"{space.name}:untrained")
             yield encoding_step(config, fit, space, twin, spaces)
+    if "phonemes" in config.control.steps and fit.modality == "ieeg":
+        reason = missing_reason(config, fit)
+        if reason is not None:
+            logger.info("phonemes %s: skipped, %s", fit.name.stem, reason)
+            return
+        yield from phone_steps(config, fit)
+        yield phoneme_step(config, fit, by_name[LOWLEVEL], spaces)

@@ -20,7 +20,8 @@ def write_front_matter(config: Config, fits: Sequence[Fit], spaces: Sequence[Spa
 
 
 def _write_labels(config: Config, spaces: Sequence[Space]) -> None:
-    labels = {"onset": "responses averaged around onsets of stimuli, words and phones"}
+    labels = {"onset": "responses averaged around onsets of stimuli, words and phones",
+              "phones": "responses to phones and classes of phones"}  # fmt: skip
     for space in spaces:
         what = {
             "lowlevel": "low-level features: envelope, mel spectrogram, word and phone onsets",

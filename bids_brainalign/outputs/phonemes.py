@@ -1,0 +1,47 @@
+"""Columns and labels of the tables about phones."""
+
+from __future__ import annotations
+
+PHONES_LABEL = "phones"
+"""``desc-phones``: responses to phones belong to recordings, not to a model."""
+
+PHONEME_COLUMNS: dict[str, str] = {
+    "target": "Electrode",
+    "hemisphere": "L, R or n/a",
+    "region": "Atlas label, or n/a",
+    "kind": "phone, a kind of category (sonority, syllabicity, manner, place, voicing, vowel; "
+    "class with a table of the user's own), or any (one row per electrode over all phones)",
+    "phone_class": "Phone (IPA) or category",
+    "n_tokens": "Times that it was heard",
+    "selectivity": "Mean response to it less the mean response to all other phones, in standard "
+    "deviations of the run",
+    "z": "Rank-sum z against all other phones; in rows any the root of Kruskal–Wallis H",
+    "psi": "Phone selectivity index: other phones that this one exceeds (rank sum, one-sided "
+    "p < .01 for each pair, uncorrected)",
+    "p": "One-sided p of z against labels shifted circularly within runs",
+    "q_fdr": "Benjamini-Hochberg q of p over electrodes x phones, electrodes x categories, or "
+    "electrodes",
+    "reliability": "Rows any: correlation of the electrode's profile over phones between odd and "
+    "even minutes, 2r/(1+|r|) (Spearman-Brown)",
+    "unique_r": "Rows any: gain in held-out r by phone categories beyond envelope, mel "
+    "spectrogram, word onsets and phone onsets (banded ridge)",
+    "unique_r2": "Rows any: the same gain in r2",
+    "p_unique": "p of unique_r against shifted predictions",
+    "q_unique": "Benjamini-Hochberg q of p_unique over electrodes",
+    "informative": "1 if the electrode tells phones apart in odd minutes (q < .05)",
+    "cluster": "Cluster of informative electrodes by their profile in even minutes, the largest "
+    "first; 1 for all where there are no clusters; n/a for other electrodes",
+}
+
+COHERENCE_COLUMNS: dict[str, str] = {
+    "statistic": "neighbour similarity (correlation of phone profiles of the 3 nearest electrodes "
+    "less that of all pairs), neighbour agreement (share of them in the same cluster), or clusters "
+    "and regions (adjusted mutual information)",
+    "value": "What was observed",
+    "null_mean": "Mean over surrogates",
+    "p": "One-sided; n/a with fewer than 100 different surrogates",
+    "n_electrodes": "Informative electrodes with coordinates",
+    "n_clusters": "Clusters",
+    "n_null": "Surrogates: electrodes shuffled after the likeness that neighbours have without "
+    "any tuning (shifted labels) is taken out; it is then put in again",
+}

@@ -1,0 +1,146 @@
+"""Groups of electrodes with alike phone profiles: how many, and how stable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import cut_tree, linkage
+from scipy.spatial.distance import pdist, squareform
+
+Array64 = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+MAX_CLUSTERS = 8
+MIN_ELECTRODES = 6
+"""Fewer are not clustered."""
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """What the null allows to say about groups of electrodes."""
+
+    labels: Labels
+    """(n_electrodes,) from 1; all 1 where there are no clusters."""
+    k: int
+    """1: no clusters."""
+    p: float
+    """Of the best number of clusters against shifted labels, for all numbers tried."""
+    silhouette: float
+    """Mean silhouette of the best partition, also where it is not significant."""
+    n_null: int
+
+
+def directions(profiles: Array64) -> Array64:
+    """Profiles of length 1: what an electrode prefers, not how strongly.
+
+    Parameters
+    ----------
+    profiles : ndarray of shape (…, n_electrodes, n_phones)
+    """
+    centred = profiles - profiles.mean(axis=-1, keepdims=True)
+    length = np.linalg.norm(centred, axis=-1, keepdims=True)
+    return np.asarray(centred / np.where(length > 0, length, 1))
+
+
+def cluster(profiles: Array64, null: Array64) -> Clustering:
+    """Group electrodes by Ward's method; their number is chosen against the null.
+
+    For every number of clusters from 2 the mean silhouette is standardised by its mean and SD
+    under the null; the largest of these is tested against the largest of every null draw.
+
+    Parameters
+    ----------
+    profiles : ndarray of shape (n_electrodes, n_phones)
+        Rank-sum z of each phone.
+    null : ndarray of shape (n_draws, n_electrodes, n_phones)
+        The same after shifts of the labels.
+
+    Returns
+    -------
+    Clustering
+        One cluster if p ≥ .05, or with fewer than 6 electrodes.
+    """
+    n = len(profiles)
+    one = np.ones(n, dtype=np.int64)
+    if n < MIN_ELECTRODES or len(null) < 2:
+        return Clustering(one, 1, float("nan"), float("nan"), len(null))
+    cuts, observed = _silhouettes(profiles)
+    drawn = np.stack([_silhouettes(draw)[1] for draw in null])
+    spread = drawn.std(axis=0)
+    spread[spread == 0] = np.inf
+    excess = (observed - drawn.mean(axis=0)) / spread
+    largest = ((drawn - drawn.mean(axis=0)) / spread).max(axis=1)
+    best = int(excess.argmax())
+    p = float((1 + (largest >= excess[best]).sum()) / (1 + len(largest)))
+    if p >= ALPHA:
+        return Clustering(one, 1, p, float(observed[best]), len(null))
+    # The number itself is the one that separates best, among those that the null does not reach.
+    beyond = observed > np.quantile(drawn, 1 - ALPHA, axis=0)
+    chosen = int(np.where(beyond, observed, -np.inf).argmax()) if beyond.any() else best
+    return Clustering(cuts[:, chosen], chosen + 2, p, float(observed[chosen]), len(null))
+
+
+def partition(profiles: Array64, k: int) -> Labels:
+    """Cut Ward's tree into k groups, numbered from the largest."""
+    tree = linkage(directions(profiles), method="ward")
+    return _by_size(cut_tree(tree, n_clusters=k)[:, 0])
+
+
+def stability(labels: Labels, resampled: Iterable[Array64]) -> float:
+    """Mean adjusted Rand index between the clusters and those of resampled data.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n_electrodes,)
+    resampled : iterable of ndarray of shape (n_electrodes, n_phones)
+        Profiles from minutes drawn with replacement.
+
+    Returns
+    -------
+    float
+        NaN for a single cluster.
+    """
+    from sklearn.metrics import adjusted_rand_score
+
+    k = int(labels.max())
+    if k < 2:
+        return float("nan")
+    return float(np.mean([adjusted_rand_score(labels, partition(x, k)) for x in resampled]))
+
+
+def _silhouettes(profiles: Array64) -> tuple[Labels, Array64]:
+    """Partitions (n_electrodes, n_numbers) for k = 2 … and the mean silhouette of each."""
+    points = directions(profiles)
+    numbers = np.arange(2, min(MAX_CLUSTERS, len(points) // 2) + 1)
+    tree = linkage(points, method="ward")
+    cuts = cut_tree(tree, n_clusters=list(numbers))
+    labels = np.stack([_by_size(cut) for cut in cuts.T], axis=1)
+    distances = squareform(pdist(points))
+    return labels, np.array([_silhouette(distances, column) for column in labels.T])
+
+
+def _silhouette(distances: Array64, labels: Labels) -> float:
+    """Mean silhouette (Rousseeuw 1987); an electrode alone in its cluster counts 0."""
+    member = (labels[:, None] == np.arange(1, labels.max() + 1)).astype(np.float64)
+    sizes = member.sum(axis=0)
+    sums = distances @ member
+    own = labels - 1
+    rows = np.arange(len(labels))
+    alone = sizes[own] == 1
+    inside = sums[rows, own] / np.maximum(sizes[own] - 1, 1)
+    means = sums / sizes
+    means[rows, own] = np.inf
+    outside = means.min(axis=1)
+    widest = np.maximum(inside, outside)
+    value = np.where(alone | (widest == 0), 0.0, (outside - inside) / np.where(widest, widest, 1))
+    return float(value.mean())
+
+
+def _by_size(cut: NDArray[np.integer]) -> Labels:
+    names, counts = np.unique(cut, return_counts=True)
+    order = names[np.argsort(-counts, kind="stable")]
+    return np.asarray(np.argsort(order)[np.searchsorted(np.sort(order), cut)] + 1, dtype=np.int64)

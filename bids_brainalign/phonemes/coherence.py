@@ -1,0 +1,193 @@
+"""Do electrodes that lie near each other prefer the same phones?
+
+Neighbours share voltage through the reference and the tissue, so they are alike whatever they
+encode: shuffling electrodes would find coherence everywhere. How alike is seen in profiles of
+shifted labels, which hold no tuning. Surrogates take that likeness out of the measured profiles,
+shuffle the electrodes, and put it in again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import pdist, squareform
+
+from bids_brainalign.phonemes.clusters import Labels, directions, partition
+
+Array64 = NDArray[np.float64]
+
+N_NEIGHBOURS = 3
+N_SURROGATES = 999
+MIN_DISTINCT = 100
+"""With fewer different surrogates there is no p (design: statistics.md §9)."""
+SHRINKAGE = 0.05
+"""Of the measured likeness towards none: keeps its inverse finite."""
+
+
+@dataclass(frozen=True)
+class Coherence:
+    """Statistics of one participant with their surrogates; NaN where there is none."""
+
+    n_electrodes: int
+    n_null: int
+    """Surrogates; 0 where fewer than 100 different ones exist."""
+    similarity: float
+    """Mean correlation of profiles between an electrode and its nearest neighbours, less that
+    between all pairs (a Moran's I over all phones at once)."""
+    similarity_null: float
+    p_similarity: float
+    agreement: float
+    """Share of nearest neighbours in the same cluster."""
+    agreement_null: float
+    p_agreement: float
+    ami: float
+    """Adjusted mutual information of clusters and regions."""
+    ami_null: float
+    p_ami: float
+
+
+def likeness(null: Array64) -> Array64:
+    """Correlation of electrodes' profiles when labels hold no information.
+
+    Parameters
+    ----------
+    null : ndarray of shape (n_draws, n_electrodes, n_phones)
+        Profiles of shifted labels.
+
+    Returns
+    -------
+    ndarray of shape (n_electrodes, n_electrodes)
+    """
+    points = directions(null)
+    mean = np.einsum("dep,dfp->ef", points, points) / len(points)
+    return np.asarray((1 - SHRINKAGE) * mean + SHRINKAGE * np.eye(len(mean)))
+
+
+def surrogates(
+    profiles: Array64, alike: Array64, *, n_draws: int, rng: np.random.Generator
+) -> Array64:
+    """Shuffle electrodes, keeping how much neighbours share.
+
+    Parameters
+    ----------
+    profiles : ndarray of shape (n_electrodes, n_phones)
+    alike : ndarray of shape (n_electrodes, n_electrodes)
+        From :func:`likeness`.
+
+    Returns
+    -------
+    ndarray of shape (n_draws, n_electrodes, n_phones)
+        R^½ Π R^−½ Z: if profiles are a mixture R^½ of sources whose tuning does not depend on
+        where they lie, the surrogates have the distribution of the profiles.
+    """
+    values, vectors = np.linalg.eigh(alike)
+    values = np.maximum(values, SHRINKAGE / 10)
+    mixing = (vectors * np.sqrt(values)) @ vectors.T
+    unmixed = (vectors / np.sqrt(values)) @ vectors.T @ directions(profiles)
+    return np.stack([mixing @ unmixed[rng.permutation(len(unmixed))] for _ in range(n_draws)])
+
+
+def coherence(
+    profiles: Array64,
+    null: Array64,
+    *,
+    positions_mm: Array64,
+    labels: Labels,
+    regions: NDArray[np.str_],
+    rng: np.random.Generator,
+    n_draws: int = N_SURROGATES,
+) -> Coherence:
+    """Compare the anatomical order of phone profiles with that of surrogates.
+
+    Parameters
+    ----------
+    profiles : ndarray of shape (n_electrodes, n_phones)
+    null : ndarray of shape (n_draws, n_electrodes, n_phones)
+        Profiles of shifted labels.
+    positions_mm : ndarray of shape (n_electrodes, 3)
+    labels : ndarray of int, shape (n_electrodes,)
+        Clusters from 1; with one cluster only ``similarity`` is tested.
+    regions : ndarray of str, shape (n_electrodes,)
+        Or devices; ``n/a`` where unknown.
+    rng : Generator
+    n_draws : int
+
+    Returns
+    -------
+    Coherence
+    """
+    n, k = len(profiles), int(labels.max())
+    near = neighbours(positions_mm)
+    point = directions(profiles)
+    observed = [
+        neighbour_similarity(point, near),
+        float((labels[near] == labels[:, None]).mean()),
+        _ami(labels, regions),
+    ]
+    possible = math.perm(n) >= MIN_DISTINCT if n < 20 else True
+    if n <= N_NEIGHBOURS + 2 or not possible or len(null) < 2:
+        return _untested(n, observed, k)
+    drawn = surrogates(profiles, likeness(null), n_draws=n_draws, rng=rng)
+    values = np.full((n_draws, 3), np.nan)
+    testable = k > 1 and _arrangements(labels) >= MIN_DISTINCT
+    for index, draw in enumerate(drawn):
+        values[index, 0] = neighbour_similarity(directions(draw), near)
+        if testable:
+            other = partition(draw, k)
+            values[index, 1] = (other[near] == other[:, None]).mean()
+            values[index, 2] = _ami(other, regions)
+    p = [
+        float((1 + (column >= value).sum()) / (1 + n_draws))
+        if np.isfinite(value) and np.isfinite(column).all()
+        else float("nan")
+        for value, column in zip(observed, values.T, strict=True)
+    ]
+    mean = values.mean(axis=0)
+    return Coherence(
+        n, n_draws, observed[0], float(mean[0]), p[0],
+        observed[1] if k > 1 else float("nan"), float(mean[1]), p[1],
+        observed[2] if k > 1 else float("nan"), float(mean[2]), p[2],
+    )  # fmt: skip
+
+
+def neighbours(positions_mm: Array64, count: int = N_NEIGHBOURS) -> NDArray[np.int64]:
+    """(n_electrodes, count) nearest other electrodes."""
+    distances = squareform(pdist(positions_mm))
+    np.fill_diagonal(distances, np.inf)
+    order = np.argsort(distances, axis=1, kind="stable")
+    return np.asarray(order[:, : min(count, len(distances) - 1)], dtype=np.int64)
+
+
+def neighbour_similarity(points: Array64, near: NDArray[np.int64]) -> float:
+    """Mean correlation with neighbours, less the mean over all pairs."""
+    cosine = points @ points.T
+    n = len(points)
+    everyone = (cosine.sum() - np.trace(cosine)) / (n * (n - 1))
+    return float(np.take_along_axis(cosine, near, axis=1).mean() - everyone)
+
+
+def _ami(labels: Labels, regions: NDArray[np.str_]) -> float:
+    """NaN with one region or one cluster."""
+    from sklearn.metrics import adjusted_mutual_info_score
+
+    known = regions != "n/a"
+    if len(np.unique(regions[known])) < 2 or len(np.unique(labels[known])) < 2:
+        return float("nan")
+    return float(adjusted_mutual_info_score(regions[known], labels[known]))
+
+
+def _arrangements(labels: Labels) -> int:
+    """Different ways to give these clusters to the electrodes."""
+    total = math.factorial(len(labels))
+    for size in np.unique(labels, return_counts=True)[1]:
+        total //= math.factorial(int(size))
+    return total
+
+
+def _untested(n: int, observed: list[float], k: int) -> Coherence:
+    nan = float("nan")
+    second, third = observed[1:] if k > 1 else (nan, nan)
+    return Coherence(n, 0, observed[0], nan, nan, second, nan, nan, third, nan, nan)
