@@ -1,6 +1,12 @@
-"""Columns and labels of the tables about phones."""
+"""The tables about phones: labels, columns, and reading them back."""
 
 from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from bids_brainalign.outputs.reading import read_table
 
 PHONES_LABEL = "phones"
 """``desc-phones``: responses to phones belong to recordings, not to a model."""
@@ -45,3 +51,40 @@ COHERENCE_COLUMNS: dict[str, str] = {
     "n_null": "Surrogates: electrodes shuffled after the likeness that neighbours have without "
     "any tuning (shifted labels) is taken out; it is then put in again",
 }
+
+TEXT_COLUMNS = ("target", "hemisphere", "region", "kind", "phone_class", "statistic")
+
+
+def phoneme_files(output_dir: Path, kind: str, *, chosen: tuple[str, ...] = ()) -> list[Path]:
+    """Find the participants' tables, in order.
+
+    Parameters
+    ----------
+    output_dir : Path
+    kind : str
+        ``phonemes`` or ``coherence``.
+    chosen : tuple of str
+        Participants; all if empty.
+    """
+    name = f"*_desc-{PHONES_LABEL}_{kind}.tsv"
+    found = sorted([*output_dir.glob(f"sub-*/*/{name}"), *output_dir.glob(f"sub-*/ses-*/*/{name}")])
+    return [path for path in found if not chosen or _participant(path) in chosen]
+
+
+def read_phoneme_tables(
+    output_dir: Path, kind: str, *, chosen: tuple[str, ...] = ()
+) -> pd.DataFrame:
+    """Read them into one table with ``participant``; empty if there are none."""
+    frames = []
+    for path in phoneme_files(output_dir, kind, chosen=chosen):
+        frame = read_table(path, text=TEXT_COLUMNS)
+        if frame is not None:
+            for column in ("hemisphere", "region"):
+                if column in frame:
+                    frame[column] = frame[column].fillna("n/a")
+            frames.append(frame.assign(participant=_participant(path)))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def _participant(path: Path) -> str:
+    return path.name.partition("_")[0].removeprefix("sub-")

@@ -17,6 +17,7 @@ from bids_brainalign.outputs.reading import (
     score_files,
 )
 from bids_brainalign.reports.figures.group_curves import GroupCurve, group_curves
+from bids_brainalign.reports.group_phonemes import group_phoneme_files, group_phoneme_section
 from bids_brainalign.reports.participant_page import MODALITY_NAMES
 from bids_brainalign.reports.rendering import Album, Picture, page_url, relative_url
 from bids_brainalign.statistics.intervals import MIN_FOR_BOOTSTRAP, MIN_FOR_INTERVAL
@@ -52,9 +53,10 @@ def group_context(
     labels = dict(zip(scores["model"], scores["analysis"], strict=True))
     for view in models:
         view["what"] = described.get(labels[str(view["model"])], "")
-    files = sorted(output_dir.glob("group/*_layers.tsv"))
+    files = [*sorted(output_dir.glob("group/*_layers.tsv")), *group_phoneme_files(output_dir)]
     return {
         "models": models,
+        "sections": [s for s in (group_phoneme_section(output_dir, album),) if s is not None],
         "included": {
             label: page_url(output_dir, label) for label in sorted(scores["participant"].unique())
         },

@@ -13,6 +13,7 @@ from bids_brainalign.outputs.reading import ScoreFile, read_scores, score_files
 from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.store.digest import file_digest
 from bids_brainalign.store.steps import Step
+from bids_brainalign.workflow.group_phonemes import group_phoneme_steps
 
 
 def group_steps(config: Config) -> tuple[list[Step], list[str]]:
@@ -41,12 +42,14 @@ def group_steps(config: Config) -> tuple[list[Step], list[str]]:
         )
         for label in sorted({file.label for file in files})
     ]
+    steps += group_phoneme_steps(config)
     steps.append(
         Step(
             name="group report",
             inputs={
                 "scores": _digests(config, files),
                 "participants": config.selection.participants,
+                "others": _other_tables(config),
             },
             modules=("bids_brainalign.reports.pages",),
             work=partial(_page, output, config.selection.participants),
@@ -58,6 +61,13 @@ def group_steps(config: Config) -> tuple[list[Step], list[str]]:
 def _digests(config: Config, files: Sequence[ScoreFile]) -> list[list[str]]:
     output, memo = config.paths.output_dir, config.paths.work_dir / "digests"
     return [[str(f.path.relative_to(output)), file_digest(f.path, memo)] for f in files]
+
+
+def _other_tables(config: Config) -> list[list[str]]:
+    """Tables of the group level that the page shows beside the scores."""
+    output, memo = config.paths.output_dir, config.paths.work_dir / "digests"
+    found = [p for p in sorted(output.glob("group/*.tsv")) if not p.stem.endswith("_layers")]
+    return [[p.name, file_digest(p, memo)] for p in found]
 
 
 def _write_layers(output: Path, label: str, participants: tuple[str, ...]) -> list[Path]:

@@ -1,0 +1,110 @@
+"""Phones on the group's page: categories by region, every participant counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.figure import Figure
+
+from bids_brainalign.outputs.phonemes import PHONES_LABEL, TEXT_COLUMNS
+from bids_brainalign.outputs.reading import read_table
+from bids_brainalign.reports.figures import canvas
+from bids_brainalign.reports.figures.phoneme_profiles import DIVERGING
+from bids_brainalign.reports.rendering import Album
+from bids_brainalign.reports.section import Cells, Section
+from bids_brainalign.statistics.intervals import MIN_FOR_INTERVAL
+
+REGIONS = {"all": "all electrodes", "L": "left hemisphere", "R": "right hemisphere"}
+MAX_REGIONS = 20
+
+
+def group_phoneme_files(output_dir: Path) -> list[Path]:
+    """Tables of the group level about phones."""
+    return sorted(output_dir.glob(f"group/desc-{PHONES_LABEL}_*.tsv"))
+
+
+def group_phoneme_section(output_dir: Path, album: Album) -> Section | None:
+    """Read ``group/desc-phones_*.tsv``; None where they are absent."""
+    table = read_table(
+        output_dir / "group" / f"desc-{PHONES_LABEL}_phonemes.tsv",
+        text=("region", "kind", "phone_class"),
+    )
+    if table is None:
+        return None
+    classes = table[table["kind"] != "phone"]
+    if classes.empty:
+        classes = table
+    n = int(table["n_participants"].max())
+    rule = (
+        f"{n} participant{'' if n == 1 else 's'} with responses to phones. All electrodes of a "
+        "region are averaged within each participant, whatever they prefer."
+    )
+    if n < MIN_FOR_INTERVAL:
+        rule += f" No p over participants with fewer than {MIN_FOR_INTERVAL}."
+    pictures = (
+        album.add(
+            f"desc-{PHONES_LABEL}_regions",
+            region_responses(classes),
+            alt="Heat map of regions by categories of phones: mean response.",
+            caption="Mean over participants of the response to each category less that to all "
+            "other phones.",
+        ),
+    )
+    order = read_table(
+        output_dir / "group" / f"desc-{PHONES_LABEL}_coherence.tsv", text=TEXT_COLUMNS
+    )
+    return Section("Phones", (rule,), pictures, () if order is None else (_order(order),))
+
+
+def region_responses(table: pd.DataFrame) -> Figure:
+    """Draw regions × categories.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``region, phone_class, n_participants, n_electrodes, selectivity_mean``.
+    """
+    regions = list(dict.fromkeys(table["region"]))[:MAX_REGIONS]
+    names = list(dict.fromkeys(table["phone_class"]))
+    values = table.pivot_table(index="region", columns="phone_class", values="selectivity_mean")
+    values = values.reindex(index=regions, columns=names)
+    counts = table.groupby("region")[["n_participants", "n_electrodes"]].max()
+    figure = canvas.paper(2.6 + 0.32 * len(names), 1.9 + 0.28 * len(regions))
+    axes = figure.subplots()
+    canvas.tidy(axes, title="response to categories of phones")
+    axes.grid(visible=False)
+    limit = max(float(values.abs().max().max()), 1e-3)
+    image = axes.imshow(
+        values.to_numpy(float), aspect="auto", cmap=DIVERGING, norm=TwoSlopeNorm(0, -limit, limit)
+    )
+    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=canvas.SIZE_PT - 1)
+    labels = [
+        f"{REGIONS.get(r, r)} ({int(counts.loc[r, 'n_electrodes'])} in "
+        f"{int(counts.loc[r, 'n_participants'])})"
+        for r in regions
+    ]
+    axes.set_yticks(range(len(regions)), labels, fontsize=canvas.SIZE_PT - 1)
+    bar = figure.colorbar(image, ax=axes, shrink=0.9, pad=0.02)
+    bar.set_label("SD of the run", fontsize=canvas.SIZE_PT, color=canvas.INK)
+    bar.outline.set_visible(False)
+    return figure
+
+
+def _order(table: pd.DataFrame) -> Cells:
+    rows = []
+    for _, row in table.iterrows():
+        p = "n/a" if pd.isna(row["p_combined"]) else f"{row['p_combined']:.3g}"
+        value = "n/a" if pd.isna(row["value_mean"]) else f"{row['value_mean']:.3f}"
+        null = "n/a" if pd.isna(row["null_mean"]) else f"{row['null_mean']:.3f}"
+        surrogates = "n/a" if pd.isna(row["n_null"]) else f"{int(row['n_null'])}"
+        rows.append(
+            (str(row["statistic"]), f"{int(row['n_participants'])}", value, null, p, surrogates)
+        )
+    return Cells(
+        ("Anatomical coherence", "Participants", "Value", "Null", "p (combined)", "Surrogates"),
+        tuple(rows),
+        caption="Participants' p combined by Stouffer's method: a statement on these participants "
+        "together, not on a population.",
+    )

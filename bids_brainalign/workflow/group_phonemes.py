@@ -1,0 +1,53 @@
+"""The group level's tables about phones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from bids_brainalign.config.schema import Config
+from bids_brainalign.group.phonemes import (
+    GROUP_COHERENCE_COLUMNS,
+    GROUP_PHONEME_COLUMNS,
+    coherence_group_table,
+    phoneme_group_table,
+)
+from bids_brainalign.outputs.phonemes import PHONES_LABEL, phoneme_files, read_phoneme_tables
+from bids_brainalign.outputs.tables import write_tsv
+from bids_brainalign.store.digest import file_digest
+from bids_brainalign.store.steps import Step
+
+
+def group_phoneme_steps(config: Config) -> list[Step]:
+    """One step if some participant has responses to phones, else none."""
+    output, memo = config.paths.output_dir, config.paths.work_dir / "digests"
+    chosen = config.selection.participants
+    files = [
+        path
+        for kind in ("phonemes", "coherence")
+        for path in phoneme_files(output, kind, chosen=chosen)
+    ]
+    if not files:
+        return []
+    return [
+        Step(
+            name="group phonemes",
+            inputs={"files": [[str(p.relative_to(output)), file_digest(p, memo)] for p in files]},
+            modules=("bids_brainalign.group.phonemes", "bids_brainalign.workflow.group_phonemes"),
+            work=lambda: _write(output, chosen),
+        )
+    ]
+
+
+def _write(output: Path, chosen: tuple[str, ...]) -> list[Path]:
+    written: list[Path] = []
+    phones = read_phoneme_tables(output, "phonemes", chosen=chosen)
+    if not phones.empty:
+        path = output / "group" / f"desc-{PHONES_LABEL}_phonemes.tsv"
+        written += write_tsv(path, phoneme_group_table(phones), GROUP_PHONEME_COLUMNS)
+    order: pd.DataFrame = read_phoneme_tables(output, "coherence", chosen=chosen)
+    if not order.empty:
+        path = output / "group" / f"desc-{PHONES_LABEL}_coherence.tsv"
+        written += write_tsv(path, coherence_group_table(order), GROUP_COHERENCE_COLUMNS)
+    return written
