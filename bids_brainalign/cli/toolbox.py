@@ -83,6 +83,13 @@ def _add_simulate(commands: argparse._SubParsersAction[_Parser]) -> None:
     add("--stories", type=_at_least_one, metavar="N", help="synthetic stories (default 4)")
     add("--minutes", type=float, metavar="M", help="per story (default 3); longer audio is cut")
     add("--layers", nargs="+", type=int, metavar="LAYER", help="planted layers, early first")
+    add(
+        "--phones",
+        choices=("grouped", "scattered"),
+        help="iEEG: plant tuning to classes of phones instead of layers, each class on a device "
+        "of its own or all mixed",
+    )
+    add("--language", choices=("en", "nl", "fr"), default="en", help="of synthetic speech")
     add("--null", action="store_true", help="all-null twin: no link to the stories")
     add("--seed", type=int, default=0)
 
@@ -139,6 +146,12 @@ def _simulate(arguments: argparse.Namespace) -> int:
             fix="leave out one of the two",
             exit_code=ExitCode.USAGE,
         )
+    if arguments.audio and arguments.language != "en":
+        raise BrainAlignError(
+            "--language is that of synthetic speech, and --audio gives recordings",
+            fix="leave out one of the two; the app's --language tells what recordings speak",
+            exit_code=ExitCode.USAGE,
+        )
     model, folder = _model(arguments)
 
     from bids_brainalign.simulate.bids_tree import start_dataset
@@ -151,8 +164,9 @@ def _simulate(arguments: argparse.Namespace) -> int:
         stories = stories_from_audio(arguments.audio, max_duration_s=limit_s)
     else:
         stories = synthetic_stories(
-            arguments.stories or DEFAULT_STORIES, duration_s=60 * minutes, seed=arguments.seed
-        )
+            arguments.stories or DEFAULT_STORIES, duration_s=60 * minutes, seed=arguments.seed,
+            language=arguments.language,
+        )  # fmt: skip
     simulate_dataset(
         arguments.out_dir,
         model=model,
@@ -163,6 +177,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
         layers=arguments.layers,
         seed=arguments.seed,
         null=arguments.null,
+        phones=arguments.phones,
     )
     print(f"dataset: {arguments.out_dir / BIDS_FOLDER}")
     print(f"planted: {arguments.out_dir / TRUTH_FILE}")

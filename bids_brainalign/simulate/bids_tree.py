@@ -47,6 +47,13 @@ def write_stimuli(bids_dir: Path, stories: Sequence[Story]) -> None:
             write_tsv(folder / f"{story.name}_words.tsv", story.words)
         if story.phones is not None:
             write_tsv(folder / f"{story.name}_phones.tsv", story.phones)
+    if any(story.language != "en" for story in stories):
+        rows = {
+            "stimulus_id": [f"stim-{story.name}" for story in stories],
+            "type": "audio",
+            "language": [story.language for story in stories],
+        }
+        write_tsv(folder / "stimuli.tsv", pd.DataFrame(rows))
 
 
 def write_events(stem: Path, story: Story, *, onset_s: float) -> None:

@@ -17,11 +17,14 @@ from bids_brainalign.simulate.ground_truth import (
     PlantedGroup,
     reference_leak_note,
 )
+from bids_brainalign.simulate.phone_tuning import TUNINGS, Arrangement
 from bids_brainalign.simulate.sources import check_layers
 from bids_brainalign.simulate.stories import Story
 
 BIDS_FOLDER = "bids"
 TRUTH_FILE = "ground_truth.json"
+N_TUNED = 24
+"""Electrodes that follow a class of phones."""
 FIRST_LAG_S, LAST_LAG_S = 0.08, 0.2
 
 
@@ -36,6 +39,7 @@ def simulate_dataset(
     layers: Sequence[int] | None,
     seed: int,
     null: bool = False,
+    phones: Arrangement | None = None,
 ) -> GroundTruth:
     """Write a BIDS dataset of simulated listeners and what was planted in them.
 
@@ -57,6 +61,8 @@ def simulate_dataset(
     seed : int
     null : bool
         The all-null twin: nothing is linked to the stories.
+    phones : str, optional
+        iEEG: plant tuning to classes of phones, ``grouped`` by device or ``scattered``, not layers.
 
     Returns
     -------
@@ -79,15 +85,20 @@ def simulate_dataset(
     if not ieeg_stories:
         labels = labels[:n_participants]
     else:
-        lags_s = np.linspace(FIRST_LAG_S, LAST_LAG_S, len(planted)).round(3).tolist()
+        tuned = range(min(len(TUNINGS), n_layers))
+        sources = planted if phones is None else tuple(tuned)
+        lags_s = np.linspace(FIRST_LAG_S, LAST_LAG_S, len(sources)).round(3).tolist()
         groups += simulate_ecog(
             bids_dir,
             stories=ieeg_stories,
             model_folder=model_folder,
             participants=labels[:n_participants],
-            layers=planted,
+            layers=sources,
             lags_s=lags_s,
             n_lowlevel=4,
+            n_planted=12 if phones is None else N_TUNED,
+            n_channels=32 if phones is None else N_TUNED + 12,
+            phones=phones,
             seed=seed,
             null=null,
         )

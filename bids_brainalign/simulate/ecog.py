@@ -25,6 +25,12 @@ from bids_brainalign.simulate.electrodes import (
 )
 from bids_brainalign.simulate.ground_truth import PlantedGroup, Source
 from bids_brainalign.simulate.noise import pink_noise
+from bids_brainalign.simulate.phone_tuning import (
+    LAG_S,
+    Arrangement,
+    tuned_signals,
+    tunings_of,
+)
 from bids_brainalign.simulate.planted import (
     Signals,
     apply_lag,
@@ -42,6 +48,8 @@ from bids_brainalign.simulate.sources import (
 )
 from bids_brainalign.simulate.stories import Story
 
+Tunings = dict[str, list[str]]
+"""Device → class of phones of each of its electrodes."""
 RATE_HZ = 50.0
 FIRST_SILENCE_S = 2.317
 SILENCE_STEP_S = 1.461
@@ -63,6 +71,7 @@ def simulate_ecog(
     n_lowlevel: int = 0,
     signal_share: float = 0.5,
     null: bool = False,
+    phones: Arrangement | None = None,
 ) -> tuple[PlantedGroup, ...]:
     """Write ECoG runs (one per story) of simulated listeners into a BIDS dataset.
 
@@ -92,6 +101,9 @@ def simulate_ecog(
         Share of the planted signal in the variance of log high-gamma amplitude.
     null : bool
         Replace every planted signal by one with the same spectrum and random phases.
+    phones : str, optional
+        Planted electrodes follow a class of phones instead of a layer, each device one class
+        (``grouped``) or all mixed (``scattered``).
 
     Returns
     -------
@@ -117,7 +129,12 @@ def simulate_ecog(
     write_stimuli(bids_dir, stories)
     groups: list[PlantedGroup] = []
     for label in participants:
-        planted = _planted_signals(features, devices, label=label, seed=seed, null=null)
+        tunings: Tunings = {}
+        if phones is not None:
+            tunings = _tunings(devices, phones, stream(seed, "ecog", label, "tunings"))
+        planted = _planted_signals(
+            features, devices, stories, tunings, label=label, seed=seed, null=null
+        )
         share = np.concatenate(
             [
                 np.full(device.n_channels, 0.0 if device.source is None else signal_share)
@@ -131,22 +148,44 @@ def simulate_ecog(
             for index, story in enumerate(stories)
         ]
         recorded = _correlation(planted, measured)
-        groups.extend(_groups(label, devices, signal_share, recorded, null=null))
+        groups.extend(_groups(label, devices, signal_share, recorded, tunings, null=null))
     return tuple(groups)
 
 
+def _tunings(devices: Sequence[Device], phones: Arrangement, rng: np.random.Generator) -> Tunings:
+    """Class of phones of every electrode of the devices that follow a layer otherwise."""
+    layered = [device for device in devices if isinstance(device.source, int)]
+    given = tunings_of([device.n_channels for device in layered], phones, rng)
+    return {device.name: names for device, names in zip(layered, given, strict=True)}
+
+
 def _planted_signals(
-    features: StoryFeatures, devices: Sequence[Device], *, label: str, seed: int, null: bool
+    features: StoryFeatures,
+    devices: Sequence[Device],
+    stories: Sequence[Story],
+    tunings: Tunings,
+    *,
+    label: str,
+    seed: int,
+    null: bool,
 ) -> Signals:
     """Signals of all good channels per story, (n_frames + pad, n_channels)."""
     parts: list[Signals] = []
     n_after = round(0.5 * RATE_HZ)
     for device in devices:
         rng = stream(seed, "ecog", label, device.name, "weights")
-        signals = source_signals(features, device.source, n_targets=device.n_channels, rng=rng)
+        lag_s = device.lag_s
+        if device.name in tunings:
+            lengths = [len(layers[0]) for layers in features.layers]
+            signals = tuned_signals(stories, lengths, tunings[device.name], rate_hz=RATE_HZ)
+            lag_s = LAG_S
+        else:
+            signals = source_signals(
+                features, device.source, n_targets=device.n_channels, rng=rng
+            )
         lagged = []
         for signal in signals:
-            late = apply_lag(signal, lag_s=device.lag_s, rate_hz=RATE_HZ)
+            late = apply_lag(signal, lag_s=lag_s, rate_hz=RATE_HZ)
             padded = np.zeros((len(signal) + n_after, device.n_channels))
             n_kept = min(len(late), len(padded))
             padded[:n_kept] = late[:n_kept]
@@ -225,15 +264,19 @@ def _groups(
     devices: Sequence[Device],
     signal_share: float,
     recorded: NDArray[np.float64],
+    tunings: Tunings,
     *,
     null: bool,
 ) -> list[PlantedGroup]:
-    groups = []
+    groups: list[PlantedGroup] = []
     first = 0
     for device in devices:
         values = recorded[first : first + device.n_channels]
         first += device.n_channels
         linked = device.source is not None and not null
+        if linked and device.name in tunings:
+            groups += _tuned_groups(label, device, signal_share, values, tunings[device.name])
+            continue
         source: Source = "none"
         if linked:
             source = "lowlevel" if isinstance(device.source, str) else "layer"
@@ -250,6 +293,36 @@ def _groups(
                 noise_ceiling_r=round(float(np.sqrt(signal_share)), 4) if linked else 0.0,
                 targets=device.channels,
                 recorded_r=tuple(np.round(values, 4).tolist()) if linked else (),
+            )
+        )
+    return groups
+
+
+def _tuned_groups(
+    label: str,
+    device: Device,
+    signal_share: float,
+    values: NDArray[np.float64],
+    tunings: Sequence[str],
+) -> list[PlantedGroup]:
+    """One group per class of phones on a device."""
+    groups = []
+    for tuning in dict.fromkeys(tunings):
+        mine = [i for i, name in enumerate(tunings) if name == tuning]
+        groups.append(
+            PlantedGroup(
+                participant=label,
+                modality="ieeg",
+                name=f"{device.name} {tuning}",
+                source="phones",
+                layer=None,
+                lag_s=LAG_S,
+                hrf=None,
+                signal_share=signal_share,
+                noise_ceiling_r=round(float(np.sqrt(signal_share)), 4),
+                targets=tuple(device.channels[i] for i in mine),
+                recorded_r=tuple(np.round(values[mine], 4).tolist()),
+                tuning=tuning,
             )
         )
     return groups

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Source = Literal["layer", "lowlevel", "none"]
+Source = Literal["layer", "lowlevel", "phones", "none"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class PlantedGroup:
     name: str
     """Device of the electrodes, or name of the part of the volume."""
     source: Source
-    """What drives them: a layer of the model, the low-level features alone, or nothing."""
+    """What drives them: a layer of the model, the low-level features alone, a class of phones, or
+    nothing."""
     layer: int | None
     """0 = input of the first block."""
     lag_s: float | None
@@ -34,6 +35,8 @@ class PlantedGroup:
     recorded_r: tuple[float, ...] = ()
     """Per target: measured correlation of the planted signal with the finished recording (log
     amplitude 70–150 Hz after common average; BOLD after its confounds). Empty without a source."""
+    tuning: str | None = None
+    """Class of phones that drives them, where one does."""
 
 
 @dataclass(frozen=True)

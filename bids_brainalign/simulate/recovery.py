@@ -136,7 +136,7 @@ def passed(results: Sequence[Recovery], one: Recovery) -> bool | None:
         and other.group.participant == one.group.participant
         and other.group.modality == one.group.modality
     ]
-    if one.group.source == "lowlevel" or not planted:
+    if one.group.source in ("lowlevel", "phones") or not planted:
         return None
     return one.r < UNPLANTED_LIMIT * float(np.mean(planted))
 
@@ -175,4 +175,4 @@ def _in_words(one: Recovery) -> str:
     return f"layer {one.found_layer} ({', '.join(map(str, layers))})"
 
 
-_SOURCES = {"none": "nothing", "lowlevel": "low-level"}
+_SOURCES = {"none": "nothing", "lowlevel": "low-level", "phones": "phones"}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.audio import load_audio
+from bids_brainalign.simulate.languages import LANGUAGES, foreign_text
 from bids_brainalign.simulate.random_streams import stream
 from bids_brainalign.simulate.speech import SAMPLE_RATE_HZ, on_pcm16_grid, synthesise
 
@@ -98,6 +99,7 @@ class Story:
     """What the README says about it."""
     phones: pd.DataFrame | None = None
     """``onset``, ``duration`` (s), ``phone`` (IPA); None where unknown."""
+    language: str = "en"
 
     @property
     def duration_s(self) -> float:
@@ -150,7 +152,7 @@ def _endless(items: Sequence[str], rng: np.random.Generator) -> Iterator[str]:
 
 
 def synthetic_stories(
-    n_stories: int, *, duration_s: float, seed: int, first: int = 0
+    n_stories: int, *, duration_s: float, seed: int, first: int = 0, language: str = "en"
 ) -> list[Story]:
     """Write and speak stories, each with its own text and voice.
 
@@ -164,6 +166,8 @@ def synthetic_stories(
         Fixes texts and speech.
     first : int
         Number of the first story, to make further stories for the same dataset.
+    language : str
+        ``en``, ``nl`` or ``fr``.
     """
     if first + n_stories > MAX_STORIES:
         raise BrainAlignError(
@@ -173,11 +177,16 @@ def synthetic_stories(
         )
     stories = []
     for index in range(first, first + n_stories):
-        voice, speed = VOICES[index]
-        text = write_text(index, n_words=round(WORDS_PER_S * duration_s), seed=seed)
+        n_words = round(WORDS_PER_S * duration_s)
+        if language == "en":
+            voice, speed = VOICES[index]
+            text = write_text(index, n_words=n_words, seed=seed)
+        else:
+            voice, speed = LANGUAGES[language].voices[index]
+            text = foreign_text(language, index, n_words=n_words, seed=seed)
         spoken = synthesise(text, voice=voice, speed=speed)
         origin = f"synthetic speech, espeak-ng voice {voice}, random sentences"
-        story = Story(TITLES[index], spoken.wave, spoken.words, origin, spoken.phones)
+        story = Story(TITLES[index], spoken.wave, spoken.words, origin, spoken.phones, language)
         stories.append(_cut(story, duration_s))
     return stories
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.store.steps import Step
@@ -32,6 +32,15 @@ def analysis_steps(config: Config, fit: Fit, spaces: Sequence[Space]) -> Iterato
         All feature spaces of the run; their features are stored.
     """
     by_name = {space.name: space for space in spaces}
+    if "encoding" in config.control.steps:
+        yield from _encoding_steps(config, fit, spaces, by_name)
+    if "phonemes" in config.control.steps and fit.modality == "ieeg":
+        yield from _phoneme_steps(config, fit, spaces, by_name)
+
+
+def _encoding_steps(
+    config: Config, fit: Fit, spaces: Sequence[Space], by_name: Mapping[str, Space]
+) -> Iterator[Step]:
     yield locked_step(config, fit)
     if assumed_recordings(fit):
         yield onset_step(config, fit, by_name[LOWLEVEL])
@@ -40,10 +49,14 @@ def analysis_steps(config: Config, fit: Fit, spaces: Sequence[Space]) -> Iterato
         if space.kind != "untrained":
             twin = by_name.get(f"{space.name}:untrained")
             yield encoding_step(config, fit, space, twin, spaces)
-    if "phonemes" in config.control.steps and fit.modality == "ieeg":
-        reason = missing_reason(config, fit)
-        if reason is not None:
-            logger.info("phonemes %s: skipped, %s", fit.name.stem, reason)
-            return
-        yield from phone_steps(config, fit)
-        yield phoneme_step(config, fit, by_name[LOWLEVEL], spaces)
+
+
+def _phoneme_steps(
+    config: Config, fit: Fit, spaces: Sequence[Space], by_name: Mapping[str, Space]
+) -> Iterator[Step]:
+    reason = missing_reason(config, fit)
+    if reason is not None:
+        logger.info("phonemes %s: skipped, %s", fit.name.stem, reason)
+        return
+    yield from phone_steps(config, fit)
+    yield phoneme_step(config, fit, by_name[LOWLEVEL], spaces)

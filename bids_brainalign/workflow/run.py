@@ -222,7 +222,7 @@ def _run_fit(
                 units.append(unit)
                 if unit.status == "failed":
                     return units
-        if "encoding" not in config.control.steps:
+        if not {"encoding", "phonemes"} & set(config.control.steps):
             return units
         if features_failed:
             name = f"encoding {fit.name.stem} {fit.name.datatype}"
