@@ -49,7 +49,8 @@ def directions(profiles: Array64) -> Array64:
 def cluster(profiles: Array64, null: Array64) -> Clustering:
     """Group electrodes by Ward's method; their number is chosen against the null.
 
-    For every number of clusters from 2 the mean silhouette is standardised by its mean and SD
+    The null is a single cluster: the profile that all share, as strong as each electrode has it,
+    plus what shifts of the labels give. For every number of clusters from 2 the mean silhouette is standardised by its mean and SD
     under the null; the largest of these is tested against the largest of every null draw.
 
     Parameters
@@ -69,7 +70,7 @@ def cluster(profiles: Array64, null: Array64) -> Clustering:
     if n < MIN_ELECTRODES or len(null) < 2:
         return Clustering(one, 1, float("nan"), float("nan"), len(null))
     cuts, observed = _silhouettes(profiles)
-    drawn = np.stack([_silhouettes(draw)[1] for draw in null])
+    drawn = np.stack([_silhouettes(draw)[1] for draw in _one_profile(profiles, null)])
     spread = drawn.std(axis=0)
     spread[spread == 0] = np.inf
     excess = (observed - drawn.mean(axis=0)) / spread
@@ -110,6 +111,21 @@ def stability(labels: Labels, resampled: Iterable[Array64]) -> float:
     if k < 2:
         return float("nan")
     return float(np.mean([adjusted_rand_score(labels, partition(x, k)) for x in resampled]))
+
+
+def _one_profile(profiles: Array64, null: Array64) -> Array64:
+    """Put the mean profile into the null: (n_draws, n_electrodes, n_phones).
+
+    Without it, noise around a strong common profile has one dimension less than in the null and
+    seems clustered (23 % instead of 5 % of simulated runs).
+    """
+    mean = profiles.mean(axis=0)
+    length = np.linalg.norm(mean)
+    if length == 0:
+        return null
+    common = mean / length
+    strength = np.maximum(profiles @ common, 0.0)
+    return np.asarray(null + (strength - null @ common)[..., None] * common)
 
 
 def _silhouettes(profiles: Array64) -> tuple[Labels, Array64]:

@@ -3,7 +3,8 @@
 Neighbours share voltage through the reference and the tissue, so they are alike whatever they
 encode: shuffling electrodes would find coherence everywhere. How alike is seen in profiles of
 shifted labels, which hold no tuning. Surrogates take that likeness out of the measured profiles,
-shuffle the electrodes, and put it in again.
+shuffle the electrodes, and put it in again. The measured order must also exceed that of the
+shifted labels themselves: p is the larger of both.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ N_NEIGHBOURS = 3
 N_SURROGATES = 999
 MIN_DISTINCT = 100
 """With fewer different surrogates there is no p (design: statistics.md §9)."""
-SHRINKAGE = 0.05
-"""Of the measured likeness towards none: keeps its inverse finite."""
+FLOOR = 1e-6
+"""Of the eigenvalues of the likeness, relative to the largest. No more: shrunken likeness is put
+back in full only in part, and every measured map then looks too smooth."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,7 @@ def likeness(null: Array64) -> Array64:
     ndarray of shape (n_electrodes, n_electrodes)
     """
     points = directions(null)
-    mean = np.einsum("dep,dfp->ef", points, points) / len(points)
-    return np.asarray((1 - SHRINKAGE) * mean + SHRINKAGE * np.eye(len(mean)))
+    return np.asarray(np.einsum("dep,dfp->ef", points, points, optimize=True) / len(points))
 
 
 def surrogates(
@@ -84,7 +85,7 @@ def surrogates(
         where they lie, the surrogates have the distribution of the profiles.
     """
     values, vectors = np.linalg.eigh(alike)
-    values = np.maximum(values, SHRINKAGE / 10)
+    values = np.maximum(values, FLOOR * values.max())
     mixing = (vectors * np.sqrt(values)) @ vectors.T
     unmixed = (vectors / np.sqrt(values)) @ vectors.T @ directions(profiles)
     return np.stack([mixing @ unmixed[rng.permutation(len(unmixed))] for _ in range(n_draws)])
@@ -131,26 +132,37 @@ def coherence(
     if n <= N_NEIGHBOURS + 2 or not possible or len(null) < 2:
         return _untested(n, observed, k)
     drawn = surrogates(profiles, likeness(null), n_draws=n_draws, rng=rng)
-    values = np.full((n_draws, 3), np.nan)
-    testable = k > 1 and _arrangements(labels) >= MIN_DISTINCT
-    for index, draw in enumerate(drawn):
-        values[index, 0] = neighbour_similarity(directions(draw), near)
-        if testable:
-            other = partition(draw, k)
-            values[index, 1] = (other[near] == other[:, None]).mean()
-            values[index, 2] = _ami(other, regions)
-    p = [
-        float((1 + (column >= value).sum()) / (1 + n_draws))
-        if np.isfinite(value) and np.isfinite(column).all()
-        else float("nan")
-        for value, column in zip(observed, values.T, strict=True)
-    ]
+    clusters = k if k > 1 and _arrangements(labels) >= MIN_DISTINCT else 1
+    values = _statistics(drawn, near, regions, clusters)
+    shifted = _statistics(null, near, regions, clusters)
+    p = np.maximum(_p(observed, values), _p(observed, shifted)).tolist()
     mean = values.mean(axis=0)
     return Coherence(
         n, n_draws, observed[0], float(mean[0]), p[0],
         observed[1] if k > 1 else float("nan"), float(mean[1]), p[1],
         observed[2] if k > 1 else float("nan"), float(mean[2]), p[2],
     )  # fmt: skip
+
+
+def _statistics(
+    maps: Array64, near: NDArray[np.int64], regions: NDArray[np.str_], k: int
+) -> Array64:
+    """(n_maps, 3): similarity, and agreement and AMI of new clusters of each map."""
+    values = np.full((len(maps), 3), np.nan)
+    for index, draw in enumerate(maps):
+        values[index, 0] = neighbour_similarity(directions(draw), near)
+        if k > 1:
+            labels = partition(draw, k)
+            values[index, 1] = (labels[near] == labels[:, None]).mean()
+            values[index, 2] = _ami(labels, regions)
+    return values
+
+
+def _p(observed: list[float], drawn: Array64) -> Array64:
+    """One-sided; NaN where anything is."""
+    above = (drawn >= np.asarray(observed)).sum(axis=0)
+    known = np.isfinite(observed) & np.isfinite(drawn).all(axis=0)
+    return np.where(known, (1 + above) / (1 + len(drawn)), np.nan)
 
 
 def neighbours(positions_mm: Array64, count: int = N_NEIGHBOURS) -> NDArray[np.int64]:

@@ -95,7 +95,7 @@ def simulate_dataset(
             participants=labels[:n_participants],
             layers=sources,
             lags_s=lags_s,
-            n_lowlevel=4,
+            n_lowlevel=4 if phones is None else 0,
             n_planted=12 if phones is None else N_TUNED,
             n_channels=32 if phones is None else N_TUNED + 12,
             phones=phones,

@@ -1,0 +1,67 @@
+"""Coherence: found where planted by place, kept at 5 % where neighbours only share voltage."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bids_brainalign.phonemes.coherence import coherence, neighbours
+from scripts.phoneme_calibration import draw, one_run, summarise
+
+TESTS = ("p_similarity", "p_agreement", "p_ami")
+
+
+def runs(kind, size, n):
+    return pd.DataFrame([one_run(kind, size, seed) for seed in range(n)])
+
+
+def test_tuning_by_place_is_found():
+    found = runs("grouped", 20, 3)
+    assert (found["ari"] > 0.8).all()
+    assert (found[[*TESTS]] < 0.05).all(axis=None)
+
+
+@pytest.mark.parametrize("kind", ["none", "scattered"])
+def test_shared_voltage_alone_is_no_coherence(kind):
+    found = runs(kind, 20, 30)
+    for test in TESTS:
+        assert (found[test] < 0.05).sum() <= 4  # binomial 97.5 % at 5 %
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [20, 60, 200])
+@pytest.mark.parametrize("kind", ["none", "scattered"])
+def test_nulls_keep_five_percent_in_200_runs(kind, size):
+    found = runs(kind, size, 200)
+    for test in TESTS:
+        assert (found[test] < 0.05).sum() <= 17  # binomial 97.5 % at 5 %
+
+
+def test_few_different_surrogates_give_no_p():
+    rng = np.random.default_rng(0)
+    profiles, null = rng.standard_normal((20, 12)), rng.standard_normal((50, 20, 12))
+    positions = rng.uniform(0, 40, (20, 3))
+    labels = np.array([2] + [1] * 19)  # 20 arrangements
+    found = coherence(
+        profiles, null, positions_mm=positions, labels=labels,
+        regions=np.array(["a", "b"] * 10), rng=rng, n_draws=99,
+    )  # fmt: skip
+    assert np.isnan(found.p_agreement)
+    assert np.isfinite(found.p_similarity)
+    few = coherence(
+        profiles[:4], null[:, :4], positions_mm=positions[:4], labels=labels[:4],
+        regions=np.array(["a"] * 4), rng=rng,
+    )  # fmt: skip
+    assert few.n_null == 0
+    assert np.isnan(few.p_similarity)
+
+
+def test_neighbours_are_the_nearest():
+    positions = np.array([[0.0, 0, 0], [1, 0, 0], [3, 0, 0], [7, 0, 0], [20, 0, 0]])
+    assert neighbours(positions, 2).tolist() == [[1, 2], [0, 2], [1, 0], [2, 1], [3, 2]]
+
+
+def test_calibration_figure_is_drawn(tmp_path: Path):
+    draw(summarise(runs("none", 20, 2)), 2, tmp_path / "figure.svg")
+    assert "<svg" in (tmp_path / "figure.svg").read_text()
