@@ -1,9 +1,9 @@
 """How often coherence and clusters are found where there are none, and where there are some.
 
-``python -m scripts.phoneme_calibration --runs 200 --figure docs/phoneme_calibration.svg`` simulates
-responses to phones on arrays: electrodes on a grid share voltage with their neighbours, and follow
-nothing (``none``), one phone class each at random places (``scattered``), or one per quarter of the
-grid (``grouped``).
+``python -m scripts.phoneme_calibration --figure docs/phoneme_calibration.svg`` simulates responses
+to phones on arrays: electrodes on a grid share voltage with their neighbours, and follow nothing
+(``none``), one phone class each at random places (``scattered``), or one per quarter of the grid
+(``grouped``).
 """
 
 from __future__ import annotations
@@ -80,7 +80,12 @@ def simulate(
 
 
 def one_run(
-    kind: str, n_electrodes: int, seed: int, *, n_tokens: int = 1500, gain: float = 0.5,
+    kind: str,
+    n_electrodes: int,
+    seed: int,
+    *,
+    n_tokens: int = 1500,
+    gain: float = 0.5,
     n_draws: int = 99,
 ) -> dict[str, object]:
     """Simulate and test once."""  # fmt: skip

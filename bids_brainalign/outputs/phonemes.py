@@ -41,8 +41,8 @@ PHONEME_COLUMNS: dict[str, str] = {
 
 COHERENCE_COLUMNS: dict[str, str] = {
     "statistic": "neighbour similarity (correlation of phone profiles of the 3 nearest electrodes "
-    "less that of all pairs), neighbour agreement (share of them in the same cluster), or clusters "
-    "and regions (adjusted mutual information)",
+    "less that of all pairs), neighbour agreement (share of them in the same cluster), or "
+    "clusters and regions (adjusted mutual information)",
     "value": "What was observed",
     "null_mean": "Mean over surrogates",
     "p": "One-sided; n/a with fewer than 100 different surrogates",
@@ -67,7 +67,9 @@ def phoneme_files(output_dir: Path, kind: str, *, chosen: tuple[str, ...] = ()) 
         Participants; all if empty.
     """
     name = f"*_desc-{PHONES_LABEL}_{kind}.tsv"
-    found = sorted([*output_dir.glob(f"sub-*/*/{name}"), *output_dir.glob(f"sub-*/ses-*/*/{name}")])
+    found = sorted(
+        [*output_dir.glob(f"sub-*/*/{name}"), *output_dir.glob(f"sub-*/ses-*/*/{name}")]
+    )
     return [path for path in found if not chosen or _participant(path) in chosen]
 
 

@@ -1,7 +1,7 @@
 """Pronounces words with espeak-ng: ``python -m bids_brainalign.phonemes.espeak_pronouncer``.
 
 A process of its own keeps the library, which is under the GPL, out of the program. Reads
-``{"voice", "words"}`` as JSON from stdin; writes a list with the IPA phones of each word to stdout.
+``{"voice", "words"}`` as JSON from stdin; writes lists of IPA phones, one per word, to stdout.
 """
 
 from __future__ import annotations

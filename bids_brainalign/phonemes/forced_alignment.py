@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,7 @@ def split_evenly(start: float, stop: float, count: int) -> Times:
     [(1.0, 1.5), (1.5, 2.0)]
     """
     edges = np.linspace(start, stop, count + 1).tolist()
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def _method(*, english: bool, aligned: bool) -> str:
@@ -133,7 +134,7 @@ def _align(
     onset: NDArray[np.float64],
     stop: NDArray[np.float64],
 ) -> Times | None:
-    """Times of one word's phones, alone and then between its neighbours; None without any."""
+    """Align one word's phones, alone and then between its neighbours; None if neither works."""
     alone = decoder.align(
         wave, [said[labels[index]]], onset[index] - PADDING_S[0], stop[index] + PADDING_S[0]
     )
@@ -160,14 +161,14 @@ def _align(
     if len(starts) > 1 and not inside[1:].all():
         return None  # the alignment contradicts the word's time
     edges = [float(onset[index]), *starts[1:].tolist(), float(stop[index])]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 class _Decoder:
     """pocketsphinx with its English model; words are entered as they come."""
 
     def __init__(self) -> None:
-        import pocketsphinx
+        import pocketsphinx  # type: ignore[import-untyped]
 
         # Without a language model; wide beams, as the words are known.
         self._decoder: Any = pocketsphinx.Decoder(lm=None, loglevel="FATAL", beam=1e-80)

@@ -180,7 +180,7 @@ def split_half_reliability(tokens: Tokens, members: NDArray[np.bool_]) -> Array6
     Returns
     -------
     ndarray of shape (n_targets,)
-        2r / (1 + \\|r\\|) (Spearman–Brown); NaN with fewer than three phones in both halves.
+        2r / (1 + abs(r)) (Spearman–Brown); NaN with fewer than three phones in both halves.
     """
     halves = [tokens.take(tokens.block % 2 == parity) for parity in (0, 1)]
     shared = np.logical_and.reduce([half.counts > 1 for half in halves])
@@ -222,7 +222,8 @@ def _ranks(tokens: Tokens) -> Array64:
 
 
 def _onehot(tokens: Tokens) -> Array64:
-    return (tokens.phone[None, :] == np.arange(len(tokens.names))[:, None]).astype(np.float64)
+    onehot = tokens.phone[None, :] == np.arange(len(tokens.names))[:, None]
+    return np.asarray(onehot, dtype=np.float64)
 
 
 def _from_sums(
@@ -243,9 +244,7 @@ def _from_sums(
     )
 
 
-def _draw_shifts(
-    run: Codes, n_draws: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
+def _draw_shifts(run: Codes, n_draws: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """(n_draws, n_runs) shifts in tokens; all different where there is one run."""
     sizes = [int((run == r).sum()) for r in np.unique(run)]
     allowed = []
@@ -259,4 +258,5 @@ def _draw_shifts(
 
 def _bins(values: Array64, n_bins: int) -> NDArray[np.int64]:
     ranks = rankdata(values)
-    return np.minimum(((ranks - 0.5) / len(values) * n_bins).astype(np.int64), n_bins - 1)
+    bins = np.minimum((ranks - 0.5) / len(values) * n_bins, n_bins - 1)
+    return np.asarray(bins, dtype=np.int64)

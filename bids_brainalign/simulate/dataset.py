@@ -62,7 +62,7 @@ def simulate_dataset(
     null : bool
         The all-null twin: nothing is linked to the stories.
     phones : str, optional
-        iEEG: plant tuning to classes of phones, ``grouped`` by device or ``scattered``, not layers.
+        iEEG: plant tuning to classes of phones, ``grouped`` by device or ``scattered``, no layers.
 
     Returns
     -------

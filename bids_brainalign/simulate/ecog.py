@@ -180,9 +180,7 @@ def _planted_signals(
             signals = tuned_signals(stories, lengths, tunings[device.name], rate_hz=RATE_HZ)
             lag_s = LAG_S
         else:
-            signals = source_signals(
-                features, device.source, n_targets=device.n_channels, rng=rng
-            )
+            signals = source_signals(features, device.source, n_targets=device.n_channels, rng=rng)
         lagged = []
         for signal in signals:
             late = apply_lag(signal, lag_s=lag_s, rate_hz=RATE_HZ)

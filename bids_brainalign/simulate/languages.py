@@ -12,16 +12,16 @@ from bids_brainalign.simulate.random_streams import stream
 _DUTCH = {
     "P": "visser bakker molenaar lerares matroos schilder dokter wever boer drager zanger weduwe "
     "kapitein tuinman klerk jager student rechter vreemdeling smid",
-    "O": "boot lamp ladder brief ketel ton spiegel deken klok emmer schop kompas lint kaartje fles "
-    "potlood zadel anker trompet kussen naald munt touw trommel stoel sleutel boek",
+    "O": "boot lamp ladder brief ketel ton spiegel deken klok emmer schop kompas lint kaartje "
+    "fles potlood zadel anker trompet kussen naald munt touw trommel stoel sleutel boek",
     "L": "vallei kelder herberg eiland keuken kapel weide tunnel dorp zolder haven rivier bron "
     "wijngaard school werkplaats woestijn schuur",
     "Q": "stille gouden smalle oude kromme zachte bittere holle zware kleine trouwe stoffige "
     "dappere houten lege beroemde gebroken geschilderde eenzame slimme vrolijke",
     "D": "droeg poetste vergat leende schilderde herstelde bewonderde volgde verkocht verborg "
     "opende vond ruilde waste bewaakte kopieerde kocht",
-    "T": "voor het ontbijt|na het eten|om middernacht|in het voorjaar|op marktdag|bij zonsondergang"
-    "|op een koude ochtend|zonder een woord|ondanks de regen|de hele zomer|lang geleden",
+    "T": "voor het ontbijt|na het eten|om middernacht|in het voorjaar|op marktdag|"
+    "bij zonsondergang|op een koude ochtend|zonder een woord|ondanks de regen|de hele zomer|lang geleden",
 }
 _FRENCH = {
     "P": "marin boulanger meunier docteur tisserand fermier porteur chanteur capitaine jardinier "
@@ -34,8 +34,8 @@ _FRENCH = {
     "pourpre vide brillant robuste solitaire malin joyeux blanc",
     "D": "porta frotta oublia emprunta laissa suivit mesura vendit cacha trouva ouvrit garda "
     "nettoya copia poussa acheta souleva admira",
-    "T": "avant le repas|vers minuit|au printemps|un matin froid|sans un mot|pendant sept semaines|"
-    "tout le jour|depuis longtemps|sous la pluie|en secret",
+    "T": "avant le repas|vers minuit|au printemps|un matin froid|sans un mot|"
+    "pendant sept semaines|tout le jour|depuis longtemps|sous la pluie|en secret",
 }
 _DUTCH_SENTENCES = (
     "{T} {D} een {Q} {P} de {Q} {O}.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -49,7 +50,7 @@ def tunings_of(
     if arrangement == "scattered":
         flat = [flat[i] for i in rng.permutation(len(flat))]
     edges = np.cumsum([0, *sizes])
-    return [flat[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [flat[a:b] for a, b in pairwise(edges)]
 
 
 def tuned_signals(

@@ -145,8 +145,8 @@ def categories(
         found = [(kind, name) for kind, members in KINDS.items() for name in members]
     table = np.array([[name in b for b in belongs] for _, name in found], dtype=bool)
     table = table.reshape(len(found), len(names))
-    useful = table.any(axis=1) & ~table.all(axis=1)
-    return [c for c, keep in zip(found, useful, strict=True) if keep], table[useful]
+    useful = np.flatnonzero(table.any(axis=1) & ~table.all(axis=1))
+    return [found[index] for index in useful], table[useful]
 
 
 def _in_order(names: list[str], classes: PhoneClasses) -> list[str]:

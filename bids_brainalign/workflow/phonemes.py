@@ -172,7 +172,10 @@ def _cluster_sentence(groups: Clustering, ari: float, n: int) -> str:
         return f"{n} electrodes are too few for clusters."
     tested = f"p = {groups.p:.3g}, {groups.n_null} shifts"
     if groups.k < 2:
-        return f"No clusters: no partition separates electrodes better than shifted labels do ({tested})."  # noqa: E501
+        return (
+            "No clusters: no partition separates electrodes better than shifted labels do "
+            f"({tested})."
+        )
     return (
         f"{groups.k} clusters of electrodes (Ward; silhouette {groups.silhouette:.2f}, {tested}); "
         f"adjusted Rand index over resampled minutes {ari:.2f}."
@@ -258,7 +261,8 @@ def phoneme_table(
     informative = dict(zip(assembly.targets["name"], organised.informative, strict=True))
     clusters = dict(zip(assembly.targets["name"], label, strict=True))
     table["informative"] = table["target"].map(informative).astype(int)
-    table["cluster"] = table["target"].map(clusters).astype("Int64").replace(0, pd.NA)
+    table["cluster"] = table["target"].map(clusters).astype("Int64")
+    table.loc[table["cluster"] == 0, "cluster"] = pd.NA
     return table.reindex(columns=[*PHONEME_COLUMNS]), len(null.z)
 
 
@@ -272,9 +276,7 @@ def _rows(targets: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _contrast(
-    tokens: Tokens, members: NDArray[np.bool_]
-) -> tuple[Array64, NDArray[np.int64]]:
+def _contrast(tokens: Tokens, members: NDArray[np.bool_]) -> tuple[Array64, NDArray[np.int64]]:
     """Mean response to members less that to all other tokens, and tokens of each."""
     belongs = np.zeros((len(members), len(tokens.phone)))
     known = tokens.phone >= 0

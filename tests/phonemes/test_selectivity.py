@@ -66,9 +66,7 @@ def test_pairwise_sums_correct_for_ties():
     rng = np.random.default_rng(1)
     a, b = rng.integers(0, 5, 40), rng.integers(1, 6, 60)
     counts = np.stack([np.bincount(a, minlength=6), np.bincount(b, minlength=6)]).astype(float)
-    p = mannwhitneyu(
-        b, a, alternative="greater", method="asymptotic", use_continuity=False
-    ).pvalue
+    p = mannwhitneyu(b, a, alternative="greater", method="asymptotic", use_continuity=False).pvalue
     assert norm.sf(pairwise_rank_sums(counts)[1, 0]) == pytest.approx(p)
 
 
