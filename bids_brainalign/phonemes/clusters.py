@@ -50,8 +50,9 @@ def cluster(profiles: Array64, null: Array64) -> Clustering:
     """Group electrodes by Ward's method; their number is chosen against the null.
 
     The null is a single cluster: the profile that all share, as strong as each electrode has it,
-    plus what shifts of the labels give. For every number of clusters from 2 the mean
-    silhouette is standardised by its mean and SD under the null; the largest of these is tested against the largest of every null draw.
+    plus what shifts of the labels give. For every number of clusters from 2 the mean silhouette
+    is standardised by its mean and SD under the null; the largest of these is tested against the
+    largest of every null draw.
 
     Parameters
     ----------

@@ -21,7 +21,8 @@ _DUTCH = {
     "D": "droeg poetste vergat leende schilderde herstelde bewonderde volgde verkocht verborg "
     "opende vond ruilde waste bewaakte kopieerde kocht",
     "T": "voor het ontbijt|na het eten|om middernacht|in het voorjaar|op marktdag|"
-    "bij zonsondergang|op een koude ochtend|zonder een woord|ondanks de regen|de hele zomer|lang geleden",
+    "bij zonsondergang|op een koude ochtend"
+    "|zonder een woord|ondanks de regen|de hele zomer|lang geleden",
 }
 _FRENCH = {
     "P": "marin boulanger meunier docteur tisserand fermier porteur chanteur capitaine jardinier "

@@ -1,4 +1,4 @@
-"""Phones from the command line: planted tuning, its null, Dutch, and French without phone times."""
+"""Phones from the command line: planted tuning, its null, Dutch, French without phone times."""
 
 import json
 
