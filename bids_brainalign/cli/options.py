@@ -10,7 +10,7 @@ import argparse
 
 from bids_brainalign import __version__
 from bids_brainalign.cli.arguments import PROG, AppParser
-from bids_brainalign.config.checks import HIGH_GAMMA, PRECISIONS, REFERENCES, SAVE, STEPS
+from bids_brainalign.config.checks import DECODERS, HIGH_GAMMA, PRECISIONS, REFERENCES, SAVE, STEPS
 from bids_brainalign.config.recipes import list_recipes
 
 
@@ -178,6 +178,15 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         dest="ieeg.high_gamma",
         choices=HIGH_GAMMA,
         help="how high gamma is computed",
+    )
+    group.add_argument(
+        "--decode",
+        dest="decoding.decoders",
+        nargs="+",
+        action="extend",
+        choices=DECODERS,
+        metavar="DECODER",
+        help="also decode the models' embeddings from the electrodes, by ridge or by ridge and gru",
     )
 
 

@@ -96,15 +96,58 @@ def _drawn(
             columns = (segments.starts - offsets[:, None]) % n_steps
             yield every[:, columns].transpose(1, 0, 2)
         return
+    for first in range(0, draws.n_draws, block):
+        yield _phased(true, predicted, segments, draws, slice(first, first + block))
+
+
+def _phased(
+    true: Array32, predicted: Array32, segments: Segments, draws: FoldDraws, block: slice
+) -> Array32:
+    """Cosines of true segments with those of predictions whose phases were turned.
+
+    The products are linear in the cosines and sines of the phases, so one matrix product gives
+    them for all draws; with e the Fourier basis and T_i(f) = Σ_k true(s_i + k) e(f k),
+
+        Σ_k true(s_i + k) · drawn(s_j + k) = 1/n Σ_f w_f Re[e^(iθ_f) e(f s_j) P(f) · T_i(f)].
+    """
     if draws.phase_basis is None:
         raise ValueError("a fold without draws has no null")
-    spectrum = fft.rfft(predicted, axis=0)
+    n_steps = len(predicted)
     half = n_steps // 2
-    for cosines_and_sines in draws.phase_basis:
-        turned = spectrum.copy()
-        turned[1:] *= (cosines_and_sines[:half] + 1j * cosines_and_sines[half:])[:, None]
-        drawn = fft.irfft(turned, n_steps, axis=0).astype(np.float32)
-        yield _similarity(true, drawn, segments)[None, :, segments.starts]
+    spectrum = fft.rfft(predicted.astype(np.float64), axis=0)
+    weight = np.full(half + 1, 2.0)
+    weight[0] = 1.0
+    if n_steps % 2 == 0:
+        weight[-1] = 1.0  # Nyquist has no negative twin
+    turn = 2j * np.pi / n_steps * np.arange(half + 1)
+    windows = segments.starts[:, None] + np.arange(segments.length)
+    patterns = true[windows].astype(np.float64)  # (n_segments, length, n_dims)
+    course = np.exp(turn[:, None] * np.arange(segments.length))  # (n_frequencies, length)
+    q = np.einsum("fd,fk,ikd->fi", spectrum, course, patterns, optimize=True)
+    z = (
+        (weight / n_steps)[:, None, None]
+        * q[:, :, None]
+        * np.exp(turn[:, None, None] * segments.starts)
+    )
+    size = (2 * half, segments.n_segments**2)
+    table = np.concatenate([z[1:].real, -z[1:].imag]).reshape(size).astype(np.float32)
+    phases = draws.phase_basis[block]
+    products = (phases @ table + z[0].real.reshape(-1).astype(np.float32)).reshape(
+        len(phases), segments.n_segments, segments.n_segments
+    )
+    rotation = np.ones((len(phases), half + 1), dtype=np.complex64)
+    rotation[:, 1:] = phases[:, :half] + 1j * phases[:, half:]
+    power = np.zeros((len(phases), n_steps), dtype=np.float32)
+    for column in spectrum.T.astype(np.complex64):
+        power += fft.irfft(rotation * column, n_steps, axis=1) ** 2
+    norm = (
+        np.sqrt(np.einsum("ikd,ikd->i", patterns, patterns))[:, None]
+        * np.sqrt(power[:, windows].sum(axis=2))[:, None, :]
+    )
+    cosine: Array32 = np.divide(
+        products, norm, out=np.zeros_like(products), where=norm > 1e-12, casting="same_kind"
+    )
+    return cosine
 
 
 def _similarity(true: Array32, predicted: Array32, segments: Segments) -> Array32:

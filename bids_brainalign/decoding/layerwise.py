@@ -71,9 +71,7 @@ class DecodingProblem:
     def embedding(self, space: FeatureSpace, layer: int, train: NDArray[np.int64]) -> Array32:
         """One layer, standardised and reduced by training rows: (n_used, n_dims)."""
         n_components = self.n_components if space.n_components is not None else None
-        maker = DesignMaker(
-            space.read(layer), self.heard, delays=(0,), n_components=n_components
-        )
+        maker = DesignMaker(space.read(layer), self.heard, delays=(0,), n_components=n_components)
         return maker.design(train)
 
 
@@ -133,9 +131,7 @@ def decode_layers(spaces: Sequence[FeatureSpace], problem: DecodingProblem) -> l
             decoded = found[one.space]
             decoded.inner[k, one.layer] = one.inner
             if k in problem.scored:
-                score_fold(
-                    problem, k, one.true, one.predicted, out=decoded, layer=one.layer
-                )
+                score_fold(problem, k, one.true, one.predicted, out=decoded, layer=one.layer)
     return found
 
 
@@ -200,9 +196,7 @@ def _fit_block(
     inputs: Array32,
 ) -> Iterator[_Layer]:
     targets = np.concatenate([embedding for _, _, embedding in block], axis=1)
-    fit = fit_fold(
-        [inputs], targets, fold, alphas=problem.alphas, fixed_alpha=problem.fixed_alpha
-    )
+    fit = fit_fold([inputs], targets, fold, alphas=problem.alphas, fixed_alpha=problem.fixed_alpha)
     mean = targets[fold.outer.train].mean(axis=0, dtype=np.float64).astype(np.float32)
     stop = 0
     for space, layer, embedding in block:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +102,7 @@ def _grid(
     broken = (np.diff(run) != 0) | (np.abs(np.diff(time_s) - interval_s) > 0.5 * interval_s)
     borders = np.concatenate([[0], np.flatnonzero(broken) + 1, [len(run)]])
     rows, left = [np.empty((0, per_step), dtype=np.int64)], [np.empty(0, dtype=np.int64)]
-    for start, stop in zip(borders[:-1], borders[1:], strict=True):
+    for start, stop in pairwise(borders.tolist()):
         count = (stop - start) // per_step
         rows.append(start + np.arange(count * per_step).reshape(count, per_step))
         left.append(np.arange(count, 0, -1))
@@ -129,7 +130,7 @@ def _at_onsets(
     length: int,
     width_s: float,
 ) -> NDArray[np.int64]:
-    """Steps nearest to onsets, each once, where the whole segment lies within its stretch."""
+    """Give steps nearest to onsets, each once, where the whole segment lies within its stretch."""
     found: set[int] = set()
     for run in np.unique(of_run):
         mine = np.flatnonzero(of_run == run)

@@ -35,9 +35,16 @@ class Section:
 
 SectionMaker = Callable[[Block, Album], Section | None]
 
+
+def _decoding(block: Block, album: Album) -> Section | None:
+    from bids_brainalign.reports.decoding_section import decoding_section  # it imports Section
+
+    return decoding_section(block, album)
+
+
 OF_RECORDINGS: tuple[SectionMaker, ...] = ()
 """Sections about the recordings alone: shown once for all models."""
-OF_MODELS: tuple[SectionMaker, ...] = ()
+OF_MODELS: tuple[SectionMaker, ...] = (_decoding,)
 """Sections about one model and the recordings."""
 
 
