@@ -186,7 +186,7 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         action="extend",
         choices=DECODERS,
         metavar="DECODER",
-        help="also decode the models' embeddings from the electrodes, by ridge or by ridge and gru",
+        help="also decode the models' embeddings from electrodes: ridge, or ridge gru",
     )
 
 

@@ -12,7 +12,7 @@ from bids_brainalign.outputs.reading import LOWLEVEL, UNTRAINED, read_sidecar, r
 from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.figures.decoding_curves import DecodingPanel, decoding_curves
 from bids_brainalign.reports.rendering import Album, Picture
-from bids_brainalign.reports.sections import Cells, Section
+from bids_brainalign.reports.section import Cells, Section
 from bids_brainalign.reports.summary import number, probability
 
 TEXT = ("model", "decoder", "layer", "fold", "score", "layer_mode", "reason")
@@ -97,7 +97,7 @@ def _panel(block: Block, table: pd.DataFrame, score: str, title: str) -> Decodin
     if len(trained) < 2 or not np.isfinite(trained.to_numpy()).any():
         return None
     twin = _curve(rows, block.main.model + UNTRAINED, "value").reindex(trained.index)
-    band = _curve(rows, block.main.model, "null_q95").to_numpy(dtype=float)
+    band = _array(_curve(rows, block.main.model, "null_q95"))
     mine = rows[rows["model"] == block.main.model]
     others = table[
         (table["score"] == score)
@@ -109,7 +109,7 @@ def _panel(block: Block, table: pd.DataFrame, score: str, title: str) -> Decodin
         title=title,
         chance=float(mine["chance"].iloc[0]),
         layers=np.asarray(trained.index, dtype=np.int64),
-        trained=trained.to_numpy(dtype=float),
+        trained=_array(trained),
         untrained=_known(twin),
         lowlevel=float(low.iloc[0]) if len(low) else np.nan,
         band=band if np.isfinite(band).any() else None,
@@ -130,7 +130,11 @@ def _curve(rows: pd.DataFrame, model: str, column: str) -> pd.Series[float]:
 
 
 def _known(values: pd.Series[float]) -> NDArray[np.float64] | None:
-    return values.to_numpy(dtype=float) if values.notna().any() else None
+    return _array(values) if values.notna().any() else None
+
+
+def _array(values: pd.Series[float]) -> NDArray[np.float64]:
+    return np.asarray(values, dtype=np.float64)
 
 
 def _cells(chosen: pd.DataFrame) -> Cells:
@@ -140,8 +144,9 @@ def _cells(chosen: pd.DataFrame) -> Cells:
         by_score = part.set_index("score")
         cells = [f"{model} ({decoder})"]
         for score in NAMES:
-            row = by_score.loc[score]
-            cells.append(f"{number(row['value'])} (p {probability(row['p'])})")
+            row = by_score.loc[score, ["value", "p"]]
+            value, p = float(row["value"]), float(row["p"])
+            cells.append(f"{number(value)} (p {probability(p)})")
         rows.append((*cells, f"{int(part['n_segments'].iloc[0])}"))
     chance = chosen.set_index("score")["chance"]
     first = chance.loc["top1"]

@@ -75,11 +75,11 @@ def _rows(one: DecodedModel, problem: DecodingProblem) -> Iterator[dict[str, obj
     quantiles = None if tested.null is None else np.quantile(tested.null, 0.95, axis=2)
     reason = "" if problem.draws else NO_NULL
     # A plain feature and a decoder with one layer have no layer to choose.
-    single = len(layers) == 1
+    single = len(layers) == 1 and layers[0] in ("n/a", "selected")
     for index in [len(layers)] if single else range(len(layers) + 1):
         is_selected = index == len(layers)
         name = "selected" if is_selected else layers[index]
-        if single and layers[0] == "n/a":
+        if layers == ("n/a",):
             name = "n/a"
         for s, score in enumerate(SCORES):
             yield {
