@@ -160,9 +160,6 @@ def _decoding(decoding: Decoding, ieeg: Ieeg) -> Iterator[tuple[str, object, str
     yield "decoding.lag_max_s", high, rule, high - low <= span + 1e-9
     rule = f"at least one step_s ({decoding.step_s:g})"
     yield "decoding.segment_s", decoding.segment_s, rule, decoding.segment_s >= decoding.step_s
-    rule = "with decoding.decoders containing ridge, which reads the last layer for it"
-    holds = not decoding.transcribe or "ridge" in decoding.decoders
-    yield "decoding.transcribe", decoding.transcribe, rule, holds
     rule = "with ridge, which chooses the layer for it"
     holds = "gru" not in decoding.decoders or "ridge" in decoding.decoders
     yield "decoding.decoders", decoding.decoders, rule, holds

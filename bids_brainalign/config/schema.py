@@ -167,15 +167,13 @@ class Decoding:
     step_s: float = 0.1
     """A segment is described by the embedding's course in these steps."""
     apart_s: float = 2.0
-    """Silence of comparison between two segments of a pair: neighbours are alike."""
+    """Segments less than this apart are not compared: neighbours are alike."""
     max_segments: int = 150
     """Per fold, evenly thinned."""
     gru_hidden: int = 32
     gru_seeds: int = 3
     gru_epochs: int = 60
     """At most; training stops early on the first inner folds."""
-    transcribe: bool = False
-    """Let Whisper's decoder write down the decoded last layer, beside its controls."""
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def fit_recurrent(
     waited = 0
     for _ in range(training.epochs):
         model.train()
-        for rows in train[torch.randperm(len(train), generator=shuffle)].split(BATCH):
+        for rows in torch.split(train[torch.randperm(len(train), generator=shuffle)], BATCH):
             loss = torch.nn.functional.mse_loss(
                 model(source[rows].to(device)), target[rows].to(device)
             )
@@ -118,6 +118,7 @@ def _predict(model: _Decoder, source: torch.Tensor, rows: NDArray[np.int64]) -> 
     model.eval()
     with torch.inference_mode():
         parts = [
-            model(source[part].to(device)).cpu() for part in torch.from_numpy(rows).split(4096)
+            model(source[part].to(device)).cpu()
+            for part in torch.split(torch.from_numpy(rows), 4096)
         ]
     return torch.cat(parts)

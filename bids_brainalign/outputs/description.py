@@ -30,9 +30,6 @@ IGNORED = (
     "*_locked.json",
     "*_decoding.tsv",
     "*_decoding.json",
-    "*_transcription.tsv",
-    "*_transcription.json",
-    "*_decoded.h5",
     "*_predictions.h5",
     "*_weights.h5",
     "*_statmap.nii.gz",
@@ -50,9 +47,7 @@ Written by bids_brainalign {version}. Open `index.html` first.
 - `*_channels.tsv` (iEEG), `*_statmap.nii.gz` (fMRI): results per electrode and voxel.
 - `*_folds.tsv`, `*_nulls.tsv`, `*_predictions.h5`, `*_weights.h5`: cross-validation folds, null
   quantiles, held-out predictions, weights per delay (with `--save weights`).
-- `*_decoding.tsv` (with `--decode`): how well held-out speech is identified from the electrodes;
-  `*_decoded.h5` (with `--save predictions`): the decoded embedding; `*_transcription.tsv`: what
-  Whisper's decoder writes from it, beside its controls.
+- `*_decoding.tsv` (with `--decode`): how well held-out speech is identified from the electrodes.
 - `group/`: tables over participants.
 - `logs/`: configuration, versions, commands, crash files, and how to cite (`CITATION.md`).
 """

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -40,7 +38,7 @@ def decoding_section(block: Block, album: Album) -> Section | None:
         "Decoding: from the electrodes back to the model",
         (*_headline(main), method),
         _pictures(block, table, album),
-        (_cells(chosen), *_transcription(path)),
+        (_cells(chosen),),
     )
 
 
@@ -144,8 +142,8 @@ def _cells(chosen: pd.DataFrame) -> Cells:
         by_score = part.set_index("score")
         cells = [f"{model} ({decoder})"]
         for score in NAMES:
-            row = by_score.loc[score, ["value", "p"]]
-            value, p = float(row["value"]), float(row["p"])
+            row = by_score.loc[[score]]
+            value, p = row["value"].to_numpy(dtype=float)[0], row["p"].to_numpy(dtype=float)[0]
             cells.append(f"{number(value)} (p {probability(p)})")
         rows.append((*cells, f"{int(part['n_segments'].iloc[0])}"))
     chance = chosen.set_index("score")["chance"]
@@ -156,26 +154,4 @@ def _cells(chosen: pd.DataFrame) -> Cells:
         tuple(rows),
         caption="Layer chosen on inner folds; p of each number by itself. Chance: .5, .5, "
         f"{number(first)}, 0, 0.",
-    )
-
-
-def _transcription(path: Path) -> tuple[Cells, ...]:
-    table = read_table(
-        path.with_name(path.name.replace("_decoding.tsv", "_transcription.tsv")),
-        text=("states", "fold", "text"),
-    )
-    if table is None:
-        return ()
-    whole = table[table["fold"] == "all"]
-    rows = tuple(
-        (str(row["states"]), number(row["word_error_rate"]), f"{int(row['n_words'])}")
-        for _, row in whole.iterrows()
-    )
-    return (
-        Cells(
-            ("Encoder states given to Whisper's decoder", "Word error rate", "Words"),
-            rows,
-            caption="What Whisper's decoder writes. It is a language model too and writes fluent "
-            "text from anything: only the difference between decoded and shuffled states counts.",
-        ),
     )
