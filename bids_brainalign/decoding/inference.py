@@ -31,7 +31,7 @@ class Tested:
     """(n_scores,) 95th percentile of the maximum over layers."""
 
 
-def tested(decoded: Decoded, problem: DecodingProblem) -> Tested:
+def infer_layers(decoded: Decoded, problem: DecodingProblem) -> Tested:
     """Combine folds, weighted by their segments, and test every layer.
 
     Parameters
@@ -49,7 +49,7 @@ def tested(decoded: Decoded, problem: DecodingProblem) -> Tested:
     Folds train each other, so their scores are not independent as the draws assume: the null of
     their mean is widened about its own mean by √(1 + mutual share), as for encoding
     (:meth:`bids_brainalign.encoding.scoring.HeldOut.null`; checked in
-    tests/decoding/test_calibration.py).
+    tests/decoding/test_layerwise.py).
     """
     scored = problem.scored
     n_rows = len(decoded.layers) + 1

@@ -54,15 +54,15 @@ def _headline(main: pd.DataFrame) -> list[str]:
     if np.isnan(p):
         return [said + f"There is no p value: {row['reason']}."]
     found = "more than chance" if p < 0.05 else "not more than chance"
-    said += f"That is {found} (p = {probability(p)}, corrected over layers)."
+    said += f"That is {found} (p {_equals(p)}, corrected over layers)."
     against = row["delta_untrained"]
     if pd.notna(against):
         p_delta = float(row["p_delta"])
         sign = "better" if p_delta < 0.05 else "not reliably better"
         said += (
             f" The trained model's embedding is {sign} identified than that of the same network "
-            f"with random weights ({100 * float(against):+.0f} points, p = "
-            f"{probability(p_delta)})."
+            f"with random weights ({100 * float(against):+.0f} points, p "
+            f"{_equals(p_delta)})."
         )
     return [
         said,
@@ -70,6 +70,11 @@ def _headline(main: pd.DataFrame) -> list[str]:
         "does not show that the brain computes as the model does: where low-level features are "
         "identified as well, loudness and spectrum may be all that was decoded.",
     ]
+
+
+def _equals(p: float) -> str:
+    text = probability(p)
+    return text if text.startswith("<") else f"= {text}"
 
 
 def _pictures(block: Block, table: pd.DataFrame, album: Album) -> tuple[Picture, ...]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from bids_brainalign.config.schema import Config
-from bids_brainalign.decoding.inference import tested
+from bids_brainalign.decoding.inference import infer_layers
 from bids_brainalign.decoding.layerwise import DecodingProblem, decode_layers
 from bids_brainalign.encoding.layerwise import FeatureSpace
 from bids_brainalign.outputs.names import analysis_label
@@ -89,7 +89,7 @@ def _by_ridge(
     features: Sequence[FeatureSpace], problem: DecodingProblem, *, with_twin: bool
 ) -> list[DecodedModel]:
     decoded = decode_layers(features, problem)
-    results = [tested(one, problem) for one in decoded]
+    results = [infer_layers(one, problem) for one in decoded]
     return [
         DecodedModel(
             space.name, "ridge", one, result, results[1] if with_twin and index == 0 else None
@@ -110,7 +110,7 @@ def _by_gru(
     for space, ridge in zip(features, by_ridge, strict=True):
         decoded = decode_by_gru(config, space, ridge.decoded, problem, folder=kept)
         if decoded is not None:
-            models.append(DecodedModel(space.name, "gru", decoded, tested(decoded, problem)))
+            models.append(DecodedModel(space.name, "gru", decoded, infer_layers(decoded, problem)))
     if models and by_ridge[0].control is not None:
         models[0] = replace(models[0], control=models[1].tested)
     return models

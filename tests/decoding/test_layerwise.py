@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom
 from sklearn.linear_model import Ridge
 
-from bids_brainalign.decoding.inference import tested
+from bids_brainalign.decoding.inference import infer_layers
 from bids_brainalign.decoding.layerwise import _fitted, decode_layers
 from tests.decoding.planted import make
 
@@ -13,7 +13,7 @@ from tests.decoding.planted import make
 def test_planted_layer_is_chosen_and_identified():
     problem, space = make(1, planted=1, n_layers=3, n_electrodes=20)
     (decoded,) = decode_layers([space], problem)
-    result = tested(decoded, problem)
+    result = infer_layers(decoded, problem)
     assert (decoded.chosen == 1).all()
     assert result.value[-1, 2] > 0.95  # 2-vs-2
     assert (result.p_max[-1] < 0.01).all()
@@ -47,7 +47,7 @@ def test_inputs_are_responses_after_the_sample():
 
 def test_constant_electrodes_change_nothing_and_alone_are_at_chance():
     some, space = make(4, planted=0, constant=3, n_times=1500)
-    assert tested(decode_layers([space], some)[0], some).value[0, 2] > 0.9
+    assert infer_layers(decode_layers([space], some)[0], some).value[0, 2] > 0.9
     none, space = make(4, planted=0, constant=12, n_times=1500)
     np.testing.assert_allclose(decode_layers([space], none)[0].value[:, 0, 2:4], 0.5, atol=1e-9)
 
@@ -57,5 +57,5 @@ def test_null_runs_are_found_at_most_at_the_nominal_rate():
     p = []
     for seed in range(120):
         problem, space = make(seed + 1, phi=0.9, n_draws=200)
-        p.append(tested(decode_layers([space], problem)[0], problem).p[0])
+        p.append(infer_layers(decode_layers([space], problem)[0], problem).p[0])
     assert ((np.array(p) < 0.05).sum(axis=0) <= binom.ppf(0.999, 120, 0.05)).all()
