@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from bids_brainalign.alignment.clock import (
     Placement,
-    onto_fast_clock,
-    onto_slow_clock,
+    onto_response_clock,
     stimulus_clock,
 )
 from bids_brainalign.alignment.delays import delay_samples, lag_samples
@@ -349,14 +348,10 @@ def feature_space(config: Config, assembly: Assembly, space: Space) -> FeatureSp
             for presentation, placement in zip(mine, placements(mine), strict=True):
                 source = stored[presentation.stimulus.name]
                 frames = source.read(layer)
-                if fit.modality == "ieeg":
-                    part = onto_fast_clock(frames, source.times, response.times, placement)
-                else:
-                    part = onto_slow_clock(
-                        frames, source.times, response.times, placement,
-                        cutoff_hz=1 / response.interval_s,
-                    )  # fmt: skip
-                parts.append(part)
+                slow = fit.modality == "fmri"
+                parts.append(
+                    onto_response_clock(frames, source.times, response.times, placement, slow=slow)
+                )
             out.append(sum(parts[1:], start=parts[0]))
         return out
 
