@@ -96,8 +96,10 @@ def _loud(envelope: NDArray[np.floating], *, rate_hz: float) -> Spans:
     level = float(np.percentile(amplitude, LOUD_PERCENTILE)) if len(amplitude) else 0.0
     above = np.concatenate([[False], amplitude > level * 10 ** (QUIET_DB / 20), [False]])
     edges = np.flatnonzero(np.diff(above.astype(np.int8))).reshape(-1, 2)
-    spans: Spans = (edges - 0.5) / rate_hz  # a frame stands for half a frame to each side
-    return np.asarray(spans[spans[:, 1] - spans[:, 0] >= MIN_SPEECH_S], dtype=np.float64)
+    spans = np.asarray(
+        (edges - 0.5) / rate_hz, dtype=np.float64
+    )  # a frame stands for half a frame to each side
+    return spans[spans[:, 1] - spans[:, 0] >= MIN_SPEECH_S]
 
 
 def _joined(spans: Spans) -> Spans:
