@@ -15,6 +15,8 @@ MIN_SILENCE_S = 0.5
 shorter (Heldner & Edlund 2010, J. Phonetics 38:555, find pauses of .2 to 1 s between phrases)."""
 MIN_SPEECH_S = 0.05
 """A shorter burst of sound in silence is a click or a breath; asked of sound, not of words."""
+HEARD_S = 0.1
+"""More sound than this between timed words may be an untimed one; less is the edge of a word."""
 QUIET_DB = -25.0
 """Sound this far below the loud level of the stimulus counts as silence."""
 LOUD_PERCENTILE = 95.0
@@ -78,8 +80,9 @@ def speech_stretches(
     silence = _gaps(speech, duration_s)
     if words_complete:
         return Stretches(speech, silence, "words")
-    apart = np.array([not np.any((loud[:, 1] > a) & (loud[:, 0] < b)) for a, b in silence], bool)
-    return Stretches(speech, silence[apart] if len(silence) else silence, "words and sound")
+    common = np.minimum(loud[:, 1], silence[:, 1:]) - np.maximum(loud[:, 0], silence[:, :1])
+    heard_s = np.maximum(common, 0.0).sum(axis=1)  # (n_silence,)
+    return Stretches(speech, silence[heard_s < HEARD_S], "words and sound")
 
 
 def within(clock_s: NDArray[np.float64], spans: Spans) -> NDArray[np.bool_]:

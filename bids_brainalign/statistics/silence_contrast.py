@@ -136,8 +136,10 @@ def _trimmed(run: Run) -> Run:
 
 def _has_silence(run: Run) -> bool:
     silent, spoken = run.silence & run.valid, run.speech & run.valid
-    starts = np.count_nonzero(np.diff(silent.astype(np.int8), prepend=0) > 0)
-    return bool(silent.sum() >= MIN_SILENCE_SAMPLES and starts >= MIN_STRETCHES and spoken.any())
+    stretch = np.cumsum(np.diff(run.silence.astype(np.int8), prepend=0) > 0)
+    n_stretches = len(np.unique(stretch[silent]))
+    enough = silent.sum() >= MIN_SILENCE_SAMPLES and n_stretches >= MIN_STRETCHES
+    return bool(enough and spoken.any())
 
 
 def _nothing(n_targets: int, runs: Sequence[Run], reason: str) -> Contrast:
