@@ -42,7 +42,7 @@ def anatomy_inputs(config: Config, fit: Fit) -> object:
     """Everything but the responses that regions depend on: part of the key of their steps."""
     settings = asdict(config.anatomy)
     name = config.anatomy.atlas
-    if name is None or fit.modality == "fmri":
+    if name is None or fit.modality != "ieeg":
         return None
     memo = config.paths.work_dir / "digests"
     files = []
@@ -63,7 +63,7 @@ def anatomy_inputs(config: Config, fit: Fit) -> object:
 def localised(
     config: Config, fit: Fit, responses: Sequence[Response]
 ) -> tuple[list[Response], tuple[str, ...]]:
-    """Give electrodes their regions; voxels pass as they are.
+    """Give intracranial electrodes their regions; voxels and scalp electrodes pass as they are.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def localised(
         ``label_probability`` and ``atlas``.
     notes : tuple of str
     """
-    if fit.modality == "fmri":
+    if fit.modality != "ieeg":
         return list(responses), ()
     targets = responses[0].targets.copy()
     table = _electrodes_of(fit)

@@ -32,11 +32,11 @@ SPEECH = "speech onset"
 WINDOW_S = {
     ("ieeg", "stimulus onset"): (-1.0, 2.0),
     ("ieeg", "word onset"): (-0.5, 1.0),
-    ("ieeg", SPEECH): (-0.5, 1.0),
     ("fmri", "stimulus onset"): (-6.0, 20.0),
     ("fmri", "word onset"): (-6.0, 16.0),
 }
 """Seconds around each event, by modality."""
+SPEECH_WINDOW_S = (-0.5, 1.0)
 PHONE_WINDOW_S = (-0.2, 0.6)
 _CHUNK = 500
 """Events interpolated at once: bounds memory, as a story has thousands of phones."""
@@ -118,7 +118,8 @@ def locked_table(config: Config, fit: Fit, classes: PhoneClasses, lowlevel: Spac
     stimuli = {p.stimulus.name: p.stimulus for p in fit.presentations}
     onsets = {n: _onsets_of(config, fit, s, classes, lowlevel) for n, s in stimuli.items()}
     for event in ["stimulus onset", *_kinds(onsets.values())]:
-        low, high = WINDOW_S.get((fit.modality, event), PHONE_WINDOW_S)
+        usual = SPEECH_WINDOW_S if event == SPEECH else PHONE_WINDOW_S
+        low, high = WINDOW_S.get((fit.modality, event), usual)
         offsets = np.arange(np.ceil(low / interval), np.floor(high / interval) + 1) * interval
         sums = _Moments(len(offsets), len(names))
         for recording, response, data in zip(fit.recordings, responses, runs, strict=True):

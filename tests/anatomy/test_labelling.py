@@ -4,8 +4,10 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
+from nilearn.datasets import load_mni152_gm_mask
 
 from bids_brainalign.anatomy.atlas import Atlas, read_atlas, read_lookup, region_and_side
+from bids_brainalign.anatomy.electrodes import read_electrodes
 from bids_brainalign.anatomy.labelling import Limits, label_electrodes
 from bids_brainalign.anatomy.spaces import MNI305_TO_MNI152, apply_affine, family_of, moved
 from bids_brainalign.errors import BrainAlignError, ExitCode
@@ -197,6 +199,28 @@ def test_sides_in_names():
     assert region_and_side("Heschl_R") == ("Heschl", "R")
     assert region_and_side("Lateral Occipital Cortex") == ("Lateral Occipital Cortex", "n/a")
     assert region_and_side("Brain-Stem") == ("Brain-Stem", "n/a")
+
+
+@pytest.mark.shared
+def test_real_coordinates_lie_in_the_grey_matter_of_the_template(shared):
+    """ds005574 in MNI152NLin2009aSym against nilearn's own grey matter mask, cut into sides."""
+    mask = load_mni152_gm_mask(resolution=2)
+    grey = np.asarray(mask.dataobj) > 0
+    x = np.moveaxis(np.indices(grey.shape), 0, -1) @ mask.affine[0, :3] + mask.affine[0, 3]
+    volume = np.where(grey, np.where(x < 0, 1, 2), 0).astype(np.int32)
+    atlas = Atlas("grey", volume, mask.affine, {1: "L grey", 2: "R grey"}, "MNI152NLin2009aSym")
+    n, unknown, sides = 0, 0, []
+    for path in sorted((shared / "data" / "ds005574").rglob("*_space-MNI152*_electrodes.tsv")):
+        table = read_electrodes(path, next(path.parent.glob("*_space-MNI152*_coordsystem.json")))
+        found, _ = label_electrodes(table, atlas, limits=Limits())
+        n, unknown = n + len(found), unknown + int((found["region"] == "unknown").sum())
+        sides.append(((found["hemisphere"] == "L").sum(), (found["hemisphere"] == "R").sum()))
+        assert set(found["region"]) <= {"grey", "unknown"}
+    assert n == 1330
+    # Left and right of each participant, counted in the coordinates themselves.
+    assert sides == [(0, 103), (95, 0), (213, 51), (77, 78), (159, 1), (171, 0), (119, 0),
+                     (75, 0), (188, 0)]  # fmt: skip
+    assert unknown < 0.1 * n
 
 
 def test_families():
