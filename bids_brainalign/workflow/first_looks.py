@@ -88,8 +88,8 @@ def first_looks_step(config: Config, fit: Fit, lowlevel: Space) -> Step:
             "responses": [response_path(config, fit, r).name for r in fit.recordings],
             "sound": [feature_key(config, lowlevel, p.stimulus, rate) for p in fit.presentations],
             "words": [
-                [] if p.stimulus.words is None else p.stimulus.words.table["duration"].tolist()
-                for p in fit.presentations
+                [] if w is None else [w.n_untimed, w.table["duration"].tolist()]
+                for w in (p.stimulus.words for p in fit.presentations)
             ],
             "onsets": [[p.recording.name, p.onset_s, p.segments] for p in fit.presentations],
             "settings": [config.random_seed, config.nulls.n_draws, config.ieeg.trim_start_s],

@@ -33,9 +33,11 @@ def contrast_dots(table: pd.DataFrame) -> Figure:
     axes = figure.subplots()
     canvas.tidy(axes, xlabel="channel, by size of the difference", ylabel="speech - silence (SD)")
     axes.axhline(0, color=canvas.INK, linewidth=0.8)
-    axes.vlines(at, 0, d, color=canvas.GRID, linewidth=1.2, zorder=1.5)
-    axes.scatter(at[~found], d[~found], s=18, facecolor="white", edgecolor=canvas.FAINT)
-    axes.scatter(at[found], d[found], s=26, color=canvas.TRAINED, edgecolor=canvas.INK, lw=0.5)
+    axes.vlines(at, 0, d, color="#c9d1d8", linewidth=1.2, zorder=2)
+    axes.scatter(at[~found], d[~found], s=18, facecolor="white", edgecolor=canvas.FAINT, zorder=3)
+    axes.scatter(
+        at[found], d[found], s=26, color=canvas.TRAINED, edgecolor=canvas.INK, lw=0.5, zorder=3
+    )
     axes.set_xlim(-0.8, max(len(rows), 2) - 0.2)
     if len(rows) <= NAMED:
         axes.set_xticks(at, [str(name) for name in rows["target"]], rotation=90)
