@@ -10,7 +10,15 @@ import argparse
 
 from bids_brainalign import __version__
 from bids_brainalign.cli.arguments import PROG, AppParser
-from bids_brainalign.config.checks import DECODERS, HIGH_GAMMA, PRECISIONS, REFERENCES, SAVE, STEPS
+from bids_brainalign.config.checks import (
+    ATLASES,
+    DECODERS,
+    HIGH_GAMMA,
+    PRECISIONS,
+    REFERENCES,
+    SAVE,
+    STEPS,
+)
 from bids_brainalign.config.recipes import list_recipes
 
 
@@ -100,6 +108,13 @@ def _add_material(group: argparse._ArgumentGroup) -> None:
         action="extend",
         metavar="TSV|MASK",
         help="electrodes (a table with the column name) or voxels (a NIfTI mask) to analyse",
+    )
+    group.add_argument(
+        "--atlas",
+        dest="anatomy.atlas",
+        metavar="NAME|FILE",
+        help=f"regions of electrodes: {', '.join(ATLASES)} (each participant's own), or a label "
+        "image (.nii.gz, .mgz) with its table beside it",
     )
     group.add_argument(
         "--phone-classes",

@@ -25,6 +25,10 @@ LABEL = re.compile(r"[A-Za-z0-9._-]+")
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
+ATLASES = ("destrieux", "harvard-oxford", "aal", "schaefer", "freesurfer")
+ATLAS_IMAGES = (".nii", ".nii.gz", ".mgz")
+
+
 def check_values(config: Config) -> None:
     """Refuse values that no run can use.
 
@@ -78,6 +82,9 @@ def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     yield "decoding.unit", config.decoding.unit, DECODED_UNITS
     for decoder in config.decoding.decoders:
         yield "decoding.decoders", decoder, DECODERS
+    atlas = config.anatomy.atlas
+    if atlas is not None and not atlas.endswith(ATLAS_IMAGES):
+        yield "anatomy.atlas", atlas, ATLASES
     for what in config.save:
         yield "save", what, SAVE
     for step in config.control.steps:
@@ -100,6 +107,9 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "ieeg.lag_step_s": ieeg.lag_step_s,
         "ieeg.n_components": ieeg.n_components,
         "fmri.high_pass_s": fmri.high_pass_s,
+        "anatomy.limit_mm": config.anatomy.limit_mm,
+        "anatomy.strip_limit_mm": config.anatomy.strip_limit_mm,
+        "anatomy.sphere_mm": config.anatomy.sphere_mm,
         "ridge.fixed_alpha": ridge.fixed_alpha,
         "folds.max_inner": folds.max_inner,
         "nulls.n_draws": config.nulls.n_draws,

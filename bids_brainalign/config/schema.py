@@ -115,6 +115,22 @@ class Fmri:
 
 
 @dataclass(frozen=True)
+class Anatomy:
+    """Regions of electrodes."""
+
+    atlas: str | None = None
+    """A name (``destrieux`` …, ``freesurfer``: the participant's own) or a label image with its
+    table beside it."""
+    atlas_space: str = ""
+    """Space of an image given as file; without it that of its name, else MNI152."""
+    limit_mm: float = 5.0
+    """Farther from any label an electrode's region is ``unknown``."""
+    strip_limit_mm: float = 10.0
+    sphere_mm: float = 4.0
+    """Radius in which labelled voxels are counted for the probability of a label."""
+
+
+@dataclass(frozen=True)
 class Ridge:
     """Ridge regression; penalties in scikit-learn's convention."""
 
@@ -225,6 +241,7 @@ class Config:
     features: Features = field(default_factory=Features)
     ieeg: Ieeg = field(default_factory=Ieeg)
     fmri: Fmri = field(default_factory=Fmri)
+    anatomy: Anatomy = field(default_factory=Anatomy)
     ridge: Ridge = field(default_factory=Ridge)
     folds: Folds = field(default_factory=Folds)
     nulls: Nulls = field(default_factory=Nulls)

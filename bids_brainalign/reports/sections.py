@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.decoding_section import decoding_section
+from bids_brainalign.reports.first_looks_section import first_looks_section
 from bids_brainalign.reports.rendering import Album
 from bids_brainalign.reports.section import Cells, Section
 
@@ -17,7 +18,7 @@ __all__ = ["OF_MODELS", "OF_RECORDINGS", "Cells", "Section", "SectionMaker", "se
 
 SectionMaker = Callable[[Block, Album], Section | None]
 
-OF_RECORDINGS: tuple[SectionMaker, ...] = ()
+OF_RECORDINGS: tuple[SectionMaker, ...] = (first_looks_section,)
 """Sections about the recordings alone: shown once for all models."""
 OF_MODELS: tuple[SectionMaker, ...] = (decoding_section,)
 """Sections about one model and the recordings."""

@@ -8,6 +8,7 @@ from bids_brainalign.config.schema import Config
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.decoding import decoding_step
 from bids_brainalign.workflow.encoding import encoding_step
+from bids_brainalign.workflow.first_looks import first_looks_step, warn_of_drift
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.locked import locked_step
 from bids_brainalign.workflow.onset import assumed_recordings, onset_step, warn_of_onsets
@@ -28,7 +29,10 @@ def analysis_steps(config: Config, fit: Fit, spaces: Sequence[Space]) -> Iterato
         All feature spaces of the run; their features are stored.
     """
     by_name = {space.name: space for space in spaces}
-    yield locked_step(config, fit)
+    yield locked_step(config, fit, by_name[LOWLEVEL])
+    if fit.modality != "fmri":
+        yield first_looks_step(config, fit, by_name[LOWLEVEL])
+        warn_of_drift(config, fit)
     if assumed_recordings(fit):
         yield onset_step(config, fit, by_name[LOWLEVEL])
         warn_of_onsets(config, fit)

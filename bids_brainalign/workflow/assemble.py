@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from bids_brainalign.alignment.clock import (
     Placement,
-    onto_fast_clock,
-    onto_slow_clock,
+    onto_response_clock,
     stimulus_clock,
 )
 from bids_brainalign.alignment.delays import delay_samples, lag_samples
@@ -32,6 +31,7 @@ from bids_brainalign.statistics.nulls import FoldDraws, draw_folds
 from bids_brainalign.store.features import FeatureStore
 from bids_brainalign.workflow.chosen_targets import keep_chosen
 from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.localisation import localised
 from bids_brainalign.workflow.responses import load_response, response_path
 from bids_brainalign.workflow.spaces import Space, feature_key, rate_of, seed_of
 from bids_brainalign.workflow.userfolds import UserFolds, read_folds, user_folds
@@ -91,6 +91,7 @@ def assemble(config: Config, fit: Fit, spaces: Sequence[Space]) -> Assembly:
     """
     loaded = [load_response(response_path(config, fit, r)) for r in fit.recordings]
     responses, notes = common_targets(fit, loaded)
+    responses, placed = localised(config, fit, responses)
     responses, chosen = keep_chosen(fit, responses, config.paths.targets)
     user = read_folds(config.paths.folds) if config.paths.folds else None
     timelines = [
@@ -119,7 +120,7 @@ def assemble(config: Config, fit: Fit, spaces: Sequence[Space]) -> Assembly:
         draws=_draws(config, fit, plan, delays, decorrelation, samples.interval_s),
         decorrelation_s=decorrelation,
         censored_share=tuple(t.censored_share for t in timelines),
-        notes=(*notes, *chosen, *plan.notes),
+        notes=(*notes, *placed, *chosen, *plan.notes),
     )
 
 
@@ -349,14 +350,10 @@ def feature_space(config: Config, assembly: Assembly, space: Space) -> FeatureSp
             for presentation, placement in zip(mine, placements(mine), strict=True):
                 source = stored[presentation.stimulus.name]
                 frames = source.read(layer)
-                if fit.modality == "ieeg":
-                    part = onto_fast_clock(frames, source.times, response.times, placement)
-                else:
-                    part = onto_slow_clock(
-                        frames, source.times, response.times, placement,
-                        cutoff_hz=1 / response.interval_s,
-                    )  # fmt: skip
-                parts.append(part)
+                slow = fit.modality == "fmri"
+                parts.append(
+                    onto_response_clock(frames, source.times, response.times, placement, slow=slow)
+                )
             out.append(sum(parts[1:], start=parts[0]))
         return out
 

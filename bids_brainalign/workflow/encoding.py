@@ -27,6 +27,7 @@ from bids_brainalign.workflow.inference import (
     infer_block,
     p_over_targets,
 )
+from bids_brainalign.workflow.localisation import anatomy_inputs
 from bids_brainalign.workflow.parcels import parcel_blocks, parcels_of
 from bids_brainalign.workflow.responses import response_path
 from bids_brainalign.workflow.results import Result, test_samples, write_result
@@ -70,6 +71,7 @@ def encoding_step(
             for p in fit.presentations
         ],
         "folds_file": config.paths.folds.read_text() if config.paths.folds else "",
+        "anatomy": anatomy_inputs(config, fit),
         "targets_files": [file_digest(p, memo) for p in config.paths.targets],
         "save": config.save,
         "model": space.name,

@@ -20,7 +20,11 @@ def write_front_matter(config: Config, fits: Sequence[Fit], spaces: Sequence[Spa
 
 
 def _write_labels(config: Config, spaces: Sequence[Space]) -> None:
-    labels = {"onset": "responses averaged around onsets of stimuli, words and phones"}
+    labels = {
+        "onset": "responses averaged around onsets of stimuli, words, speech and phones",
+        "silence": "responses to speech against responses to silence",
+        "sound": "lag between sound and responses at both ends of each recording",
+    }
     for space in spaces:
         what = {
             "lowlevel": "low-level features: envelope, mel spectrogram, word and phone onsets",

@@ -136,6 +136,8 @@ OTHERS = [
     ("bids out participant -d x=nowhere", 66, "--derivatives x: there is no folder"),
     ("bids out participant --features x=nowhere", 66, "--features x: there is no folder"),
     ("bids out participant --stimuli-map nowhere", 66, "--stimuli-map: there is no file"),
+    ("bids out participant --atlas no.nii.gz", 66, "--atlas: there is no file"),
+    ("bids out participant --atlas destrieu", 64, "did you mean destrieux?"),
     ("bids out participant --phone-classes no.tsv", 66, "--phone-classes: there is no file"),
     ("bids out participant --targets nowhere.tsv", 66, "--targets: there is no file"),
     ("bids out participant --folds empty", 66, "--folds: there is no file"),
