@@ -11,7 +11,7 @@ from bids_brainalign.config.toml import nearest
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
 LEVELS = ("participant", "group")
-REFERENCES = ("none", "car")
+REFERENCES = ("none", "car", "car-device", "bipolar", "laplacian")
 HIGH_GAMMA = ("filterbank", "podcast2025")
 STEPS = Control.steps
 SAVE = ("predictions", "weights")

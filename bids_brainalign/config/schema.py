@@ -89,7 +89,7 @@ class Ieeg:
     """Intracranial responses and their lags."""
 
     reference: str = "car"
-    """``none`` or ``car``."""
+    """``none``, ``car``, ``car-device``, ``bipolar`` or ``laplacian``."""
     high_gamma: str = "filterbank"
     """``filterbank`` or ``podcast2025``."""
     lag_min_s: float = -0.1

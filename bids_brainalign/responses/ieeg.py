@@ -21,7 +21,11 @@ from bids_brainalign.responses.recordings import (
     read_signals,
     within,
 )
-from bids_brainalign.responses.referencing import reference_signal
+from bids_brainalign.responses.referencing import (
+    Rereferenced,
+    derivations,
+    derived_targets,
+)
 from bids_brainalign.responses.types import Response
 
 CHANNELS_AT_ONCE = 4
@@ -38,7 +42,7 @@ def load_ieeg(
     recording : Recording
         Its channels are typed by ``channels.tsv``, its sampling rate is the file's.
     reference : str
-        ``none`` or ``car``, over the channels kept.
+        See :func:`~bids_brainalign.responses.referencing.derivations`.
     high_gamma : str
         ``filterbank`` or ``podcast2025``.
     rate_hz : float
@@ -70,24 +74,25 @@ def load_ieeg(
         raise BrainAlignError(
             f"{recording.path.name} is shorter than two samples at {rate_hz:g} Hz."
         )
-    shared = reference_signal(data, reference)
-    response = np.empty((len(times), len(data)), dtype=np.float32)
-    for start in range(0, len(data), CHANNELS_AT_ONCE):
+    located, located_notes = _targets(recording, channels, unused=[n for n, _ in choice.dropped])
+    derived, reference_notes = derivations(reference, located)
+    signals = Rereferenced(data)
+    response = np.empty((len(times), len(derived)), dtype=np.float32)
+    for start in range(0, len(derived), CHANNELS_AT_ONCE):
         batch = slice(start, start + CHANNELS_AT_ONCE)
         envelope = amplitudes.high_gamma_amplitude(
-            data[batch] - shared, sfreq_hz, method=high_gamma, line_hz=line_hz
+            signals.read(derived[batch]), sfreq_hz, method=high_gamma, line_hz=line_hz
         )
         response[:, batch] = resampling.to_clock(envelope, sfreq_hz, times_s=times)
 
     marked, marked_notes = bad_intervals(raw, recording.events_path)
-    targets, located_notes = _targets(recording, channels, unused=[n for n, _ in choice.dropped])
     support_s = amplitudes.support_s(high_gamma, sfreq_hz) + resampling.support_s(
         sfreq_hz, rate_hz
     )
     return Response(
         data=response,
         times=times,
-        targets=targets,
+        targets=derived_targets(located, derived),
         censored=within(times, marked),
         support_s=support_s,
         notes=(
@@ -96,7 +101,7 @@ def load_ieeg(
             *choice.notes,
             *found_notes,
             *flat_notes,
-            _reference_note(reference, len(channels)),
+            *reference_notes,
             _line_note(high_gamma, sfreq_hz, line_hz),
             *marked_notes,
             *located_notes,
@@ -191,12 +196,6 @@ def _rate_notes(recording: Recording, sfreq_hz: float) -> tuple[str, ...]:
             f"The sidecar says {said:g} Hz, the file {sfreq_hz:g} Hz: the file's rate was used.",
         )
     return ()
-
-
-def _reference_note(reference: str, n_channels: int) -> str:
-    if reference == "none":
-        return "Reference: as recorded."
-    return f"Reference: common average of {n_channels} channels, which spreads their signals."
 
 
 def _line_note(method: str, sfreq_hz: float, line_hz: float | None) -> str:

@@ -1,5 +1,6 @@
 import mne
 import numpy as np
+import pandas as pd
 import pytest
 
 from bids_brainalign.errors import BrainAlignError, ExitCode
@@ -11,7 +12,7 @@ from bids_brainalign.responses.high_gamma import (
     podcast2025,
     support_s,
 )
-from bids_brainalign.responses.referencing import reference_signal
+from bids_brainalign.responses.referencing import Rereferenced, derivations
 
 SFREQ = 512.0
 
@@ -33,7 +34,9 @@ def test_podcast2025_is_the_tutorial(signals):
     raw.notch_filter([60, 120, 180], notch_widths=2, verbose="error")
     raw.filter(70, 200, method="iir", verbose="error")
     raw.apply_hilbert(envelope=True, verbose="error")
-    ours = podcast2025(signals - reference_signal(signals, "car"), SFREQ, line_hz=60.0)
+    table = pd.DataFrame({"name": list("abcd"), "type": "ECOG", "device": "n/a"})
+    averaged = Rereferenced(signals).read(derivations("car", table)[0])
+    ours = podcast2025(averaged, SFREQ, line_hz=60.0)
     np.testing.assert_allclose(ours, raw.get_data(), rtol=1e-10)
 
 
