@@ -90,6 +90,8 @@ class Ieeg:
 
     reference: str = "car"
     """``none``, ``car``, ``car-device``, ``bipolar`` or ``laplacian``."""
+    compare_reference: bool = False
+    """Run every model again on responses as recorded where the reference is a common average."""
     high_gamma: str = "filterbank"
     """``filterbank`` or ``podcast2025``."""
     lag_min_s: float = -0.1

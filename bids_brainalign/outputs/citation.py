@@ -24,6 +24,10 @@ HIGH_GAMMA = {
 REFERENCE = {
     "car": "re-referenced to the average of the channels kept (this spreads about 1/N of every "
     "channel's signal into the others)",
+    "car-device": "re-referenced to the average of the channels of each device (this spreads "
+    "about 1/n of every channel's signal into the others of its device)",
+    "bipolar": "re-referenced to differences of neighbouring contacts",
+    "laplacian": "re-referenced to the mean of the nearest neighbours of each contact",
     "none": "analysed with the reference of the recording",
 }
 
@@ -32,7 +36,7 @@ class Settings(TypedDict, total=False):
     """What the text speaks about; a sentence whose setting is missing is left out."""
 
     reference: str
-    """``car`` or ``none``."""
+    """``none``, ``car``, ``car-device``, ``bipolar`` or ``laplacian``."""
     high_gamma: str
     """``filterbank`` or ``podcast2025``."""
     lag_min_s: float

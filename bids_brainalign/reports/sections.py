@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bids_brainalign.reports.blocks import Block
+from bids_brainalign.reports.reference_section import reference_section
 from bids_brainalign.reports.rendering import Album, Picture
 
 
@@ -37,7 +38,7 @@ SectionMaker = Callable[[Block, Album], Section | None]
 
 OF_RECORDINGS: tuple[SectionMaker, ...] = ()
 """Sections about the recordings alone: shown once for all models."""
-OF_MODELS: tuple[SectionMaker, ...] = ()
+OF_MODELS: tuple[SectionMaker, ...] = (reference_section,)
 """Sections about one model and the recordings."""
 
 
