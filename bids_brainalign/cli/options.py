@@ -179,6 +179,14 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         choices=HIGH_GAMMA,
         help="how high gamma is computed",
     )
+    group.add_argument(
+        "--band",
+        dest="ieeg.band_hz",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="another band of iEEG than high gamma, in Hz, by the method of --high-gamma",
+    )
 
 
 def _add_resources(group: argparse._ArgumentGroup) -> None:

@@ -111,6 +111,8 @@ def _value(key: str, value: Any) -> Any:
         return model_sources(value)
     if key == "paths.targets":
         return tuple(values.absolute(path) for path in value)
+    if key == "ieeg.band_hz":
+        return tuple(value)
     if key == "save":
         return tuple(what for what in SAVE if what in value)
     if key == "selection.space":

@@ -12,7 +12,7 @@ from bids_brainalign.errors import BrainAlignError, ExitCode
 
 LEVELS = ("participant", "group")
 REFERENCES = ("none", "car", "car-device", "bipolar", "laplacian")
-HIGH_GAMMA = ("filterbank", "podcast2025")
+HIGH_GAMMA = ("filterbank", "podcast2025", "dutch2022", "multitaper", "morlet")
 STEPS = Control.steps
 SAVE = ("predictions", "weights")
 MODALITIES = ("ieeg", "fmri")
@@ -134,7 +134,14 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     yield "ieeg.lag_max_s", ieeg.lag_max_s, below, ieeg.lag_max_s > ieeg.lag_min_s
     below = f"at least fmri.delay_min_s ({fmri.delay_min_s:g})"
     yield "fmri.delay_max_s", fmri.delay_max_s, below, fmri.delay_max_s >= fmri.delay_min_s
+    band = ieeg.band_hz
+    yield "ieeg.band_hz", band, "two rising frequencies in Hz", _is_band(band)
     yield from _windows(features)
+
+
+def _is_band(band_hz: tuple[float, ...]) -> bool:
+    """Whether it is empty, or a lower and a higher frequency."""
+    return not band_hz or (len(band_hz) == 2 and 0 < band_hz[0] < band_hz[1] < math.inf)
 
 
 def _windows(features: Features) -> Iterator[tuple[str, object, str, bool]]:

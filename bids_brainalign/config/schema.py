@@ -93,7 +93,9 @@ class Ieeg:
     compare_reference: bool = False
     """Run every model again on responses as recorded where the reference is a common average."""
     high_gamma: str = "filterbank"
-    """``filterbank`` or ``podcast2025``."""
+    """``filterbank``, ``podcast2025``, ``dutch2022``, ``multitaper`` or ``morlet``."""
+    band_hz: tuple[float, ...] = ()
+    """Lower and upper frequency; empty: high gamma, in the method's own band."""
     lag_min_s: float = -0.1
     lag_max_s: float = 0.6
     lag_step_s: float = 0.04

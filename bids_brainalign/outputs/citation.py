@@ -20,6 +20,11 @@ HIGH_GAMMA = {
     "to 150 Hz [@edwards2009]",
     "podcast2025": "the Hilbert amplitude after a notch at the line frequency and its harmonics "
     "and a fourth-order Butterworth band-pass from 70 to 200 Hz [@zada2025]",
+    "dutch2022": "the Hilbert amplitude after a linear detrend, a fourth-order Butterworth "
+    "band-pass from 70 to 170 Hz and band-stops at the line's harmonics, averaged in windows of "
+    "50 ms every 10 ms [@verwoert2022]",
+    "multitaper": "the logarithm of the multitaper amplitude from 70 to 150 Hz",
+    "morlet": "the logarithm of the amplitude of Morlet wavelets from 70 to 150 Hz",
 }
 REFERENCE = {
     "car": "re-referenced to the average of the channels kept (this spreads about 1/N of every "
@@ -38,7 +43,9 @@ class Settings(TypedDict, total=False):
     reference: str
     """``none``, ``car``, ``car-device``, ``bipolar`` or ``laplacian``."""
     high_gamma: str
-    """``filterbank`` or ``podcast2025``."""
+    """``filterbank``, ``podcast2025``, ``dutch2022``, ``multitaper`` or ``morlet``."""
+    band_hz: Sequence[float]
+    """Empty: the method's own."""
     lag_min_s: float
     lag_max_s: float
     n_components: int
@@ -156,9 +163,15 @@ def _ieeg(settings: Settings) -> str:
             f"bad were left out and the others {REFERENCE[settings['reference']]}."
         )
     if "high_gamma" in settings:
+        made = f"high gamma: {HIGH_GAMMA[settings['high_gamma']]}"
+        if settings.get("band_hz"):
+            low, high = settings["band_hz"]
+            made = (
+                f"the amplitude of {low:g} to {high:g} Hz, made by a method for high gamma "
+                f"({HIGH_GAMMA[settings['high_gamma']]}) with this band in place of its own"
+            )
         sentences.append(
-            f"The response is high gamma: {HIGH_GAMMA[settings['high_gamma']]}, low-passed and "
-            "resampled to the rate of the features."
+            f"The response is {made}, low-passed and resampled to the rate of the features."
         )
     if "lag_min_s" in settings and "lag_max_s" in settings:
         low, high = 1000 * settings["lag_min_s"], 1000 * settings["lag_max_s"]

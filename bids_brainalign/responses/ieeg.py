@@ -33,9 +33,15 @@ CHANNELS_AT_ONCE = 4
 
 
 def load_ieeg(
-    recording: Recording, *, reference: str, high_gamma: str, rate_hz: float, phase_s: float
+    recording: Recording,
+    *,
+    reference: str,
+    high_gamma: str,
+    rate_hz: float,
+    phase_s: float,
+    band_hz: tuple[float, ...] = (),
 ) -> Response:
-    """High gamma of the good intracranial channels of a recording.
+    """High gamma (or the amplitude of another band) of the good intracranial channels of a recording.
 
     Parameters
     ----------
@@ -44,11 +50,13 @@ def load_ieeg(
     reference : str
         See :func:`~bids_brainalign.responses.referencing.derivations`.
     high_gamma : str
-        ``filterbank`` or ``podcast2025``.
+        One of :data:`~bids_brainalign.responses.high_gamma.METHODS`.
     rate_hz : float
         Rate of the clock.
     phase_s : float
         One time of the clock: its samples lie at ``phase_s + k / rate_hz``.
+    band_hz : tuple of two floats, or empty
+        Empty: the method's own band.
 
     Returns
     -------
@@ -69,28 +77,28 @@ def load_ieeg(
     sfreq_hz = float(raw.info["sfreq"])
     line_hz = line_frequency(recording.metadata)
 
-    times = resampling.clock_grid((data.shape[1] - 1) / sfreq_hz, rate_hz=rate_hz, phase_s=phase_s)
-    if len(times) < 2:
-        raise BrainAlignError(
-            f"{recording.path.name} is shorter than two samples at {rate_hz:g} Hz."
-        )
     located, located_notes = _targets(recording, channels, unused=[n for n, _ in choice.dropped])
     derived, reference_notes = derivations(reference, located)
     signals = Rereferenced(data)
-    response = np.empty((len(times), len(derived)), dtype=np.float32)
+    columns = []
+    times = np.empty(0)
     for start in range(0, len(derived), CHANNELS_AT_ONCE):
-        batch = slice(start, start + CHANNELS_AT_ONCE)
-        envelope = amplitudes.high_gamma_amplitude(
-            signals.read(derived[batch]), sfreq_hz, method=high_gamma, line_hz=line_hz
+        amplitude = amplitudes.high_gamma_amplitude(
+            signals.read(derived[start : start + CHANNELS_AT_ONCE]),
+            sfreq_hz, method=high_gamma, line_hz=line_hz, band_hz=band_hz,
+        )  # fmt: skip
+        times = _clock(recording, amplitude, rate_hz=rate_hz, phase_s=phase_s)
+        columns.append(
+            resampling.to_clock(
+                amplitude.data, amplitude.rate_hz, times_s=times, first_s=amplitude.first_s
+            )
         )
-        response[:, batch] = resampling.to_clock(envelope, sfreq_hz, times_s=times)
 
     marked, marked_notes = bad_intervals(raw, recording.events_path)
-    support_s = amplitudes.support_s(high_gamma, sfreq_hz) + resampling.support_s(
-        sfreq_hz, rate_hz
-    )
+    own_s = amplitudes.support_s(high_gamma, sfreq_hz, band_hz=band_hz)
+    support_s = own_s + resampling.support_s(amplitude.rate_hz, rate_hz)
     return Response(
-        data=response,
+        data=np.concatenate(columns, axis=1),
         times=times,
         targets=derived_targets(located, derived),
         censored=within(times, marked),
@@ -102,7 +110,8 @@ def load_ieeg(
             *found_notes,
             *flat_notes,
             *reference_notes,
-            _line_note(high_gamma, sfreq_hz, line_hz),
+            _line_note(high_gamma, sfreq_hz, line_hz, band_hz),
+            *_band_note(high_gamma, band_hz),
             *marked_notes,
             *located_notes,
         ),
@@ -198,9 +207,30 @@ def _rate_notes(recording: Recording, sfreq_hz: float) -> tuple[str, ...]:
     return ()
 
 
-def _line_note(method: str, sfreq_hz: float, line_hz: float | None) -> str:
+def _line_note(
+    method: str, sfreq_hz: float, line_hz: float | None, band_hz: tuple[float, ...]
+) -> str:
     if line_hz is None:
         return "The sidecar gives no PowerLineFrequency: no notch filter was applied."
-    notches = amplitudes.notch_frequencies(method, sfreq_hz, line_hz)
+    notches = amplitudes.notch_frequencies(method, sfreq_hz, line_hz, band_hz=band_hz)
     hertz = ", ".join(f"{f:g}" for f in notches) or "none within the band"
     return f"Line frequency {line_hz:g} Hz; notch at {hertz} Hz."
+
+
+def _band_note(method: str, band_hz: tuple[float, ...]) -> tuple[str, ...]:
+    if not band_hz:
+        return ()
+    return (f"The response is the amplitude of {band_hz[0]:g}–{band_hz[1]:g} Hz ({method}).",)
+
+
+def _clock(
+    recording: Recording, amplitude: amplitudes.Amplitude, *, rate_hz: float, phase_s: float
+) -> NDArray[np.float64]:
+    """Times of the clock at which there is an amplitude."""
+    times = resampling.clock_grid(amplitude.last_s, rate_hz=rate_hz, phase_s=phase_s)
+    times = times[times >= amplitude.first_s]
+    if len(times) < 2:
+        raise BrainAlignError(
+            f"{recording.path.name} is shorter than two samples at {rate_hz:g} Hz."
+        )
+    return times

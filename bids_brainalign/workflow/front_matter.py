@@ -40,6 +40,7 @@ def _write_citation(config: Config, fits: Sequence[Fit], spaces: Sequence[Space]
         settings={
             "reference": config.ieeg.reference,
             "high_gamma": config.ieeg.high_gamma,
+            "band_hz": config.ieeg.band_hz,
             "lag_min_s": config.ieeg.lag_min_s,
             "lag_max_s": config.ieeg.lag_max_s,
             "delay_min_s": config.fmri.delay_min_s,

@@ -113,6 +113,11 @@ def skipped(assembly: Assembly) -> list[str]:
     return sentences
 
 
+def _band(config: Config) -> str:
+    band = config.ieeg.band_hz
+    return f"The amplitude of {band[0]:g}–{band[1]:g} Hz" if band else "High gamma"
+
+
 def _is_skip(note: str) -> bool:
     words = ("left out", "dropped", "skipped", "excluded", "not used")
     return any(word in note.lower() for word in words)
@@ -125,7 +130,7 @@ def methods(config: Config, assembly: Assembly, space: Space) -> str:
     first, last = min(assembly.delays) * interval, max(assembly.delays) * interval
     if fit.modality == "ieeg":
         response = (
-            f"High gamma ({config.ieeg.high_gamma}, reference: {config.ieeg.reference}) at "
+            f"{_band(config)} ({config.ieeg.high_gamma}, reference: {config.ieeg.reference}) at "
             f"{1 / interval:g} Hz was predicted from features at {len(assembly.delays)} lags from "
             f"{first * 1000:.0f} to {last * 1000:.0f} ms, each layer reduced to at most "
             f"{config.ieeg.n_components} principal components fitted on training data."

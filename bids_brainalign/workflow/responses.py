@@ -57,6 +57,7 @@ def _load(config: Config, fit: Fit, recording: Recording) -> Response:
             recording,
             reference=config.ieeg.reference,
             high_gamma=config.ieeg.high_gamma,
+            band_hz=config.ieeg.band_hz,
             rate_hz=rate,
             phase_s=onset % (1 / rate),
         )
@@ -96,7 +97,7 @@ def _key(config: Config, fit: Fit, recording: Recording) -> str:
     options = asdict(config.ieeg if recording.modality == "ieeg" else config.fmri)
     chosen = {
         k: options[k]
-        for k in ("reference", "high_gamma", "high_pass_s", "smoothing_fwhm_mm")
+        for k in ("reference", "high_gamma", "band_hz", "high_pass_s", "smoothing_fwhm_mm")
         if k in options
     }
     return digest_of(

@@ -84,7 +84,7 @@ USAGE = [
     ("--nprocs 0", "resources.nprocs = 0 must be above 0"),
     ("--batch-size -3", "resources.batch_size = -3 must be above 0"),
     ("--random-seed -1", "random_seed = -1 must be 0 or more"),
-    ("--reference bipolar", "invalid choice: 'bipolar'"),
+    ("--reference median", "invalid choice: 'median'"),
     ("--high-gamma hilbert", "invalid choice: 'hilbert'"),
     ("--steps encoding report", "there is no step 'report'.\n  Fix: did you mean reports?"),
     ("--save everything", "invalid choice: 'everything'"),
