@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bids_brainalign.dataset.description import generators
 from bids_brainalign.dataset.filenames import DatasetFile
+from bids_brainalign.dataset.ready_made import prepared_files
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
 PREFERRED_SPACE = "MNI152NLin2009cAsym"
@@ -35,7 +36,8 @@ def find_fmriprep(bids_dir: Path, given: Sequence[tuple[str, Path]]) -> Path | N
         There are several candidates (64).
     """
     if given:
-        folders = [folder for _, folder in given]
+        # Prepared recordings of electrodes are no fMRI; a folder may hold both.
+        folders = [f for _, f in given if not prepared_files(f) or any(f.glob("sub-*/**/func"))]
         marked = [folder for folder in folders if is_fmriprep(folder)]
         # A folder without description is the user's word that it is what we look for.
         candidates = marked or folders

@@ -46,6 +46,8 @@ class Settings(TypedDict, total=False):
     """``filterbank``, ``podcast2025``, ``dutch2022``, ``multitaper`` or ``morlet``."""
     band_hz: Sequence[float]
     """Empty: the method's own."""
+    eeg_signal: str
+    """What of scalp EEG is predicted, with its reference."""
     lag_min_s: float
     lag_max_s: float
     n_components: int
@@ -71,7 +73,7 @@ def citation_text(
     Parameters
     ----------
     modalities : collection of str
-        ``ieeg``, ``fmri`` or both.
+        Some of ``ieeg``, ``eeg`` and ``fmri``.
     models : sequence of str
         Names of the feature spaces, low-level features and untrained twins left out.
     settings : Settings
@@ -86,6 +88,8 @@ def citation_text(
     paragraphs = [_data(modalities)]
     if "ieeg" in modalities:
         paragraphs.append(_ieeg(settings))
+    if "eeg" in modalities:
+        paragraphs.append(_eeg(settings))
     if "fmri" in modalities:
         paragraphs.append(_fmri(settings))
     paragraphs += [_features(models, settings), _encoding(settings), _inference(settings)]
@@ -132,8 +136,8 @@ def write_citation(
 
 def _versions(modalities: Collection[str]) -> dict[str, str]:
     """Versions of the packages that the numbers come from."""
-    unused = {"ieeg": "mne", "fmri": "nilearn"}
-    idle = {package for modality, package in unused.items() if modality not in modalities}
+    idle = set() if {"ieeg", "eeg"} & set(modalities) else {"mne"}
+    idle |= set() if "fmri" in modalities else {"nilearn"}
     found = {"bids_brainalign": __version__}
     for package in SOFTWARE:
         if package in idle:
@@ -184,6 +188,16 @@ def _ieeg(settings: Settings) -> str:
             "fitted on training data."
         )
     return " ".join(sentences)
+
+
+def _eeg(settings: Settings) -> str:
+    if "eeg_signal" not in settings:
+        return ""
+    return (
+        "Scalp EEG was read with MNE-Python [@gramfort2013]; channels marked bad were left out. "
+        f"The response is {settings['eeg_signal']}; artefacts of eyes and muscles were not "
+        "taken out."
+    )
 
 
 def _fmri(settings: Settings) -> str:

@@ -49,5 +49,8 @@ def reference_section(block: Block, album: Album) -> Section | None:
     )
     columns = ("Significant (q < .05)", f"with {name}", "as recorded", "both")
     return Section(
-        "With and without the reference", tuple(sentences), (picture,), (Cells(columns, tuple(rows)),)
+        "With and without the reference",
+        tuple(sentences),
+        (picture,),
+        (Cells(columns, tuple(rows)),),
     )

@@ -36,7 +36,7 @@ class Amplitude:
     @property
     def last_s(self) -> float:
         """Time of the last frame."""
-        return self.first_s + (self.data.shape[1] - 1) / self.rate_hz
+        return float(self.first_s + (self.data.shape[1] - 1) / self.rate_hz)
 
 
 def band_of(method: str, band_hz: tuple[float, ...]) -> tuple[float, float]:

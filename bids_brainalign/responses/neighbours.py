@@ -93,6 +93,8 @@ def neighbours(
     if len(members) > 1 and "ECOG" in kinds and highest > LONGEST_SHAFT:
         return None
     return {
-        i: tuple(j for j, m in named.items() if n is not None and m is not None and abs(m - n) == 1)
+        i: tuple(
+            j for j, m in named.items() if n is not None and m is not None and abs(m - n) == 1
+        )
         for i, n in named.items()
     }

@@ -16,8 +16,8 @@ DUTCH2022_BAND_HZ = (70.0, 170.0)
 DUTCH2022_STOP_HZ = 2.0
 """Half width of its band-stops (98–102 and 148–152 Hz)."""
 DUTCH2022_REACH_HZ = 15.0
-"""Harmonics this near to the band are stopped too: with a line of 60 Hz, 180 Hz passes both runs of
-the filter with more than a tenth. With 50 Hz, as published, there are none."""
+"""Harmonics this near to the band are stopped too: with a line of 60 Hz, 180 Hz passes both runs
+of the filter with more than a tenth. With 50 Hz, as published, there are none."""
 DUTCH2022_WINDOW_S = 0.05
 DUTCH2022_SHIFT_S = 0.01
 ORDER = 4

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -161,7 +162,7 @@ def _device_average(
         alone += [names[i] for i in members] if single else []
         sizes += [] if single else [f"{label} {len(members)}"]
         derived |= {i: Derivation(names[i], i, () if single else members) for i in members}
-    notes = (
+    notes: tuple[str, ...] = (
         f"Reference: common average per device ({', '.join(sizes) or 'none'} channels), which "
         "puts about 1/n of every electrode's signal into the others of its device.",
     )
@@ -183,7 +184,7 @@ def _bipolar(targets: pd.DataFrame) -> tuple[tuple[Derivation, ...], tuple[str, 
             unplaced += [names[i] for i in members]
             continue
         order = along(targets, members)
-        for first, second in zip(order, order[1:], strict=False):
+        for first, second in pairwise(order):
             if second in near[first] and consecutive(names[first], names[second]):
                 derived.append(Derivation(f"{names[first]}-{names[second]}", first, (second,)))
     used = {i for d in derived for i in (d.channel, *d.minus)}

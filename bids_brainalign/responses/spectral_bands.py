@@ -1,4 +1,4 @@
-"""Band amplitudes by time-frequency analysis: Gaussian filter bank, multitaper, Morlet wavelets."""
+"""Band amplitudes by time-frequency analysis: Gaussian filter bank, multitaper, Morlet."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def encoding_step(
         All feature spaces of the run (the folds depend on their context).
     """
     memo = config.paths.work_dir / "digests"
-    slices = ("ieeg", "fmri", "ridge", "folds", "nulls")
+    slices = ("ieeg", "eeg", "fmri", "ridge", "folds", "nulls")
     stimuli = {p.stimulus.name: p.stimulus for p in fit.presentations}.values()
     rate = rate_of(config, fit.modality)
     inputs: dict[str, object] = {name: asdict(getattr(config, name)) for name in slices}

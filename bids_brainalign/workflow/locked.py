@@ -28,6 +28,8 @@ from bids_brainalign.workflow.responses import load_response, response_path
 WINDOW_S = {
     ("ieeg", "stimulus onset"): (-1.0, 2.0),
     ("ieeg", "word onset"): (-0.5, 1.0),
+    ("eeg", "stimulus onset"): (-1.0, 2.0),
+    ("eeg", "word onset"): (-0.5, 1.0),
     ("fmri", "stimulus onset"): (-6.0, 20.0),
     ("fmri", "word onset"): (-6.0, 16.0),
 }
@@ -56,7 +58,7 @@ def locked_step(config: Config, fit: Fit) -> Step:
     ]
 
     def work() -> list[Path]:
-        extra = {"PhoneClasses": classes.source} if fit.modality == "ieeg" else {}
+        extra = {"PhoneClasses": classes.source} if fit.modality != "fmri" else {}
         return list(write_tsv(path, locked_table(config, fit, classes), COLUMNS, extra=extra))
 
     return Step(
@@ -92,7 +94,7 @@ def locked_table(config: Config, fit: Fit, classes: PhoneClasses) -> pd.DataFram
     config : Config
     fit : Fit
     classes : PhoneClasses
-        For iEEG there is an average per class of phones; BOLD is too slow for them.
+        For electrodes there is an average per class of phones; BOLD is too slow for them.
     """
     loaded = [load_response(response_path(config, fit, r)) for r in fit.recordings]
     responses, _ = common_targets(fit, loaded)
@@ -135,7 +137,7 @@ def _events(fit: Fit, classes: PhoneClasses) -> dict[str, tuple[float, float]]:
     """Kinds of event, and seconds around each."""
     kinds = ("stimulus onset", "word onset")
     events = {kind: WINDOW_S[fit.modality, kind] for kind in kinds}
-    if fit.modality == "ieeg":
+    if fit.modality != "fmri":
         found: dict[str, None] = {}
         for stimulus in {p.stimulus.name: p.stimulus for p in fit.presentations}.values():
             for members in _classes_of(stimulus, classes):

@@ -1,4 +1,4 @@
-"""The same encoding without the common average: what of the result does the reference make?"""
+"""The same encoding without the common average: what of the result the reference makes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bids_brainalign.config.schema import Config
+from bids_brainalign.dataset.ready_made import HIGH_GAMMA
 from bids_brainalign.outputs.names import analysis_label
 from bids_brainalign.outputs.reading import read_score_table
 from bids_brainalign.outputs.tables import write_tsv
@@ -45,7 +46,9 @@ DESCRIPTION = (
 )
 
 
-def reference_steps(config: Config, fit: Fit, space: Space, spaces: Sequence[Space]) -> Iterator[Step]:
+def reference_steps(
+    config: Config, fit: Fit, space: Space, spaces: Sequence[Space]
+) -> Iterator[Step]:
     """Give the steps of the comparison: responses as recorded, then their encoding.
 
     Nothing is given where the reference spreads no signal or the comparison is not asked for.
@@ -60,7 +63,8 @@ def reference_steps(config: Config, fit: Fit, space: Space, spaces: Sequence[Spa
         All feature spaces of the run: folds are made by the same rules.
     """
     wanted = config.ieeg.compare_reference and config.ieeg.reference in SPREADING
-    if fit.modality != "ieeg" or not wanted or space.kind not in ("model", "own"):
+    ready = any(r.prepared == HIGH_GAMMA for r in fit.recordings)
+    if fit.modality != "ieeg" or ready or not wanted or space.kind not in ("model", "own"):
         return
     bare = replace(config, ieeg=replace(config.ieeg, reference="none"))
     for recording in fit.recordings:

@@ -107,7 +107,7 @@ def test_recipes_are_the_defaults_of_their_data(name: str) -> None:
     """Without --recipe the data choose: the settings must be the same ones."""
     config = merge(PLACES, load_recipe(name))
     expected = dataclasses.replace(
-        merge(PLACES), recipe=name, modalities=("ieeg",) if "ecog" in name else ("fmri",)
+        merge(PLACES), recipe=name, modalities=("ieeg", "eeg") if "ecog" in name else ("fmri",)
     )
     if name in DEAR:  # what would make a run without --recipe too slow
         expected = dataclasses.replace(

@@ -142,7 +142,9 @@ def test_line_noise_is_removed(method, line_hz):
     def median(data, line):
         amplitude = high_gamma_amplitude(data, SFREQ, method=method, line_hz=line).data
         amplitude = amplitude[:, 400:-400] if method == "dutch2022" else amplitude[:, inside]
-        return np.median(amplitude if method in ("podcast2025", "dutch2022") else np.exp(amplitude))
+        return np.median(
+            amplitude if method in ("podcast2025", "dutch2022") else np.exp(amplitude)
+        )
 
     truth = median(clean, None)
     assert median(clean + hum, line_hz) == pytest.approx(truth, rel=0.1)
