@@ -59,8 +59,8 @@ def choose_channels(
         raise BrainAlignError(
             f"{recording_name} has no channels.tsv: nothing says which channels are neural.",
             where="" if channels_path is None else f"Looked for {channels_path}.",
-            fix=f"add *_channels.tsv with the columns name, type ({' or '.join(types)}), units and "
-            "status beside the recording.",
+            fix=f"add *_channels.tsv with the columns name, type ({' or '.join(types)}), units "
+            "and status beside the recording.",
             exit_code=ExitCode.MISSING_INPUT,
         )
     table = _read_channels(channels_path)

@@ -22,7 +22,6 @@ from bids_brainalign.responses.recordings import (
     read_signals,
 )
 
-
 NO_TABLE = "There is no electrodes.tsv: the electrodes have no positions."
 
 

@@ -265,7 +265,7 @@ def test_defaults(place: Path) -> None:
     assert config.paths.work_dir == place / "work"
     assert config.resources.nprocs == available_cpus()
     assert config.recipe is None
-    assert config.modalities == ("ieeg", "fmri")
+    assert config.modalities == ("ieeg", "eeg", "fmri")
     assert config.control == Control()
 
 
@@ -284,7 +284,7 @@ def test_precedence_is_defaults_recipe_file_options(place: Path) -> None:
 def test_file_may_name_the_recipe_and_be_sloppy(place: Path) -> None:
     (place / "r.toml").write_text("recipe = 'whisper-ecog'\nsloppy = true\n[nulls]\nn_draws = 9\n")
     config = parse("--config-file r.toml")
-    assert (config.recipe, config.modalities) == ("whisper-ecog", ("ieeg",))
+    assert (config.recipe, config.modalities) == ("whisper-ecog", ("ieeg", "eeg"))
     assert config.nulls.n_draws == 9
     assert config.ieeg.n_components == parse("--sloppy").ieeg.n_components
     assert config.ieeg.n_components < parse("").ieeg.n_components
