@@ -65,9 +65,10 @@ def test_electrical_series_with_its_electrodes_gain_and_offset(tmp_path):
 
 def test_field_potential_of_the_processing_module(tmp_path):
     path = tmp_path / "x.nwb"
+    stamps = 5.0 + np.arange(4) / 200.0
+    key = "processing/ecephys/LFP/Series"
     with h5py.File(path, "w") as file:
-        series(file, "processing/ecephys/LFP/Series", np.zeros((4, 2)),
-               kind="ElectricalSeries", rate=None, timestamps=5.0 + np.arange(4) / 200.0)  # fmt: skip
+        series(file, key, np.zeros((4, 2)), kind="ElectricalSeries", timestamps=stamps)
         series(file, "acquisition/Audio", np.zeros(9))
     found = open_nwb(path, ["A", "B"])
     assert found.key == "processing/ecephys/LFP/Series"

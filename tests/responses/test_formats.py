@@ -80,7 +80,9 @@ def test_ready_made_high_gamma_is_used_as_it_is(recording, high_gamma_fif):
     assert response.targets["x"].tolist() == [-50, -51, 30]
     slow = good.copy().filter(None, 22.5, h_trans_bandwidth=5, verbose="error")
     expected = np.interp(response.times, good.times, slow.get_data("G1")[0])
-    np.testing.assert_allclose(response.data[50:-50, 0], expected[50:-50], atol=0.02 * expected.max())
+    np.testing.assert_allclose(
+        response.data[50:-50, 0], expected[50:-50], atol=0.02 * expected.max()
+    )
     said = " ".join(response.notes)
     assert "Ready-made high gamma of ecogprep was used as it is" in said
     assert "512 Hz; its header says 70–200 Hz." in said
