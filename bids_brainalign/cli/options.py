@@ -10,7 +10,7 @@ import argparse
 
 from bids_brainalign import __version__
 from bids_brainalign.cli.arguments import PROG, AppParser
-from bids_brainalign.config.checks import HIGH_GAMMA, PRECISIONS, REFERENCES, SAVE, STEPS
+from bids_brainalign.config.checks import DECODERS, HIGH_GAMMA, PRECISIONS, REFERENCES, SAVE, STEPS
 from bids_brainalign.config.recipes import list_recipes
 
 
@@ -194,6 +194,15 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         type=float,
         metavar=("LOW", "HIGH"),
         help="another band of iEEG than high gamma, in Hz, by the method of --high-gamma",
+    )
+    group.add_argument(
+        "--decode",
+        dest="decoding.decoders",
+        nargs="+",
+        action="extend",
+        choices=DECODERS,
+        metavar="DECODER",
+        help="also decode the models' embeddings from electrodes: ridge, or ridge gru",
     )
 
 

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 
-from bids_brainalign.config.schema import Config, Control, Features
+from bids_brainalign.config.schema import Config, Control, Decoding, Features, Ieeg
 from bids_brainalign.config.toml import nearest
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
@@ -17,6 +17,8 @@ STEPS = Control.steps
 SAVE = ("predictions", "weights")
 MODALITIES = ("ieeg", "eeg", "fmri")
 EEG_REFERENCES = ("average", "none")
+DECODERS = ("ridge", "gru")
+DECODED_UNITS = ("segment", "word")
 PRECISIONS = ("fp32", "bf16", "fp16")
 WHISPER_WINDOW_S = 30.0
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
@@ -76,6 +78,9 @@ def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     yield "eeg.reference", config.eeg.reference, EEG_REFERENCES
     yield "eeg.high_gamma", config.eeg.high_gamma, ("", *HIGH_GAMMA)
     yield "resources.precision", config.resources.precision, PRECISIONS
+    yield "decoding.unit", config.decoding.unit, DECODED_UNITS
+    for decoder in config.decoding.decoders:
+        yield "decoding.decoders", decoder, DECODERS
     for what in config.save:
         yield "save", what, SAVE
     for step in config.control.steps:
@@ -150,6 +155,29 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     band = ieeg.band_hz
     yield "ieeg.band_hz", band, "two rising frequencies in Hz", _is_band(band)
     yield from _windows(features)
+    yield from _decoding(config.decoding, config.ieeg)
+
+
+def _decoding(decoding: Decoding, ieeg: Ieeg) -> Iterator[tuple[str, object, str, bool]]:
+    for name in ("lag_step_s", "n_components", "segment_s", "step_s", "max_segments",
+                 "gru_hidden", "gru_seeds", "gru_epochs"):  # fmt: skip
+        value = getattr(decoding, name)
+        yield f"decoding.{name}", value, "above 0", 0 < value < math.inf
+    for name in ("electrode_components", "apart_s"):
+        value = getattr(decoding, name)
+        yield f"decoding.{name}", value, "0 or more", 0 <= value < math.inf
+    below = f"at least decoding.lag_min_s ({decoding.lag_min_s:g})"
+    low, high = decoding.lag_min_s, decoding.lag_max_s
+    yield "decoding.lag_max_s", high, below, high >= low
+    # Folds are shared with encoding, and their gaps are as wide as its lags.
+    span = ieeg.lag_max_s - ieeg.lag_min_s
+    rule = f"at most lag_min_s plus the span of the lags of encoding ({low + span:g})"
+    yield "decoding.lag_max_s", high, rule, high - low <= span + 1e-9
+    rule = f"at least one step_s ({decoding.step_s:g})"
+    yield "decoding.segment_s", decoding.segment_s, rule, decoding.segment_s >= decoding.step_s
+    rule = "with ridge, which chooses the layer for it"
+    holds = "gru" not in decoding.decoders or "ridge" in decoding.decoders
+    yield "decoding.decoders", decoding.decoders, rule, holds
 
 
 def _is_band(band_hz: tuple[float, ...]) -> bool:

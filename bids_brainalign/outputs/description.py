@@ -30,6 +30,8 @@ IGNORED = (
     "*_references.tsv",
     "*_references.json",
     "*_locked.json",
+    "*_decoding.tsv",
+    "*_decoding.json",
     "*_predictions.h5",
     "*_weights.h5",
     "*_statmap.nii.gz",
@@ -47,6 +49,7 @@ Written by bids_brainalign {version}. Open `index.html` first.
 - `*_channels.tsv` (iEEG), `*_statmap.nii.gz` (fMRI): results per electrode and voxel.
 - `*_folds.tsv`, `*_nulls.tsv`, `*_predictions.h5`, `*_weights.h5`: cross-validation folds, null
   quantiles, held-out predictions, weights per delay (with `--save weights`).
+- `*_decoding.tsv` (with `--decode`): how well held-out speech is identified from the electrodes.
 - `group/`: tables over participants.
 - `logs/`: configuration, versions, commands, crash files, and how to cite (`CITATION.md`).
 """

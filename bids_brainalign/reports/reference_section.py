@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bids_brainalign.outputs.reading import read_sidecar, read_table
+from bids_brainalign.reports.section import Cells, Section
 
 if TYPE_CHECKING:
     from bids_brainalign.reports.blocks import Block
     from bids_brainalign.reports.rendering import Album
-    from bids_brainalign.reports.sections import Section
 
 ALPHA = 0.05
 NAMES = {"car": "common average", "car-device": "common average per device"}
@@ -19,7 +19,6 @@ ROWS = (("r", "q_fdr"), ("Δr over low-level features", "q_delta"))
 def reference_section(block: Block, album: Album) -> Section | None:
     """Show how many electrodes are significant with and without the reference."""
     from bids_brainalign.reports.figures.reference_scatter import reference_scatter
-    from bids_brainalign.reports.sections import Cells, Section
 
     path = block.main.file.path.with_name(f"{block.main.stem}_references.tsv")
     table = read_table(path, text=("target",))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.store.steps import Step
+from bids_brainalign.workflow.decoding import decoding_step
 from bids_brainalign.workflow.encoding import encoding_step
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.locked import locked_step
@@ -37,3 +38,5 @@ def analysis_steps(config: Config, fit: Fit, spaces: Sequence[Space]) -> Iterato
             twin = by_name.get(f"{space.name}:untrained")
             yield encoding_step(config, fit, space, twin, spaces)
             yield from reference_steps(config, fit, space, spaces)
+            if config.decoding.decoders and fit.modality == "ieeg" and space.kind != "lowlevel":
+                yield decoding_step(config, fit, space, twin, spaces)
