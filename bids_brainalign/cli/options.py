@@ -27,7 +27,7 @@ def build_parser() -> AppParser:
     parser = AppParser(
         prog=PROG,
         usage=f"{PROG} BIDS_DIR OUTPUT_DIR {{participant,group}} [options]",
-        description="Align speech and language models with ECoG, sEEG and fMRI recordings.",
+        description="Align speech and language models with ECoG, sEEG, EEG and fMRI recordings.",
         epilog="Options with several values go after the three positional arguments. "
         "Underscores instead of hyphens are accepted.",
         allow_abbrev=False,
@@ -64,7 +64,7 @@ def add_selection(group: argparse._ArgumentGroup) -> None:
         "--bids-filter-file",
         dest="selection.filters",
         metavar="JSON",
-        help="entities to require, per kind of query (ieeg, bold)",
+        help="entities to require, per kind of query (ieeg, eeg, bold)",
     )
     group.add_argument(
         "--space", dest="selection.space", metavar="LABEL", help="space of the fMRI images"
@@ -76,7 +76,7 @@ def add_selection(group: argparse._ArgumentGroup) -> None:
         nargs="+",
         action="extend",
         metavar="NAME=PATH",
-        help="input derivatives, e.g. fmriprep=/path",
+        help="input derivatives: fmriprep=/path, or prepared recordings of electrodes",
     )
     group.add_argument(
         "--stimuli-map",
@@ -195,6 +195,20 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         dest="ieeg.high_gamma",
         choices=HIGH_GAMMA,
         help="how high gamma is computed",
+    )
+    group.add_argument(
+        "--eeg-high-gamma",
+        dest="eeg.high_gamma",
+        choices=HIGH_GAMMA,
+        help="high gamma of scalp EEG in place of 1 to 15 Hz: it is mostly muscle",
+    )
+    group.add_argument(
+        "--band",
+        dest="ieeg.band_hz",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="another band of iEEG than high gamma, in Hz, by the method of --high-gamma",
     )
     group.add_argument(
         "--decode",

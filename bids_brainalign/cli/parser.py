@@ -115,6 +115,8 @@ def _value(key: str, value: Any) -> Any:
         return model_sources(value)
     if key == "paths.targets":
         return tuple(values.absolute(path) for path in value)
+    if key == "ieeg.band_hz":
+        return tuple(value)
     if key == "decoding.decoders":
         return tuple(one for one in DECODERS if one in value)
     if key == "save":

@@ -46,7 +46,7 @@ class Selection:
     runs: tuple[str, ...] = ()
     space: str | None = None
     filters: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = ()
-    """``--bids-filter-file``: query name (``ieeg``, ``bold``) → entity → accepted values."""
+    """``--bids-filter-file``: query (``ieeg``, ``eeg``, ``bold``) → entity → accepted values."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,38 @@ class Ieeg:
     """Intracranial responses and their lags."""
 
     reference: str = "car"
-    """``none`` or ``car``."""
+    """``none``, ``car``, ``car-device``, ``bipolar`` or ``laplacian``."""
+    compare_reference: bool = False
+    """Run every model again on responses as recorded where the reference is a common average."""
     high_gamma: str = "filterbank"
-    """``filterbank`` or ``podcast2025``."""
+    """``filterbank``, ``podcast2025``, ``dutch2022``, ``multitaper`` or ``morlet``."""
+    band_hz: tuple[float, ...] = ()
+    """Lower and upper frequency; empty: high gamma, in the method's own band."""
     lag_min_s: float = -0.1
     lag_max_s: float = 0.6
     lag_step_s: float = 0.04
+    n_components: int = 64
+    """PCA dimensions per layer, fitted on training data."""
+    trim_start_s: float = 0.5
+    """Response seconds left out after each stimulus onset (onset transient)."""
+
+
+@dataclass(frozen=True)
+class Eeg:
+    """Scalp EEG: its response and lags."""
+
+    reference: str = "average"
+    """``average`` or ``none``."""
+    band_hz: tuple[float, ...] = (1.0, 15.0)
+    """Pass band of the potential that is predicted."""
+    high_gamma: str = ""
+    """A method of ``ieeg.high_gamma`` in place of the potential: mostly muscle on the scalp."""
+    rate_hz: float = 64.0
+    """Clock of the response; features are interpolated onto it."""
+    lag_min_s: float = -0.1
+    lag_max_s: float = 0.6
+    lag_step_s: float = 0.03125
+    """Two samples at 64 Hz."""
     n_components: int = 64
     """PCA dimensions per layer, fitted on training data."""
     trim_start_s: float = 0.5
@@ -228,7 +254,7 @@ class Config:
     """``participant`` or ``group``."""
     paths: Paths
     recipe: str | None = None
-    modalities: tuple[str, ...] = ("ieeg", "fmri")
+    modalities: tuple[str, ...] = ("ieeg", "eeg", "fmri")
     """Which data the recipe is for."""
     random_seed: int = 42
     sloppy: bool = False
@@ -240,6 +266,7 @@ class Config:
     stimuli: Stimuli = field(default_factory=Stimuli)
     features: Features = field(default_factory=Features)
     ieeg: Ieeg = field(default_factory=Ieeg)
+    eeg: Eeg = field(default_factory=Eeg)
     fmri: Fmri = field(default_factory=Fmri)
     anatomy: Anatomy = field(default_factory=Anatomy)
     ridge: Ridge = field(default_factory=Ridge)
@@ -248,3 +275,7 @@ class Config:
     decoding: Decoding = field(default_factory=Decoding)
     resources: Resources = field(default_factory=Resources)
     control: Control = field(default_factory=Control)
+
+    def electrodes(self, modality: str) -> Ieeg | Eeg:
+        """Give the settings of recordings of electrodes: ``eeg`` or ``ieeg``."""
+        return self.eeg if modality == "eeg" else self.ieeg

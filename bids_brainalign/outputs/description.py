@@ -27,6 +27,8 @@ IGNORED = (
     "*_nulls.tsv",
     "*_nulls.json",
     "*_locked.tsv",
+    "*_references.tsv",
+    "*_references.json",
     "*_locked.json",
     "*_decoding.tsv",
     "*_decoding.json",

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.decoding_section import decoding_section
 from bids_brainalign.reports.first_looks_section import first_looks_section
+from bids_brainalign.reports.reference_section import reference_section
 from bids_brainalign.reports.rendering import Album
 from bids_brainalign.reports.section import Cells, Section
 
@@ -20,7 +21,7 @@ SectionMaker = Callable[[Block, Album], Section | None]
 
 OF_RECORDINGS: tuple[SectionMaker, ...] = (first_looks_section,)
 """Sections about the recordings alone: shown once for all models."""
-OF_MODELS: tuple[SectionMaker, ...] = (decoding_section,)
+OF_MODELS: tuple[SectionMaker, ...] = (reference_section, decoding_section)
 """Sections about one model and the recordings."""
 
 

@@ -12,6 +12,7 @@ from bids_brainalign.workflow.first_looks import first_looks_step, warn_of_drift
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.locked import locked_step
 from bids_brainalign.workflow.onset import assumed_recordings, onset_step, warn_of_onsets
+from bids_brainalign.workflow.reference_check import reference_steps
 from bids_brainalign.workflow.spaces import LOWLEVEL, Space
 
 
@@ -40,5 +41,6 @@ def analysis_steps(config: Config, fit: Fit, spaces: Sequence[Space]) -> Iterato
         if space.kind != "untrained":
             twin = by_name.get(f"{space.name}:untrained")
             yield encoding_step(config, fit, space, twin, spaces)
+            yield from reference_steps(config, fit, space, spaces)
             if config.decoding.decoders and fit.modality == "ieeg" and space.kind != "lowlevel":
                 yield decoding_step(config, fit, space, twin, spaces)

@@ -136,7 +136,9 @@ class _Timeline:
 
 
 def _trim_s(config: Config, fit: Fit) -> float:
-    return config.ieeg.trim_start_s if fit.modality == "ieeg" else config.fmri.trim_start_s
+    if fit.modality == "fmri":
+        return config.fmri.trim_start_s
+    return config.electrodes(fit.modality).trim_start_s
 
 
 def _timeline(
@@ -269,13 +271,11 @@ def sample_table(
 
 
 def delays_of(config: Config, fit: Fit, interval_s: float) -> tuple[int, ...]:
-    """Lags (iEEG) or FIR delays (fMRI) in samples."""
-    if fit.modality == "ieeg":
+    """Lags (iEEG, EEG) or FIR delays (fMRI) in samples."""
+    if fit.modality != "fmri":
+        own = config.electrodes(fit.modality)
         return lag_samples(
-            config.ieeg.lag_min_s,
-            config.ieeg.lag_max_s,
-            step_s=config.ieeg.lag_step_s,
-            interval_s=interval_s,
+            own.lag_min_s, own.lag_max_s, step_s=own.lag_step_s, interval_s=interval_s
         )
     return delay_samples(config.fmri.delay_min_s, config.fmri.delay_max_s, tr_s=interval_s)
 
@@ -357,7 +357,8 @@ def feature_space(config: Config, assembly: Assembly, space: Space) -> FeatureSp
             out.append(sum(parts[1:], start=parts[0]))
         return out
 
-    n_components = config.ieeg.n_components if fit.modality == "ieeg" else None
+    electric = fit.modality != "fmri"
+    n_components = config.electrodes(fit.modality).n_components if electric else None
     if space.kind == "lowlevel":
         n_components = None
     return FeatureSpace(space.name, tuple(layers), read, n_components)

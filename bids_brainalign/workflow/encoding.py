@@ -58,10 +58,12 @@ def encoding_step(
         All feature spaces of the run (the folds depend on their context).
     """
     memo = config.paths.work_dir / "digests"
-    slices = ("ieeg", "fmri", "ridge", "folds", "nulls")
+    slices = ("ieeg", "eeg", "fmri", "ridge", "folds", "nulls")
     stimuli = {p.stimulus.name: p.stimulus for p in fit.presentations}.values()
     rate = rate_of(config, fit.modality)
     inputs: dict[str, object] = {name: asdict(getattr(config, name)) for name in slices}
+    # Whether the result is compared afterwards does not change it.
+    inputs["ieeg"] = {k: v for k, v in asdict(config.ieeg).items() if k != "compare_reference"}
     inputs |= {
         "seed": config.random_seed,
         "features": [[s.name, feature_key(config, s, st, rate)] for s in spaces for st in stimuli],

@@ -92,7 +92,11 @@ def first_looks_step(config: Config, fit: Fit, lowlevel: Space) -> Step:
                 for w in (p.stimulus.words for p in fit.presentations)
             ],
             "onsets": [[p.recording.name, p.onset_s, p.segments] for p in fit.presentations],
-            "settings": [config.random_seed, config.nulls.n_draws, config.ieeg.trim_start_s],
+            "settings": [
+                config.random_seed,
+                config.nulls.n_draws,
+                config.electrodes(fit.modality).trim_start_s,
+            ],
         },
         modules=("bids_brainalign.workflow.first_looks",),
         work=work,
@@ -115,7 +119,9 @@ def contrast_table(
     runs, sources = [], set()
     for recording, response in zip(fit.recordings, responses, strict=True):
         speech, silence, found = _labels(config, fit, recording, response, lowlevel)
-        table = sample_table(fit.of(recording), response, trim_s=config.ieeg.trim_start_s)
+        table = sample_table(
+            fit.of(recording), response, trim_s=config.electrodes(fit.modality).trim_start_s
+        )
         valid = table["usable"].to_numpy(dtype=bool) & ~response.censored
         runs.append(Run(response.data, speech, silence, valid))
         sources |= found

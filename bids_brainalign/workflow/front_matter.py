@@ -36,6 +36,14 @@ def _write_labels(config: Config, spaces: Sequence[Space]) -> None:
     write_descriptions(config.paths.output_dir, labels)
 
 
+def _eeg_signal(config: Config) -> str:
+    eeg = config.eeg
+    if eeg.high_gamma:
+        return f"high gamma ({eeg.high_gamma}, reference: {eeg.reference}), mostly of muscles"
+    low, high = eeg.band_hz
+    return f"the potential of {low:g} to {high:g} Hz (reference: {eeg.reference})"
+
+
 def _write_citation(config: Config, fits: Sequence[Fit], spaces: Sequence[Space]) -> None:
     write_citation(
         config.paths.output_dir / "logs",
@@ -44,6 +52,8 @@ def _write_citation(config: Config, fits: Sequence[Fit], spaces: Sequence[Space]
         settings={
             "reference": config.ieeg.reference,
             "high_gamma": config.ieeg.high_gamma,
+            "band_hz": config.ieeg.band_hz,
+            "eeg_signal": _eeg_signal(config),
             "lag_min_s": config.ieeg.lag_min_s,
             "lag_max_s": config.ieeg.lag_max_s,
             "delay_min_s": config.fmri.delay_min_s,

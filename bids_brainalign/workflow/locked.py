@@ -32,6 +32,8 @@ SPEECH = "speech onset"
 WINDOW_S = {
     ("ieeg", "stimulus onset"): (-1.0, 2.0),
     ("ieeg", "word onset"): (-0.5, 1.0),
+    ("eeg", "stimulus onset"): (-1.0, 2.0),
+    ("eeg", "word onset"): (-0.5, 1.0),
     ("fmri", "stimulus onset"): (-6.0, 20.0),
     ("fmri", "word onset"): (-6.0, 16.0),
 }
@@ -65,7 +67,7 @@ def locked_step(config: Config, fit: Fit, lowlevel: Space) -> Step:
     ]
 
     def work() -> list[Path]:
-        extra = {"PhoneClasses": classes.source} if fit.modality == "ieeg" else {}
+        extra = {"PhoneClasses": classes.source} if fit.modality != "fmri" else {}
         return list(
             write_tsv(path, locked_table(config, fit, classes, lowlevel), COLUMNS, extra=extra)
         )
@@ -106,7 +108,7 @@ def locked_table(config: Config, fit: Fit, classes: PhoneClasses, lowlevel: Spac
     config : Config
     fit : Fit
     classes : PhoneClasses
-        For iEEG there is an average per class of phones; BOLD is too slow for them.
+        For electrodes there is an average per class of phones; BOLD is too slow for them.
     lowlevel : Space
         Low-level features, whose envelope finds silence.
     """

@@ -22,9 +22,9 @@ from bids_brainalign.workflow.spaces import Space, rate_of, seed_of
 
 logger = logging.getLogger(__name__)
 
-MAX_LAG_S = {"ieeg": 10.0, "fmri": 25.0}
+MAX_LAG_S = {"ieeg": 10.0, "eeg": 10.0, "fmri": 25.0}
 """Onsets that are wrong by more than this are not found."""
-TYPICAL_DELAY_S = {"ieeg": 0.15, "fmri": 5.0}
+TYPICAL_DELAY_S = {"ieeg": 0.15, "eeg": 0.15, "fmri": 5.0}
 """From sound to response: taken off a lag to suggest the true onset."""
 SIGNIFICANT = 0.01
 
@@ -103,8 +103,9 @@ def _sentence(config: Config, fit: Fit, recording: Recording, check: OnsetCheck 
 
 def _expected_s(config: Config, fit: Fit) -> tuple[float, float]:
     """Lags that neural (and vascular) delays explain, with some slack."""
-    if fit.modality == "ieeg":
-        return config.ieeg.lag_min_s - 0.1, config.ieeg.lag_max_s + 0.2
+    if fit.modality != "fmri":
+        own = config.electrodes(fit.modality)
+        return own.lag_min_s - 0.1, own.lag_max_s + 0.2
     return 0.0, config.fmri.delay_max_s + 2.0
 
 
