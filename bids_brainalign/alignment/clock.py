@@ -92,3 +92,26 @@ def onto_slow_clock(
         frame_times_s[played] + placement.onset_s, times_s, cutoff_hz=cutoff_hz
     )
     return np.asarray(weights @ frames[played], dtype=np.float32)
+
+
+def onto_response_clock(
+    frames: NDArray[np.float32],
+    frame_times_s: NDArray[np.float64],
+    times_s: NDArray[np.float64],
+    placement: Placement,
+    *,
+    slow: bool,
+) -> NDArray[np.float32]:
+    """Features on the clock of a response: low-passed for volumes, else interpolated.
+
+    Parameters as :func:`onto_fast_clock`; ``slow`` for fMRI, whose features come at a higher rate
+    than its volumes.
+
+    Returns
+    -------
+    ndarray of shape (n_times, n_dims), float32
+    """
+    if not slow:
+        return onto_fast_clock(frames, frame_times_s, times_s, placement)
+    cutoff_hz = 1 / float(np.median(np.diff(times_s)))
+    return onto_slow_clock(frames, frame_times_s, times_s, placement, cutoff_hz=cutoff_hz)

@@ -10,7 +10,15 @@ import argparse
 
 from bids_brainalign import __version__
 from bids_brainalign.cli.arguments import PROG, AppParser
-from bids_brainalign.config.checks import HIGH_GAMMA, PRECISIONS, REFERENCES, SAVE, STEPS
+from bids_brainalign.config.checks import (
+    ATLASES,
+    DECODERS,
+    HIGH_GAMMA,
+    PRECISIONS,
+    REFERENCES,
+    SAVE,
+    STEPS,
+)
 from bids_brainalign.config.recipes import list_recipes
 
 
@@ -19,7 +27,7 @@ def build_parser() -> AppParser:
     parser = AppParser(
         prog=PROG,
         usage=f"{PROG} BIDS_DIR OUTPUT_DIR {{participant,group}} [options]",
-        description="Align speech and language models with ECoG, sEEG and fMRI recordings.",
+        description="Align speech and language models with ECoG, sEEG, EEG and fMRI recordings.",
         epilog="Options with several values go after the three positional arguments. "
         "Underscores instead of hyphens are accepted.",
         allow_abbrev=False,
@@ -28,7 +36,7 @@ def build_parser() -> AppParser:
     parser.add_argument("bids_dir", metavar="BIDS_DIR", help="root folder of the BIDS dataset")
     parser.add_argument("output_dir", metavar="OUTPUT_DIR", help="where derivatives go")
     parser.add_argument("level", metavar="{participant,group}", help="analysis level")
-    _add_selection(parser.add_argument_group("selection"))
+    add_selection(parser.add_argument_group("selection"))
     _add_material(parser.add_argument_group("own material"))
     _add_work(parser.add_argument_group("work"))
     _add_resources(parser.add_argument_group("resources"))
@@ -36,7 +44,9 @@ def build_parser() -> AppParser:
     return parser
 
 
-def _add_selection(group: argparse._ArgumentGroup) -> None:
+def add_selection(group: argparse._ArgumentGroup) -> None:
+    """Add the options that say which recordings, as ``brainalign check`` has them too."""
+
     def several(*names: str, dest: str, help: str) -> None:
         group.add_argument(
             *names, dest=dest, nargs="+", action="extend", metavar="LABEL", help=help
@@ -54,7 +64,7 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         "--bids-filter-file",
         dest="selection.filters",
         metavar="JSON",
-        help="entities to require, per kind of query (ieeg, bold)",
+        help="entities to require, per kind of query (ieeg, eeg, bold)",
     )
     group.add_argument(
         "--space", dest="selection.space", metavar="LABEL", help="space of the fMRI images"
@@ -66,7 +76,7 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         nargs="+",
         action="extend",
         metavar="NAME=PATH",
-        help="input derivatives, e.g. fmriprep=/path",
+        help="input derivatives: fmriprep=/path, or prepared recordings of electrodes",
     )
     group.add_argument(
         "--stimuli-map",
@@ -98,6 +108,13 @@ def _add_material(group: argparse._ArgumentGroup) -> None:
         action="extend",
         metavar="TSV|MASK",
         help="electrodes (a table with the column name) or voxels (a NIfTI mask) to analyse",
+    )
+    group.add_argument(
+        "--atlas",
+        dest="anatomy.atlas",
+        metavar="NAME|FILE",
+        help=f"regions of electrodes: {', '.join(ATLASES)} (each participant's own), or a label "
+        "image (.nii.gz, .mgz) with its table beside it",
     )
     group.add_argument(
         "--phone-classes",
@@ -178,6 +195,29 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         dest="ieeg.high_gamma",
         choices=HIGH_GAMMA,
         help="how high gamma is computed",
+    )
+    group.add_argument(
+        "--eeg-high-gamma",
+        dest="eeg.high_gamma",
+        choices=HIGH_GAMMA,
+        help="high gamma of scalp EEG in place of 1 to 15 Hz: it is mostly muscle",
+    )
+    group.add_argument(
+        "--band",
+        dest="ieeg.band_hz",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="another band of iEEG than high gamma, in Hz, by the method of --high-gamma",
+    )
+    group.add_argument(
+        "--decode",
+        dest="decoding.decoders",
+        nargs="+",
+        action="extend",
+        choices=DECODERS,
+        metavar="DECODER",
+        help="also decode the models' embeddings from electrodes: ridge, or ridge gru",
     )
 
 

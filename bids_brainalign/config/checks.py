@@ -6,22 +6,29 @@ import math
 import re
 from collections.abc import Iterator
 
-from bids_brainalign.config.schema import Config, Control, Features
+from bids_brainalign.config.schema import Config, Control, Decoding, Features, Ieeg
 from bids_brainalign.config.toml import nearest
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
 LEVELS = ("participant", "group")
-REFERENCES = ("none", "car")
-HIGH_GAMMA = ("filterbank", "podcast2025")
+REFERENCES = ("none", "car", "car-device", "bipolar", "laplacian")
+HIGH_GAMMA = ("filterbank", "podcast2025", "dutch2022", "multitaper", "morlet")
 STEPS = Control.steps
 PHONE_TIMES = ("auto", "annotated", "align")
 SAVE = ("predictions", "weights")
-MODALITIES = ("ieeg", "fmri")
+MODALITIES = ("ieeg", "eeg", "fmri")
+EEG_REFERENCES = ("average", "none")
+DECODERS = ("ridge", "gru")
+DECODED_UNITS = ("segment", "word")
 PRECISIONS = ("fp32", "bf16", "fp16")
 WHISPER_WINDOW_S = 30.0
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 LABEL = re.compile(r"[A-Za-z0-9._-]+")
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+
+
+ATLASES = ("destrieux", "harvard-oxford", "aal", "schaefer", "freesurfer")
+ATLAS_IMAGES = (".nii", ".nii.gz", ".mgz")
 
 
 def check_values(config: Config) -> None:
@@ -74,7 +81,15 @@ def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     yield "ieeg.reference", config.ieeg.reference, REFERENCES
     yield "ieeg.high_gamma", config.ieeg.high_gamma, HIGH_GAMMA
     yield "phonemes.times", config.phonemes.times, PHONE_TIMES
+    yield "eeg.reference", config.eeg.reference, EEG_REFERENCES
+    yield "eeg.high_gamma", config.eeg.high_gamma, ("", *HIGH_GAMMA)
     yield "resources.precision", config.resources.precision, PRECISIONS
+    yield "decoding.unit", config.decoding.unit, DECODED_UNITS
+    for decoder in config.decoding.decoders:
+        yield "decoding.decoders", decoder, DECODERS
+    atlas = config.anatomy.atlas
+    if atlas is not None and not atlas.endswith(ATLAS_IMAGES):
+        yield "anatomy.atlas", atlas, ATLASES
     for what in config.save:
         yield "save", what, SAVE
     for step in config.control.steps:
@@ -86,6 +101,7 @@ def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
 def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     """Key, value, rule in words, and whether it holds."""
     features, ieeg, fmri = config.features, config.ieeg, config.fmri
+    eeg = config.eeg
     resources, ridge, folds = config.resources, config.ridge, config.folds
     positive = {
         "features.hop_s": features.hop_s,
@@ -96,7 +112,13 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "features.n_mels": features.n_mels,
         "ieeg.lag_step_s": ieeg.lag_step_s,
         "ieeg.n_components": ieeg.n_components,
+        "eeg.lag_step_s": eeg.lag_step_s,
+        "eeg.n_components": eeg.n_components,
+        "eeg.rate_hz": eeg.rate_hz,
         "fmri.high_pass_s": fmri.high_pass_s,
+        "anatomy.limit_mm": config.anatomy.limit_mm,
+        "anatomy.strip_limit_mm": config.anatomy.strip_limit_mm,
+        "anatomy.sphere_mm": config.anatomy.sphere_mm,
         "ridge.fixed_alpha": ridge.fixed_alpha,
         "folds.max_inner": folds.max_inner,
         "phonemes.window_s": config.phonemes.window_s,
@@ -116,6 +138,7 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "features.waveform_margin_s": features.waveform_margin_s,
         "features.blend_s": features.blend_s,
         "ieeg.trim_start_s": ieeg.trim_start_s,
+        "eeg.trim_start_s": eeg.trim_start_s,
         "fmri.trim_start_s": fmri.trim_start_s,
         "fmri.smoothing_fwhm_mm": fmri.smoothing_fwhm_mm,
     }
@@ -136,9 +159,44 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     yield "control.steps", config.control.steps, "at least one", bool(config.control.steps)
     below = f"above ieeg.lag_min_s ({ieeg.lag_min_s:g})"
     yield "ieeg.lag_max_s", ieeg.lag_max_s, below, ieeg.lag_max_s > ieeg.lag_min_s
+    below = f"above eeg.lag_min_s ({eeg.lag_min_s:g})"
+    yield "eeg.lag_max_s", eeg.lag_max_s, below, eeg.lag_max_s > eeg.lag_min_s
+    rule = f"two rising frequencies below half of eeg.rate_hz ({eeg.rate_hz:g})"
+    slow = bool(eeg.band_hz) and _is_band(eeg.band_hz) and eeg.band_hz[1] < eeg.rate_hz / 2
+    yield "eeg.band_hz", eeg.band_hz, rule, slow
     below = f"at least fmri.delay_min_s ({fmri.delay_min_s:g})"
     yield "fmri.delay_max_s", fmri.delay_max_s, below, fmri.delay_max_s >= fmri.delay_min_s
+    band = ieeg.band_hz
+    yield "ieeg.band_hz", band, "two rising frequencies in Hz", _is_band(band)
     yield from _windows(features)
+    yield from _decoding(config.decoding, config.ieeg)
+
+
+def _decoding(decoding: Decoding, ieeg: Ieeg) -> Iterator[tuple[str, object, str, bool]]:
+    for name in ("lag_step_s", "n_components", "segment_s", "step_s", "max_segments",
+                 "gru_hidden", "gru_seeds", "gru_epochs"):  # fmt: skip
+        value = getattr(decoding, name)
+        yield f"decoding.{name}", value, "above 0", 0 < value < math.inf
+    for name in ("electrode_components", "apart_s"):
+        value = getattr(decoding, name)
+        yield f"decoding.{name}", value, "0 or more", 0 <= value < math.inf
+    below = f"at least decoding.lag_min_s ({decoding.lag_min_s:g})"
+    low, high = decoding.lag_min_s, decoding.lag_max_s
+    yield "decoding.lag_max_s", high, below, high >= low
+    # Folds are shared with encoding, and their gaps are as wide as its lags.
+    span = ieeg.lag_max_s - ieeg.lag_min_s
+    rule = f"at most lag_min_s plus the span of the lags of encoding ({low + span:g})"
+    yield "decoding.lag_max_s", high, rule, high - low <= span + 1e-9
+    rule = f"at least one step_s ({decoding.step_s:g})"
+    yield "decoding.segment_s", decoding.segment_s, rule, decoding.segment_s >= decoding.step_s
+    rule = "with ridge, which chooses the layer for it"
+    holds = "gru" not in decoding.decoders or "ridge" in decoding.decoders
+    yield "decoding.decoders", decoding.decoders, rule, holds
+
+
+def _is_band(band_hz: tuple[float, ...]) -> bool:
+    """Whether it is empty, or a lower and a higher frequency."""
+    return not band_hz or (len(band_hz) == 2 and 0 < band_hz[0] < band_hz[1] < math.inf)
 
 
 def _windows(features: Features) -> Iterator[tuple[str, object, str, bool]]:

@@ -27,11 +27,19 @@ IGNORED = (
     "*_nulls.tsv",
     "*_nulls.json",
     "*_locked.tsv",
+    "*_references.tsv",
+    "*_references.json",
     "*_locked.json",
     "*_phonemes.tsv",
     "*_phonemes.json",
     "*_coherence.tsv",
     "*_coherence.json",
+    "*_decoding.tsv",
+    "*_decoding.json",
+    "*_contrast.tsv",
+    "*_contrast.json",
+    "*_lags.tsv",
+    "*_lags.json",
     "*_predictions.h5",
     "*_weights.h5",
     "*_statmap.nii.gz",
@@ -47,8 +55,11 @@ Written by bids_brainalign {version}. Open `index.html` first.
   explained in the JSON file beside it. Take answers from rows with `layer` = `selected` and
   `fold` = `all`; take layer curves from the rows with a layer number.
 - `*_channels.tsv` (iEEG), `*_statmap.nii.gz` (fMRI): results per electrode and voxel.
+- `*_desc-silence_contrast.tsv`, `*_desc-sound_lags.tsv` (iEEG): speech against silence per
+  channel; whether the clocks of sound and recording drift apart.
 - `*_folds.tsv`, `*_nulls.tsv`, `*_predictions.h5`, `*_weights.h5`: cross-validation folds, null
   quantiles, held-out predictions, weights per delay (with `--save weights`).
+- `*_decoding.tsv` (with `--decode`): how well held-out speech is identified from the electrodes.
 - `*_phonemes.tsv`, `*_coherence.tsv` (iEEG): responses to phones and classes of phones, clusters
   of electrodes, and their anatomical order.
 - `group/`: tables over participants.

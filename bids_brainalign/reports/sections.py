@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bids_brainalign.reports.blocks import Block
+from bids_brainalign.reports.decoding_section import decoding_section
+from bids_brainalign.reports.first_looks_section import first_looks_section
 from bids_brainalign.reports.phoneme_section import phoneme_section
+from bids_brainalign.reports.reference_section import reference_section
 from bids_brainalign.reports.rendering import Album
 from bids_brainalign.reports.section import Cells, Section
 
@@ -17,9 +20,9 @@ __all__ = ["OF_MODELS", "OF_RECORDINGS", "Cells", "Section", "SectionMaker", "se
 
 SectionMaker = Callable[[Block, Album], Section | None]
 
-OF_RECORDINGS: tuple[SectionMaker, ...] = (phoneme_section,)
+OF_RECORDINGS: tuple[SectionMaker, ...] = (first_looks_section, phoneme_section)
 """Sections about the recordings alone: shown once for all models."""
-OF_MODELS: tuple[SectionMaker, ...] = ()
+OF_MODELS: tuple[SectionMaker, ...] = (reference_section, decoding_section)
 """Sections about one model and the recordings."""
 
 

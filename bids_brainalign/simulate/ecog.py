@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,8 +133,8 @@ def simulate_ecog(
         tunings: Tunings = {}
         if phones is not None:
             tunings = _tunings(devices, phones, stream(seed, "ecog", label, "tunings"))
-        planted = _planted_signals(
-            features, devices, stories, tunings, label=label, seed=seed, null=null
+        planted = planted_signals(
+            features, devices, label=label, seed=seed, null=null, stories=stories, tunings=tunings
         )
         share = np.concatenate(
             [
@@ -147,8 +148,12 @@ def simulate_ecog(
             _write_run(folder, label, index, story, planted[index], share, devices, seed=seed)
             for index, story in enumerate(stories)
         ]
-        recorded = _correlation(planted, measured)
-        groups.extend(_groups(label, devices, signal_share, recorded, tunings, null=null))
+        recorded = recorded_correlation(planted, measured)
+        groups.extend(
+            planted_groups(
+                label, devices, signal_share, recorded, null=null, modality="ieeg", tunings=tunings
+            )
+        )
     return tuple(groups)
 
 
@@ -159,15 +164,15 @@ def _tunings(devices: Sequence[Device], phones: Arrangement, rng: np.random.Gene
     return {device.name: names for device, names in zip(layered, given, strict=True)}
 
 
-def _planted_signals(
+def planted_signals(
     features: StoryFeatures,
     devices: Sequence[Device],
-    stories: Sequence[Story],
-    tunings: Tunings,
     *,
     label: str,
     seed: int,
     null: bool,
+    stories: Sequence[Story] = (),
+    tunings: Tunings | None = None,
 ) -> Signals:
     """Signals of all good channels per story, (n_frames + pad, n_channels)."""
     parts: list[Signals] = []
@@ -175,7 +180,7 @@ def _planted_signals(
     for device in devices:
         rng = stream(seed, "ecog", label, device.name, "weights")
         lag_s = device.lag_s
-        if device.name in tunings:
+        if tunings and device.name in tunings:
             lengths = [len(layers[0]) for layers in features.layers]
             signals = tuned_signals(stories, lengths, tunings[device.name], rate_hz=RATE_HZ)
             lag_s = LAG_S
@@ -245,7 +250,7 @@ def _other_channels(uv: NDArray[np.float64], *, rng: np.random.Generator) -> NDA
     return np.stack([*bad, heart, rng.standard_normal(n_samples)], axis=1)
 
 
-def _correlation(planted: Signals, measured: Signals) -> NDArray[np.float64]:
+def recorded_correlation(planted: Signals, measured: Signals) -> NDArray[np.float64]:
     """Correlate per channel over runs, each standardised by itself; NaN without a signal."""
     sums = np.zeros(planted[0].shape[1])
     total = 0
@@ -257,22 +262,24 @@ def _correlation(planted: Signals, measured: Signals) -> NDArray[np.float64]:
     return np.where(has_signal, sums / total, np.nan)
 
 
-def _groups(
+def planted_groups(
     label: str,
     devices: Sequence[Device],
     signal_share: float,
     recorded: NDArray[np.float64],
-    tunings: Tunings,
     *,
     null: bool,
+    modality: Literal["ieeg", "eeg"],
+    tunings: Tunings | None = None,
 ) -> list[PlantedGroup]:
+    """Say what was planted, one group per device."""
     groups: list[PlantedGroup] = []
     first = 0
     for device in devices:
         values = recorded[first : first + device.n_channels]
         first += device.n_channels
         linked = device.source is not None and not null
-        if linked and device.name in tunings:
+        if linked and tunings and device.name in tunings:
             groups += _tuned_groups(label, device, signal_share, values, tunings[device.name])
             continue
         source: Source = "none"
@@ -281,7 +288,7 @@ def _groups(
         groups.append(
             PlantedGroup(
                 participant=label,
-                modality="ieeg",
+                modality=modality,
                 name=device.name,
                 source=source,
                 layer=device.source if linked and isinstance(device.source, int) else None,

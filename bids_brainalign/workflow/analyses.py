@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.store.steps import Step
+from bids_brainalign.workflow.decoding import decoding_step
 from bids_brainalign.workflow.encoding import encoding_step
+from bids_brainalign.workflow.first_looks import first_looks_step, warn_of_drift
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.locked import locked_step
 from bids_brainalign.workflow.onset import assumed_recordings, onset_step, warn_of_onsets
 from bids_brainalign.workflow.phone_times import missing_reason, phone_steps
 from bids_brainalign.workflow.phonemes import phoneme_step
+from bids_brainalign.workflow.reference_check import reference_steps
 from bids_brainalign.workflow.spaces import LOWLEVEL, Space
 
 logger = logging.getLogger(__name__)
@@ -41,7 +44,10 @@ def analysis_steps(config: Config, fit: Fit, spaces: Sequence[Space]) -> Iterato
 def _encoding_steps(
     config: Config, fit: Fit, spaces: Sequence[Space], by_name: Mapping[str, Space]
 ) -> Iterator[Step]:
-    yield locked_step(config, fit)
+    yield locked_step(config, fit, by_name[LOWLEVEL])
+    if fit.modality != "fmri":
+        yield first_looks_step(config, fit, by_name[LOWLEVEL])
+        warn_of_drift(config, fit)
     if assumed_recordings(fit):
         yield onset_step(config, fit, by_name[LOWLEVEL])
         warn_of_onsets(config, fit)
@@ -49,6 +55,9 @@ def _encoding_steps(
         if space.kind != "untrained":
             twin = by_name.get(f"{space.name}:untrained")
             yield encoding_step(config, fit, space, twin, spaces)
+            yield from reference_steps(config, fit, space, spaces)
+            if config.decoding.decoders and fit.modality == "ieeg" and space.kind != "lowlevel":
+                yield decoding_step(config, fit, space, twin, spaces)
 
 
 def _phoneme_steps(

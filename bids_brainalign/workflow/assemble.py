@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from bids_brainalign.alignment.clock import (
     Placement,
-    onto_fast_clock,
-    onto_slow_clock,
+    onto_response_clock,
     stimulus_clock,
 )
 from bids_brainalign.alignment.delays import delay_samples, lag_samples
@@ -32,6 +31,7 @@ from bids_brainalign.statistics.nulls import FoldDraws, draw_folds
 from bids_brainalign.store.features import FeatureStore
 from bids_brainalign.workflow.chosen_targets import keep_chosen
 from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.localisation import localised
 from bids_brainalign.workflow.responses import load_response, response_path
 from bids_brainalign.workflow.spaces import Space, feature_key, rate_of, seed_of
 from bids_brainalign.workflow.userfolds import UserFolds, read_folds, user_folds
@@ -91,6 +91,7 @@ def assemble(config: Config, fit: Fit, spaces: Sequence[Space]) -> Assembly:
     """
     loaded = [load_response(response_path(config, fit, r)) for r in fit.recordings]
     responses, notes = common_targets(fit, loaded)
+    responses, placed = localised(config, fit, responses)
     responses, chosen = keep_chosen(fit, responses, config.paths.targets)
     user = read_folds(config.paths.folds) if config.paths.folds else None
     timelines = [
@@ -119,7 +120,7 @@ def assemble(config: Config, fit: Fit, spaces: Sequence[Space]) -> Assembly:
         draws=_draws(config, fit, plan, delays, decorrelation, samples.interval_s),
         decorrelation_s=decorrelation,
         censored_share=tuple(t.censored_share for t in timelines),
-        notes=(*notes, *chosen, *plan.notes),
+        notes=(*notes, *placed, *chosen, *plan.notes),
     )
 
 
@@ -135,7 +136,9 @@ class _Timeline:
 
 
 def _trim_s(config: Config, fit: Fit) -> float:
-    return config.ieeg.trim_start_s if fit.modality == "ieeg" else config.fmri.trim_start_s
+    if fit.modality == "fmri":
+        return config.fmri.trim_start_s
+    return config.electrodes(fit.modality).trim_start_s
 
 
 def _timeline(
@@ -268,13 +271,11 @@ def sample_table(
 
 
 def delays_of(config: Config, fit: Fit, interval_s: float) -> tuple[int, ...]:
-    """Lags (iEEG) or FIR delays (fMRI) in samples."""
-    if fit.modality == "ieeg":
+    """Lags (iEEG, EEG) or FIR delays (fMRI) in samples."""
+    if fit.modality != "fmri":
+        own = config.electrodes(fit.modality)
         return lag_samples(
-            config.ieeg.lag_min_s,
-            config.ieeg.lag_max_s,
-            step_s=config.ieeg.lag_step_s,
-            interval_s=interval_s,
+            own.lag_min_s, own.lag_max_s, step_s=own.lag_step_s, interval_s=interval_s
         )
     return delay_samples(config.fmri.delay_min_s, config.fmri.delay_max_s, tr_s=interval_s)
 
@@ -349,18 +350,15 @@ def feature_space(config: Config, assembly: Assembly, space: Space) -> FeatureSp
             for presentation, placement in zip(mine, placements(mine), strict=True):
                 source = stored[presentation.stimulus.name]
                 frames = source.read(layer)
-                if fit.modality == "ieeg":
-                    part = onto_fast_clock(frames, source.times, response.times, placement)
-                else:
-                    part = onto_slow_clock(
-                        frames, source.times, response.times, placement,
-                        cutoff_hz=1 / response.interval_s,
-                    )  # fmt: skip
-                parts.append(part)
+                slow = fit.modality == "fmri"
+                parts.append(
+                    onto_response_clock(frames, source.times, response.times, placement, slow=slow)
+                )
             out.append(sum(parts[1:], start=parts[0]))
         return out
 
-    n_components = config.ieeg.n_components if fit.modality == "ieeg" else None
+    electric = fit.modality != "fmri"
+    n_components = config.electrodes(fit.modality).n_components if electric else None
     if space.kind == "lowlevel":
         n_components = None
     return FeatureSpace(space.name, tuple(layers), read, n_components)

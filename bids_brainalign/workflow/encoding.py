@@ -27,6 +27,7 @@ from bids_brainalign.workflow.inference import (
     infer_block,
     p_over_targets,
 )
+from bids_brainalign.workflow.localisation import anatomy_inputs
 from bids_brainalign.workflow.parcels import parcel_blocks, parcels_of
 from bids_brainalign.workflow.responses import response_path
 from bids_brainalign.workflow.results import Result, test_samples, write_result
@@ -57,10 +58,12 @@ def encoding_step(
         All feature spaces of the run (the folds depend on their context).
     """
     memo = config.paths.work_dir / "digests"
-    slices = ("ieeg", "fmri", "ridge", "folds", "nulls")
+    slices = ("ieeg", "eeg", "fmri", "ridge", "folds", "nulls")
     stimuli = {p.stimulus.name: p.stimulus for p in fit.presentations}.values()
     rate = rate_of(config, fit.modality)
     inputs: dict[str, object] = {name: asdict(getattr(config, name)) for name in slices}
+    # Whether the result is compared afterwards does not change it.
+    inputs["ieeg"] = {k: v for k, v in asdict(config.ieeg).items() if k != "compare_reference"}
     inputs |= {
         "seed": config.random_seed,
         "features": [[s.name, feature_key(config, s, st, rate)] for s in spaces for st in stimuli],
@@ -70,6 +73,7 @@ def encoding_step(
             for p in fit.presentations
         ],
         "folds_file": config.paths.folds.read_text() if config.paths.folds else "",
+        "anatomy": anatomy_inputs(config, fit),
         "targets_files": [file_digest(p, memo) for p in config.paths.targets],
         "save": config.save,
         "model": space.name,

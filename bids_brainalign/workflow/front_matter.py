@@ -20,8 +20,12 @@ def write_front_matter(config: Config, fits: Sequence[Fit], spaces: Sequence[Spa
 
 
 def _write_labels(config: Config, spaces: Sequence[Space]) -> None:
-    labels = {"onset": "responses averaged around onsets of stimuli, words and phones",
-              "phones": "responses to phones and classes of phones"}  # fmt: skip
+    labels = {
+        "onset": "responses averaged around onsets of stimuli, words, speech and phones",
+        "silence": "responses to speech against responses to silence",
+        "sound": "lag between sound and responses at both ends of each recording",
+        "phones": "responses to phones and classes of phones",
+    }
     for space in spaces:
         what = {
             "lowlevel": "low-level features: envelope, mel spectrogram, word and phone onsets",
@@ -33,6 +37,14 @@ def _write_labels(config: Config, spaces: Sequence[Space]) -> None:
     write_descriptions(config.paths.output_dir, labels)
 
 
+def _eeg_signal(config: Config) -> str:
+    eeg = config.eeg
+    if eeg.high_gamma:
+        return f"high gamma ({eeg.high_gamma}, reference: {eeg.reference}), mostly of muscles"
+    low, high = eeg.band_hz
+    return f"the potential of {low:g} to {high:g} Hz (reference: {eeg.reference})"
+
+
 def _write_citation(config: Config, fits: Sequence[Fit], spaces: Sequence[Space]) -> None:
     write_citation(
         config.paths.output_dir / "logs",
@@ -41,6 +53,8 @@ def _write_citation(config: Config, fits: Sequence[Fit], spaces: Sequence[Space]
         settings={
             "reference": config.ieeg.reference,
             "high_gamma": config.ieeg.high_gamma,
+            "band_hz": config.ieeg.band_hz,
+            "eeg_signal": _eeg_signal(config),
             "lag_min_s": config.ieeg.lag_min_s,
             "lag_max_s": config.ieeg.lag_max_s,
             "delay_min_s": config.fmri.delay_min_s,

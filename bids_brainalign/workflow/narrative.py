@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bids_brainalign.config.schema import Config
+from bids_brainalign.dataset.ready_made import HIGH_GAMMA
 from bids_brainalign.dataset.stimuli import annotations_used
 from bids_brainalign.features.folders import model_facts
 from bids_brainalign.statistics.multiplicity import bh_reachable
@@ -113,6 +114,20 @@ def skipped(assembly: Assembly) -> list[str]:
     return sentences
 
 
+def _signal(config: Config, fit: Fit) -> str:
+    """Say what of the electrodes' voltages is predicted."""
+    if any(r.prepared == HIGH_GAMMA for r in fit.recordings):
+        return f"Ready-made high gamma ({fit.recordings[0].prepared_by})"
+    if fit.modality == "eeg" and not config.eeg.high_gamma:
+        low, high = config.eeg.band_hz
+        return f"The potential of {low:g}–{high:g} Hz (reference: {config.eeg.reference})"
+    if fit.modality == "eeg":
+        return f"High gamma ({config.eeg.high_gamma}, reference: {config.eeg.reference})"
+    band = config.ieeg.band_hz
+    what = f"The amplitude of {band[0]:g}–{band[1]:g} Hz" if band else "High gamma"
+    return f"{what} ({config.ieeg.high_gamma}, reference: {config.ieeg.reference})"
+
+
 def _is_skip(note: str) -> bool:
     words = ("left out", "dropped", "skipped", "excluded", "not used")
     return any(word in note.lower() for word in words)
@@ -123,12 +138,13 @@ def methods(config: Config, assembly: Assembly, space: Space) -> str:
     plan, fit = assembly.plan, assembly.fit
     interval = assembly.interval_s
     first, last = min(assembly.delays) * interval, max(assembly.delays) * interval
-    if fit.modality == "ieeg":
+    if fit.modality != "fmri":
+        own = config.electrodes(fit.modality)
         response = (
-            f"High gamma ({config.ieeg.high_gamma}, reference: {config.ieeg.reference}) at "
+            f"{_signal(config, fit)} at "
             f"{1 / interval:g} Hz was predicted from features at {len(assembly.delays)} lags from "
             f"{first * 1000:.0f} to {last * 1000:.0f} ms, each layer reduced to at most "
-            f"{config.ieeg.n_components} principal components fitted on training data."
+            f"{own.n_components} principal components fitted on training data."
         )
     else:
         response = (

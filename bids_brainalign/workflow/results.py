@@ -67,7 +67,7 @@ def write_result(config: Config, result: Result, space: Space) -> list[Path]:
         path = root / name.file("nulls.tsv", analysis=label)
         nulls = tables.null_table(block.result, result.targets)
         written += write_tsv(path, nulls, tables.NULL_COLUMNS)
-        if assembly.fit.modality == "ieeg":
+        if assembly.fit.modality != "fmri":
             coordinates = assembly.fit.recordings[0].space or ""
             channels = tables.channel_table(scores, assembly.targets, coordinates)
             path = root / name.file("channels.tsv", analysis=label)

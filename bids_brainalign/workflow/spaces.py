@@ -70,8 +70,8 @@ def seed_of(config: Config, *parts: str) -> int:
 
 
 def rate_of(config: Config, modality: str) -> float:
-    """Frames per second kept for a modality."""
-    return config.features.ieeg_rate_hz if modality == "ieeg" else config.features.fmri_rate_hz
+    """Frames per second kept for a modality; EEG shares those of iEEG."""
+    return config.features.fmri_rate_hz if modality == "fmri" else config.features.ieeg_rate_hz
 
 
 def feature_key(config: Config, space: Space, stimulus: Stimulus, rate_hz: float) -> str:
