@@ -42,5 +42,5 @@ def analysis_steps(config: Config, fit: Fit, spaces: Sequence[Space]) -> Iterato
             twin = by_name.get(f"{space.name}:untrained")
             yield encoding_step(config, fit, space, twin, spaces)
             yield from reference_steps(config, fit, space, spaces)
-            if config.decoding.decoders and fit.modality == "ieeg" and space.kind != "lowlevel":
+            if config.decoding.decoders and fit.modality != "fmri" and space.kind != "lowlevel":
                 yield decoding_step(config, fit, space, twin, spaces)
