@@ -10,7 +10,14 @@ import argparse
 
 from bids_brainalign import __version__
 from bids_brainalign.cli.arguments import PROG, AppParser
-from bids_brainalign.config.checks import HIGH_GAMMA, PRECISIONS, REFERENCES, SAVE, STEPS
+from bids_brainalign.config.checks import (
+    FEATURE_MODES,
+    HIGH_GAMMA,
+    PRECISIONS,
+    REFERENCES,
+    SAVE,
+    STEPS,
+)
 from bids_brainalign.config.recipes import list_recipes
 
 
@@ -165,6 +172,23 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         dest="features.untrained",
         action="store_false",
         help="leave out the models' twins with random weights",
+    )
+    group.add_argument(
+        "--feature-mode",
+        dest="features.mode",
+        nargs="+",
+        action="extend",
+        choices=FEATURE_MODES,
+        metavar="MODE",
+        help="dense (default), sliding (a window per frame, as published; slow), causal (windows "
+        "that end at the frame; slow); several to compare them",
+    )
+    group.add_argument(
+        "--causal-stride",
+        dest="features.causal_stride_s",
+        type=float,
+        metavar="S",
+        help="seconds between causal or sliding windows (default: 0.1)",
     )
     group.add_argument(
         "--sloppy", action="store_true", help="quick and rough: for trying out, not for results"

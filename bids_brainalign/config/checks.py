@@ -16,6 +16,7 @@ HIGH_GAMMA = ("filterbank", "podcast2025")
 STEPS = Control.steps
 SAVE = ("predictions", "weights")
 MODALITIES = ("ieeg", "fmri")
+FEATURE_MODES = ("dense", "sliding", "causal")
 PRECISIONS = ("fp32", "bf16", "fp16")
 WHISPER_WINDOW_S = 30.0
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
@@ -67,12 +68,17 @@ def _check_names(config: Config) -> None:
                 "NAME", name, f" would be written as desc-{label}, as {taken[label]}", "rename it"
             )
         taken |= {label: name, f"{label}Untrained": f"the untrained twin of {name}"}
+        for mode in FEATURE_MODES[1:]:
+            for end in ("", "Untrained"):
+                taken[f"{label}{mode.capitalize()}{end}"] = f"{name} in {mode} mode"
 
 
 def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     yield "ieeg.reference", config.ieeg.reference, REFERENCES
     yield "ieeg.high_gamma", config.ieeg.high_gamma, HIGH_GAMMA
     yield "resources.precision", config.resources.precision, PRECISIONS
+    for mode in config.features.mode:
+        yield "features.mode", mode, FEATURE_MODES
     for what in config.save:
         yield "save", what, SAVE
     for step in config.control.steps:
@@ -92,6 +98,7 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "features.ieeg_rate_hz": features.ieeg_rate_hz,
         "features.fmri_rate_hz": features.fmri_rate_hz,
         "features.n_mels": features.n_mels,
+        "features.sliding_window_s": features.sliding_window_s,
         "ieeg.lag_step_s": ieeg.lag_step_s,
         "ieeg.n_components": ieeg.n_components,
         "fmri.high_pass_s": fmri.high_pass_s,
@@ -127,6 +134,11 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     tiers = {"word": config.stimuli.word_tiers, "phone": config.stimuli.phone_tiers}
     for kind, names in tiers.items():
         yield f"stimuli.{kind}_tiers", names, "at least one name", bool(names)
+    yield "features.mode", features.mode, "at least one", bool(features.mode)
+    stride, window = features.causal_stride_s, features.causal_window_s
+    yield "features.causal_stride_s", stride, "from 0.02 to 10 s", 0.02 <= stride <= 10
+    most = f"from causal_stride_s to {WHISPER_WINDOW_S:g} s"
+    yield "features.causal_window_s", window, most, stride <= window <= WHISPER_WINDOW_S
     yield "ridge.alphas", ridge.alphas, "at least one number", bool(ridge.alphas)
     yield "modalities", config.modalities, "at least one", bool(config.modalities)
     yield "control.steps", config.control.steps, "at least one", bool(config.control.steps)

@@ -82,6 +82,16 @@ class Features:
     fmri_rate_hz: float = 10.0
     n_mels: int = 16
     """Bands of the low-level mel spectrogram."""
+    mode: tuple[str, ...] = ("dense",)
+    """``dense`` (long overlapping windows, blended), ``sliding`` (a window per frame, as
+    published), ``causal`` (windows that end at the frame); several make several feature spaces."""
+    causal_stride_s: float = 0.1
+    """Between the ends of two causal or sliding windows."""
+    causal_window_s: float = 30.0
+    """Whisper's causal windows; below 30 s the encoder runs on fewer positions than it was
+    trained with, in much less time."""
+    sliding_window_s: float = 16.1
+    """Sliding windows, and causal ones of the other speech models: 16 s of context + 0.1 s."""
 
 
 @dataclass(frozen=True)

@@ -350,7 +350,10 @@ def feature_space(config: Config, assembly: Assembly, space: Space) -> FeatureSp
                 source = stored[presentation.stimulus.name]
                 frames = source.read(layer)
                 if fit.modality == "ieeg":
-                    part = onto_fast_clock(frames, source.times, response.times, placement)
+                    part = onto_fast_clock(
+                        frames, source.times, response.times, placement,
+                        hold=space.mode == "causal",
+                    )  # fmt: skip
                 else:
                     part = onto_slow_clock(
                         frames, source.times, response.times, placement,
