@@ -17,6 +17,7 @@ STEPS = Control.steps
 SAVE = ("predictions", "weights")
 MODALITIES = ("ieeg", "fmri")
 FEATURE_MODES = ("dense", "sliding", "causal")
+LAG_MODES = ("continuous", "word")
 PRECISIONS = ("fp32", "bf16", "fp16")
 WHISPER_WINDOW_S = 30.0
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
@@ -79,6 +80,8 @@ def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     yield "resources.precision", config.resources.precision, PRECISIONS
     for mode in config.features.mode:
         yield "features.mode", mode, FEATURE_MODES
+    for mode in config.lags.modes:
+        yield "lags.modes", mode, LAG_MODES
     for what in config.save:
         yield "save", what, SAVE
     for step in config.control.steps:
@@ -90,6 +93,7 @@ def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
 def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     """Key, value, rule in words, and whether it holds."""
     features, ieeg, fmri = config.features, config.ieeg, config.fmri
+    lags = config.lags
     resources, ridge, folds = config.resources, config.ridge, config.folds
     positive = {
         "features.hop_s": features.hop_s,
@@ -101,6 +105,10 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "features.sliding_window_s": features.sliding_window_s,
         "ieeg.lag_step_s": ieeg.lag_step_s,
         "ieeg.n_components": ieeg.n_components,
+        "lags.step_s": lags.step_s,
+        "lags.word_step_s": lags.word_step_s,
+        "lags.word_window_s": lags.word_window_s,
+        "lags.n_components": lags.n_components,
         "fmri.high_pass_s": fmri.high_pass_s,
         "ridge.fixed_alpha": ridge.fixed_alpha,
         "folds.max_inner": folds.max_inner,
@@ -142,6 +150,11 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     yield "ridge.alphas", ridge.alphas, "at least one number", bool(ridge.alphas)
     yield "modalities", config.modalities, "at least one", bool(config.modalities)
     yield "control.steps", config.control.steps, "at least one", bool(config.control.steps)
+    for prefix, low, high in (
+        ("", lags.min_s, lags.max_s),
+        ("word_", lags.word_min_s, lags.word_max_s),
+    ):
+        yield f"lags.{prefix}max_s", high, f"above lags.{prefix}min_s ({low:g})", high > low
     below = f"above ieeg.lag_min_s ({ieeg.lag_min_s:g})"
     yield "ieeg.lag_max_s", ieeg.lag_max_s, below, ieeg.lag_max_s > ieeg.lag_min_s
     below = f"at least fmri.delay_min_s ({fmri.delay_min_s:g})"

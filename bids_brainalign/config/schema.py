@@ -112,6 +112,26 @@ class Ieeg:
 
 
 @dataclass(frozen=True)
+class Lags:
+    """Lag curves: electrodes predicted from features at one lag at a time."""
+
+    modes: tuple[str, ...] = ("continuous",)
+    """``continuous`` (every sample), ``word`` (responses averaged around word onsets)."""
+    min_s: float = -0.4
+    """Positive lags: the response follows the sound."""
+    max_s: float = 0.8
+    step_s: float = 0.06
+    """Peaks are placed between lags by a parabola."""
+    word_min_s: float = -2.0
+    word_max_s: float = 2.0
+    word_step_s: float = 0.05
+    word_window_s: float = 0.2
+    """Response averaged around each lag from the word's onset."""
+    n_components: int = 50
+    """PCA dimensions per layer, fitted on training data."""
+
+
+@dataclass(frozen=True)
 class Fmri:
     """BOLD responses and their delays."""
 
@@ -205,6 +225,7 @@ class Config:
     stimuli: Stimuli = field(default_factory=Stimuli)
     features: Features = field(default_factory=Features)
     ieeg: Ieeg = field(default_factory=Ieeg)
+    lags: Lags = field(default_factory=Lags)
     fmri: Fmri = field(default_factory=Fmri)
     ridge: Ridge = field(default_factory=Ridge)
     folds: Folds = field(default_factory=Folds)

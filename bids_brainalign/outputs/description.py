@@ -26,6 +26,10 @@ IGNORED = (
     "*_folds.json",
     "*_nulls.tsv",
     "*_nulls.json",
+    "*_lags.tsv",
+    "*_lags.json",
+    "*_lagslopes.tsv",
+    "*_lagslopes.json",
     "*_locked.tsv",
     "*_locked.json",
     "*_predictions.h5",
@@ -45,6 +49,8 @@ Written by bids_brainalign {version}. Open `index.html` first.
 - `*_channels.tsv` (iEEG), `*_statmap.nii.gz` (fMRI): results per electrode and voxel.
 - `*_folds.tsv`, `*_nulls.tsv`, `*_predictions.h5`, `*_weights.h5`: cross-validation folds, null
   quantiles, held-out predictions, weights per delay (with `--save weights`).
+- `*_lags.tsv`, `*_lagslopes.tsv` (iEEG): prediction from features at one lag at a time, and
+  whether the best lag grows with the layer.
 - `group/`: tables over participants.
 - `logs/`: configuration, versions, commands, crash files, and how to cite (`CITATION.md`).
 """

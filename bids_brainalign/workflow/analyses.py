@@ -8,6 +8,7 @@ from bids_brainalign.config.schema import Config
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.encoding import encoding_step
 from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.lags import lag_step, scores_path
 from bids_brainalign.workflow.locked import locked_step
 from bids_brainalign.workflow.onset import assumed_recordings, onset_step, warn_of_onsets
 from bids_brainalign.workflow.spaces import LOWLEVEL, Space
@@ -35,3 +36,5 @@ def analysis_steps(config: Config, fit: Fit, spaces: Sequence[Space]) -> Iterato
         if space.kind != "untrained":
             twin = by_name.get(f"{space.name}:untrained")
             yield encoding_step(config, fit, space, twin, spaces)
+            if fit.modality != "fmri" and config.lags.modes and scores_path(config, fit, space):
+                yield lag_step(config, fit, space, spaces)

@@ -116,7 +116,7 @@ def assemble(config: Config, fit: Fit, spaces: Sequence[Space]) -> Assembly:
         samples=samples,
         plan=plan,
         delays=delays,
-        draws=_draws(config, fit, plan, delays, decorrelation, samples.interval_s),
+        draws=null_draws(config, fit, plan, delays, decorrelation, samples.interval_s),
         decorrelation_s=decorrelation,
         censored_share=tuple(t.censored_share for t in timelines),
         notes=(*notes, *chosen, *plan.notes),
@@ -307,14 +307,15 @@ def context_s(config: Config, fit: Fit, spaces: Sequence[Space]) -> float:
     return float(np.nanmax(heard))
 
 
-def _draws(
+def null_draws(
     config: Config,
     fit: Fit,
     plan: FoldPlan,
-    delays: tuple[int, ...],
+    delays: Sequence[int],
     decorrelation_s: float,
     interval_s: float,
 ) -> tuple[FoldDraws, ...]:
+    """Draw the shifts of every fold, at least the span of the delays away from the alignment."""
     lengths = [len(fold.outer.test) for fold in plan.folds]
     lengths = [n for n in lengths if n >= config.folds.min_samples]
     if not lengths:
