@@ -65,8 +65,8 @@ def _finding(rows: pd.DataFrame, mode: str) -> str:
     found = peaks[peaks["q_peak"] < 0.05]
     inside = found[found["at_edge"] == "false"]
     text = (
-        f"{TITLES[mode]}: {len(found)} of {len(peaks)} electrodes have a peak that chance does not "
-        "explain (q < .05, corrected for the lags)"
+        f"{TITLES[mode]}: {len(found)} of {len(peaks)} electrodes have a peak that chance does "
+        "not explain (q < .05, corrected for the lags)"
     )
     if len(inside):
         text += f"; their median peak lag is {1000 * inside['peak_s'].median():.0f} ms"

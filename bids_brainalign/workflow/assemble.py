@@ -29,11 +29,10 @@ from bids_brainalign.statistics.autocorrelation import (
 )
 from bids_brainalign.statistics.folds import FoldPlan, GapRule, Samples, plan_folds
 from bids_brainalign.statistics.nulls import FoldDraws, draw_folds
-from bids_brainalign.store.features import FeatureStore
 from bids_brainalign.workflow.chosen_targets import keep_chosen
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.responses import load_response, response_path
-from bids_brainalign.workflow.spaces import Space, feature_key, rate_of, seed_of
+from bids_brainalign.workflow.spaces import Space, seed_of, stored_features
 from bids_brainalign.workflow.userfolds import UserFolds, read_folds, user_folds
 
 Array32 = NDArray[np.float32]
@@ -100,13 +99,13 @@ def assemble(config: Config, fit: Fit, spaces: Sequence[Space]) -> Assembly:
     samples = _pooled(config, fit, timelines, responses[0].interval_s)
     delays = delays_of(config, fit, samples.interval_s)
     data = np.concatenate([r.data[t.used] for r, t in zip(responses, timelines, strict=True)])
-    decorrelation = _decorrelation(data, samples)
+    decorrelation = summarised_decorrelation(data, samples)
     gap = GapRule(
         hard_s=_reach_s(config, fit, responses, delays) + decorrelation,
         soft_s=context_s(config, fit, spaces),
         soft_share=config.folds.soft_gap_share,
     )
-    plan = _plan(config, fit, samples, user, gap)
+    plan = fold_plan(config, fit, samples, gap)
     return Assembly(
         fit=fit,
         responses=tuple(responses),
@@ -184,9 +183,9 @@ def _content_groups(fit: Fit) -> list[str]:
     return sorted({p.content_group for p in fit.presentations})
 
 
-def _plan(
-    config: Config, fit: Fit, samples: Samples, user: UserFolds | None, gap: GapRule
-) -> FoldPlan:
+def fold_plan(config: Config, fit: Fit, samples: Samples, gap: GapRule) -> FoldPlan:
+    """Choose folds of these samples: the user's, or by content groups."""
+    user = read_folds(config.paths.folds) if config.paths.folds else None
     max_inner, min_samples = config.folds.max_inner, config.folds.min_samples
     if user is None:
         return plan_folds(
@@ -288,7 +287,7 @@ def _reach_s(
     return (max(delays) - min(delays)) * interval + max(r.support_s for r in responses) + lanczos
 
 
-def _decorrelation(data: Array32, samples: Samples) -> float:
+def summarised_decorrelation(data: Array32, samples: Samples) -> float:
     """Seconds after which responses have forgotten themselves, over all runs."""
     at_most = data[:, :: max(1, data.shape[1] // 2000)]
     times = decorrelation_time(at_most, samples.interval_s, segments=samples.run)
@@ -297,12 +296,10 @@ def _decorrelation(data: Array32, samples: Samples) -> float:
 
 def context_s(config: Config, fit: Fit, spaces: Sequence[Space]) -> float:
     """Widest context that any feature of this fit heard, in s."""
-    store = FeatureStore(config.paths.work_dir / "features")
-    rate = rate_of(config, fit.modality)
     heard = [0.0]
     for space in spaces:
         for stimulus in {p.stimulus.name: p.stimulus for p in fit.presentations}.values():
-            stored = store.load(store.path_for(feature_key(config, space, stimulus, rate)))
+            stored = stored_features(config, space, stimulus, fit.modality)
             heard += [stored.context_past_s, stored.context_future_s]
     return float(np.nanmax(heard))
 
@@ -334,10 +331,8 @@ def null_draws(
 def feature_space(config: Config, assembly: Assembly, space: Space) -> FeatureSpace:
     """Open stored features of all runs; a layer is put on the response clock when read."""
     fit = assembly.fit
-    rate = rate_of(config, fit.modality)
-    store = FeatureStore(config.paths.work_dir / "features")
     stored = {
-        p.stimulus.name: store.load(store.path_for(feature_key(config, space, p.stimulus, rate)))
+        p.stimulus.name: stored_features(config, space, p.stimulus, fit.modality)
         for p in fit.presentations
     }
     layers = next(iter(stored.values())).layers

@@ -16,6 +16,7 @@ from bids_brainalign.config.schema import Config
 from bids_brainalign.encoding.lag_slopes import LagSlope, lag_slope, resampled_slopes
 from bids_brainalign.encoding.lagged import LagCurves, lag_curves, peak_lags
 from bids_brainalign.encoding.layerwise import Problem
+from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.outputs.names import analysis_label
 from bids_brainalign.outputs.reading import read_score_table
 from bids_brainalign.outputs.tables import write_tsv
@@ -26,6 +27,7 @@ from bids_brainalign.workflow.assemble import Assembly, assemble, feature_space,
 from bids_brainalign.workflow.encoding import context_of, problem_of
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.spaces import Space, seed_of
+from bids_brainalign.workflow.word_lags import word_lag_curves
 
 logger = logging.getLogger(__name__)
 
@@ -88,11 +90,12 @@ def lag_step(config: Config, fit: Fit, space: Space, spaces: Sequence[Space]) ->
     assert scores is not None  # noqa: S101 - asked before
 
     def work() -> list[Path]:
-        results = [continuous_lags(config, fit, space, spaces, scores=scores)]
+        results, skipped = _results(config, fit, space, spaces, scores)
         tables = [lag_table(r, space.name) for r in results]
         path = root / fit.name.file("lags.tsv", analysis=label)
-        written = list(write_tsv(path, pd.concat(tables, ignore_index=True), LAG_COLUMNS))
-        if len(results[0].layers) > 1:
+        table = pd.concat(tables, ignore_index=True)
+        written = list(write_tsv(path, table, LAG_COLUMNS, extra={"Notes": skipped}))
+        if results and len(results[0].layers) > 1:
             seed = seed_of(config, "lag slopes", fit.name.stem, space.name)
             slopes = [
                 slope_table(r, t, space.name, seed=seed)
@@ -107,11 +110,41 @@ def lag_step(config: Config, fit: Fit, space: Space, spaces: Sequence[Space]) ->
         inputs={
             "lags": asdict(config.lags),
             "nulls": asdict(config.nulls),
+            "words": [
+                [] if p.stimulus.words is None else p.stimulus.words.table.round(6).values.tolist()
+                for p in fit.presentations
+            ],
             "scores": file_digest(scores, config.paths.work_dir / "digests"),
         },
         modules=("bids_brainalign.workflow.lags",),
         work=work,
     )
+
+
+def _results(
+    config: Config, fit: Fit, space: Space, spaces: Sequence[Space], scores: Path
+) -> tuple[list[LagResult], list[str]]:
+    """Lag curves of every mode asked for, and what is to be said about them."""
+    assembly = assemble(config, fit, spaces)
+    results, notes = [], []
+    if "continuous" in config.lags.modes:
+        results.append(continuous_lags(config, assembly, space, scores=scores))
+    if "word" in config.lags.modes:
+        try:
+            result, left_out = word_lags(config, assembly, space, spaces)
+        except BrainAlignError as error:
+            if error.exit_code != ExitCode.DATA_ERROR or not results:
+                raise
+            notes.append(f"Word-locked mode was skipped: {error.what}.")
+            logger.warning("%s: %s", fit.name.stem, notes[-1])
+        else:
+            results.append(result)
+            if left_out:
+                notes.append(
+                    f"{left_out} words were left out of the word-locked mode: their responses "
+                    "reach beyond the recording or into censored samples, or features are missing."
+                )
+    return results, notes
 
 
 def scores_path(config: Config, fit: Fit, space: Space) -> Path | None:
@@ -121,23 +154,34 @@ def scores_path(config: Config, fit: Fit, space: Space) -> Path | None:
     return path if path.is_file() else None
 
 
+def word_lags(
+    config: Config, assembly: Assembly, space: Space, spaces: Sequence[Space]
+) -> tuple[LagResult, int]:
+    """Lag curves locked to words, and the number of words left out."""
+    c = config.lags
+    lags = lag_samples(
+        c.word_min_s, c.word_max_s, step_s=c.word_step_s, interval_s=assembly.interval_s
+    )
+    lags_s = np.array(lags) * assembly.interval_s
+    layers, curves, weights, left_out = word_lag_curves(config, assembly, space, spaces, lags_s)
+    context = context_of(config, assembly.fit, space)
+    return LagResult("word", lags_s, layers, curves, weights, assembly.targets, context), left_out
+
+
 def continuous_lags(
-    config: Config, fit: Fit, space: Space, spaces: Sequence[Space], *, scores: Path
+    config: Config, assembly: Assembly, space: Space, *, scores: Path
 ) -> LagResult:
     """Lag curves on every sample, on the folds and layers of the encoding.
 
     Parameters
     ----------
     config : Config
-    fit : Fit
+    assembly : Assembly
     space : Space
-    spaces : sequence of Space
-        All feature spaces of the run (folds depend on their context).
     scores : Path
         The encoding's table: its rows per fold say which layer the inner folds chose.
     """
-    assembly = assemble(config, fit, spaces)
-    c = config.lags
+    c, fit = config.lags, assembly.fit
     lags = lag_samples(c.min_s, c.max_s, step_s=c.step_s, interval_s=assembly.interval_s)
     draws = null_draws(
         config, fit, assembly.plan, lags, assembly.decorrelation_s, assembly.interval_s

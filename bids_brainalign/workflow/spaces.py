@@ -15,6 +15,7 @@ from bids_brainalign.features.ending import EndingWindows
 from bids_brainalign.features.fetch import SOURCE_FILE
 from bids_brainalign.features.folders import model_facts
 from bids_brainalign.store.digest import digest_of, file_digest
+from bids_brainalign.store.features import FeatureStore, StoredFeatures
 
 LOWLEVEL = "lowlevel"
 LOWLEVEL_CONTEXT_S = 0.0125
@@ -111,6 +112,15 @@ def feature_key(config: Config, space: Space, stimulus: Stimulus, rate_hz: float
     return digest_of(
         [stimulus.sha256, space.kind, space.digest, extra, rate_hz, _options(config, space)]
     )[:24]
+
+
+def stored_features(
+    config: Config, space: Space, stimulus: Stimulus, modality: str
+) -> StoredFeatures:
+    """Open what the feature steps have stored."""
+    store = FeatureStore(config.paths.work_dir / "features")
+    key = feature_key(config, space, stimulus, rate_of(config, modality))
+    return store.load(store.path_for(key))
 
 
 def windowing_of(config: Config, space: Space) -> Windowing | EndingWindows:
