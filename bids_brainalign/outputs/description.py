@@ -32,6 +32,8 @@ IGNORED = (
     "*_lagslopes.json",
     "*_locked.tsv",
     "*_locked.json",
+    "*_variance.tsv",
+    "*_variance.json",
     "*_predictions.h5",
     "*_weights.h5",
     "*_statmap.nii.gz",
@@ -51,6 +53,7 @@ Written by bids_brainalign {version}. Open `index.html` first.
   quantiles, held-out predictions, weights per delay (with `--save weights`).
 - `*_lags.tsv`, `*_lagslopes.tsv` (iEEG): prediction from features at one lag at a time, and
   whether the best lag grows with the layer.
+- `*_variance.tsv`: variance explained by the model and by low-level features alone, and shared.
 - `group/`: tables over participants.
 - `logs/`: configuration, versions, commands, crash files, and how to cite (`CITATION.md`).
 """

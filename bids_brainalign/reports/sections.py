@@ -12,6 +12,7 @@ from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.lags_section import lags_section
 from bids_brainalign.reports.rendering import Album
 from bids_brainalign.reports.section import Cells, Section
+from bids_brainalign.reports.variance_section import variance_section
 
 __all__ = ["OF_MODELS", "OF_RECORDINGS", "Cells", "Section", "SectionMaker", "sections_of"]
 
@@ -19,7 +20,7 @@ SectionMaker = Callable[[Block, Album], Section | None]
 
 OF_RECORDINGS: tuple[SectionMaker, ...] = ()
 """Sections about the recordings alone: shown once for all models."""
-OF_MODELS: tuple[SectionMaker, ...] = (lags_section,)
+OF_MODELS: tuple[SectionMaker, ...] = (variance_section, lags_section)
 """Sections about one model and the recordings."""
 
 

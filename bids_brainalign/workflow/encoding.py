@@ -211,6 +211,7 @@ def _join(
         blocks["model"].untrained = joined.get("untrained")
         blocks["model"].delta_lowlevel = _join_contrast(parts, "delta_lowlevel")
         blocks["model"].delta_untrained = _join_contrast(parts, "delta_untrained")
+        blocks["model"].delta_model = _join_contrast(parts, "delta_model")
     return blocks
 
 

@@ -123,5 +123,3 @@ def test_few_layers_give_no_slope():
     empty = lag_slope(np.full(2, np.nan), np.full((5, 2), np.nan), rng=np.random.default_rng(0))
     assert empty.n_targets == 0
     assert np.isnan(empty.slope_ms)
-
-
