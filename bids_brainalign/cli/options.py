@@ -35,7 +35,7 @@ def build_parser() -> AppParser:
     parser.add_argument("bids_dir", metavar="BIDS_DIR", help="root folder of the BIDS dataset")
     parser.add_argument("output_dir", metavar="OUTPUT_DIR", help="where derivatives go")
     parser.add_argument("level", metavar="{participant,group}", help="analysis level")
-    _add_selection(parser.add_argument_group("selection"))
+    add_selection(parser.add_argument_group("selection"))
     _add_material(parser.add_argument_group("own material"))
     _add_work(parser.add_argument_group("work"))
     _add_resources(parser.add_argument_group("resources"))
@@ -43,7 +43,9 @@ def build_parser() -> AppParser:
     return parser
 
 
-def _add_selection(group: argparse._ArgumentGroup) -> None:
+def add_selection(group: argparse._ArgumentGroup) -> None:
+    """Add the options that say which recordings, as ``brainalign check`` has them too."""
+
     def several(*names: str, dest: str, help: str) -> None:
         group.add_argument(
             *names, dest=dest, nargs="+", action="extend", metavar="LABEL", help=help

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from bids_brainalign.config.schema import Config
 from bids_brainalign.config.toml import Overlay, merge, read_overlay
 
 _LEVEL_ALIASES = {"subject": "participant", "dataset": "group"}
-_PREFIXES = {
+PREFIXES = {
     "selection.participants": ("--participant-label", "sub-"),
     "selection.sessions": ("--session-label", "ses-"),
     "selection.tasks": ("--task-label", "task-"),
@@ -83,16 +83,19 @@ def build_config(argv: Sequence[str]) -> Config:
 
 def _options(given: dict[str, Any]) -> dict[str, Any]:
     """Overlay of what was given on the command line."""
-    level = _LEVEL_ALIASES.get(given["level"], given["level"])
-    overlay: dict[str, Any] = {
-        "level": level,
-        "paths": {name: values.absolute(given[name]) for name in ("bids_dir", "output_dir")},
-    }
     if "mem" in given:
         given["resources.mem_gb"] = values.memory_gb(given["mem"])
+    overlay = overlay_of({k: v for k, v in given.items() if k not in _NOT_CONFIGURATION})
+    overlay["level"] = _LEVEL_ALIASES.get(given["level"], given["level"])
+    places = {name: values.absolute(given[name]) for name in ("bids_dir", "output_dir")}
+    overlay["paths"] = {**overlay.get("paths", {}), **places}
+    return overlay
+
+
+def overlay_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn options, by the key of the configuration that each sets, into an overlay."""
+    overlay: dict[str, Any] = {}
     for key, value in given.items():
-        if key in _NOT_CONFIGURATION:
-            continue
         table, _, name = key.rpartition(".")
         target = overlay.setdefault(table, {}) if table else overlay
         target[name] = _value(key, value)
@@ -100,8 +103,8 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _value(key: str, value: Any) -> Any:
-    if key in _PREFIXES:
-        option, prefix = _PREFIXES[key]
+    if key in PREFIXES:
+        option, prefix = PREFIXES[key]
         return values.labels(value, option, prefix=prefix)
     if key in _PATHS:
         return values.absolute(value)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from bids_brainalign.config.schema import Config, Paths
-from bids_brainalign.dataset.pointers import is_pointer, require_content
+from bids_brainalign.dataset.description import generators, read_description
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
 APP_NAME = "bids_brainalign"
@@ -35,7 +34,7 @@ def check_places(config: Config) -> None:
                 "run the participant level first: group reads its results",
             )
         return
-    _check_description(paths.bids_dir)
+    read_description(paths.bids_dir)
     for option, path, is_folder in _inputs(paths):
         if not (path.is_dir() if is_folder else path.is_file()):
             raise _missing(
@@ -71,10 +70,12 @@ def _check_output(paths: Paths) -> None:
         if path.resolve() == output:
             raise _cannot_create(f"OUTPUT_DIR is the input derivative {name}.", suggestion)
     _check_writable(paths.output_dir, "OUTPUT_DIR")
-    others = _generators(output / "dataset_description.json")
-    if others and APP_NAME not in others:
+    others = generators(output)
+    if others is not None and APP_NAME not in others:
+        # A raw dataset names no program.
+        who = ", ".join(others) or "nobody we know"
         raise _cannot_create(
-            f"OUTPUT_DIR {paths.output_dir} already holds a dataset of {', '.join(others)}.",
+            f"OUTPUT_DIR {paths.output_dir} already holds a dataset of {who}.",
             "give a folder of its own",
         )
 
@@ -106,36 +107,6 @@ def _check_writable(folder: Path, name: str) -> None:
         raise _cannot_create(f"{name} {folder} can't be made: {nearest} is not a folder.", "")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise _cannot_create(f"{name} {folder} can't be written: no permission in {nearest}.", "")
-
-
-def _check_description(bids_dir: Path) -> None:
-    path = bids_dir / "dataset_description.json"
-    if is_pointer(path):
-        require_content(path, bids_dir)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError as error:
-        raise BrainAlignError(
-            f"{path} is missing: {bids_dir} is not the root of a BIDS dataset.",
-            fix='write one with at least {"Name": …, "BIDSVersion": "1.10.0"}',
-            exit_code=ExitCode.INVALID_INPUT,
-        ) from error
-    except (OSError, ValueError) as error:
-        raise BrainAlignError(
-            f"{path} can't be read: {error}.", exit_code=ExitCode.INVALID_INPUT
-        ) from error
-    if not isinstance(content, dict):
-        raise BrainAlignError(f"{path} must hold a JSON object.", exit_code=ExitCode.INVALID_INPUT)
-
-
-def _generators(path: Path) -> list[str]:
-    """Programs that wrote a dataset; a raw one is "nobody we know"."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-        generators = content.get("GeneratedBy", [{"Name": "nobody we know"}])
-        return [str(generator["Name"]) for generator in generators]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return []
 
 
 def _missing(what: str, fix: str) -> BrainAlignError:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from bids_brainalign.dataset.description import generators
 from bids_brainalign.dataset.filenames import DatasetFile
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
@@ -68,16 +68,7 @@ def is_fmriprep(folder: Path) -> bool:
     Only the first maker counts: programs that build on fMRIPrep, as we do, list it after
     themselves.
     """
-    path = folder / "dataset_description.json"
-    try:
-        text = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
-        return False
-    if not isinstance(text, dict):
-        return False
-    makers = text.get("GeneratedBy") or [text.get("PipelineDescription")]
-    maker = makers[0] if isinstance(makers, list) else makers
-    return isinstance(maker, dict) and str(maker.get("Name", "")).lower() == "fmriprep"
+    return next(iter(generators(folder) or ()), "").lower() == "fmriprep"
 
 
 def space_label(file: DatasetFile) -> str:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from bids_brainalign.encoding.design import DesignMaker
 from bids_brainalign.encoding.layerwise import FeatureSpace, LayerwiseFit, Problem
-from bids_brainalign.encoding.nested import splits_of
 from bids_brainalign.encoding.ridge import make_system
 
 Array32 = NDArray[np.float32]
@@ -62,7 +61,7 @@ def target_weights(space: FeatureSpace, problem: Problem, fit: LayerwiseFit) -> 
         for k, fold in enumerate(folds):
             train = fold.outer.train
             responses = np.ascontiguousarray(problem.fold_responses(k)[:, targets])
-            system = make_system([maker.design(train)], responses, splits_of(fold))
+            system = make_system([maker.design(train)], responses, [train])
             solution = system.solve(train, np.ones(1))
             original = maker.in_feature_units(solution.weights(alpha[k, targets]), train)
             if weights is None:

@@ -89,12 +89,8 @@ def fetch_model(model: str, model_dir: Path, *, revision: str | None = None) -> 
 def _require_ours(target: Path, source: Path) -> None:
     """Refuse to replace a folder that fetching did not make."""
     inside = source.is_dir() and source.resolve().is_relative_to(target.resolve())
-    is_ours = (
-        (target / SOURCE_FILE).is_file() or not any(target.iterdir())
-        if (target.is_dir())
-        else not target.exists()
-    )
-    if inside or not is_ours:
+    is_empty = not target.exists() or (target.is_dir() and not any(target.iterdir()))
+    if inside or not (is_empty or (target / SOURCE_FILE).is_file()):
         raise BrainAlignError(
             f"{target} is there already, and brainalign fetch did not make it.",
             fix="give another folder with --model-dir, or move that one away",

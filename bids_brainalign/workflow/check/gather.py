@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from bids_brainalign.config.schema import Config
 from bids_brainalign.dataset.annotation_files import AnnotationFiles
 from bids_brainalign.dataset.content import group_content
+from bids_brainalign.dataset.description import read_description
 from bids_brainalign.dataset.index import survey
 from bids_brainalign.dataset.pointers import annex_key, content_sha256, is_pointer, require_content
 from bids_brainalign.dataset.rules.search import search
@@ -18,7 +18,7 @@ from bids_brainalign.dataset.stimuli import words_of
 from bids_brainalign.dataset.stimuli_map import StimulusNotes, read_stimuli_map
 from bids_brainalign.dataset.stimulus_files import require_distinct_names, require_stimulus
 from bids_brainalign.dataset.types import Recording, Stimulus
-from bids_brainalign.errors import BrainAlignError, ExitCode
+from bids_brainalign.errors import BrainAlignError
 from bids_brainalign.responses.channels import choose_channels
 from bids_brainalign.workflow.check.facts import Facts, Run, Sound
 
@@ -42,7 +42,7 @@ def check(config: Config) -> Facts:
         modalities=config.modalities,
         database_dir=config.paths.bids_database_dir,
     )
-    name = _dataset_name(bids_dir)
+    name = str(read_description(bids_dir).get("Name", bids_dir.name)).strip()
     given = None
     if config.paths.stimuli_map is not None:
         given = read_stimuli_map(config.paths.stimuli_map, bids_dir)
@@ -67,24 +67,6 @@ def check(config: Config) -> Facts:
         pointers=tuple(dict.fromkeys(pointers)),
         responses=_hdf5_responses(bids_dir),
     )
-
-
-def _dataset_name(bids_dir: Path) -> str:
-    path = bids_dir / "dataset_description.json"
-    try:
-        return str(json.loads(path.read_text(encoding="utf-8-sig"))["Name"]).strip()
-    except FileNotFoundError as error:
-        raise BrainAlignError(
-            f"{path} is missing: {bids_dir} is not the root of a BIDS dataset",
-            fix='write one with at least {"Name": …, "BIDSVersion": "1.10.0"}',
-            exit_code=ExitCode.INVALID_INPUT,
-        ) from error
-    except (OSError, ValueError) as error:
-        raise BrainAlignError(
-            f"{path} can't be read: {error}", exit_code=ExitCode.INVALID_INPUT
-        ) from error
-    except (KeyError, TypeError):
-        return bids_dir.name
 
 
 def _run(recording: Recording, sources: Sources, *, prepared: bool) -> Run:
