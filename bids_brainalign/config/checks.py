@@ -128,6 +128,7 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "features.blend_s": features.blend_s,
         "ieeg.trim_start_s": ieeg.trim_start_s,
         "fmri.trim_start_s": fmri.trim_start_s,
+        "ridge.top_layers": ridge.top_layers,
         "fmri.smoothing_fwhm_mm": fmri.smoothing_fwhm_mm,
     }
     for key, value in not_negative.items():

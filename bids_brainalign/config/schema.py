@@ -152,6 +152,9 @@ class Ridge:
     """1e2 … 1e9; on standardised features."""
     band_weights: tuple[float, ...] = (0.5, 0.9)
     """Share of the model in the two-band kernel; 0 (low-level alone) and 1 are always tried."""
+    top_layers: int = 0
+    """Combine this many of the best layers per electrode (iEEG); 0: don't. Costs as much as the
+    encoding of the model."""
     fixed_alpha: float = 1e5
     """Used, and said, where inner folds don't fit."""
 

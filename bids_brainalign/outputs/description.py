@@ -32,6 +32,8 @@ IGNORED = (
     "*_lagslopes.json",
     "*_locked.tsv",
     "*_locked.json",
+    "*_combined.tsv",
+    "*_combined.json",
     "*_variance.tsv",
     "*_variance.json",
     "*_predictions.h5",
@@ -54,6 +56,7 @@ Written by bids_brainalign {version}. Open `index.html` first.
 - `*_lags.tsv`, `*_lagslopes.tsv` (iEEG): prediction from features at one lag at a time, and
   whether the best lag grows with the layer.
 - `*_variance.tsv`: variance explained by the model and by low-level features alone, and shared.
+- `*_combined.tsv` (iEEG): the best layers together against the best one.
 - `group/`: tables over participants.
 - `logs/`: configuration, versions, commands, crash files, and how to cite (`CITATION.md`).
 """

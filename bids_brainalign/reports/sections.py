@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bids_brainalign.reports.blocks import Block
+from bids_brainalign.reports.combined_section import combined_section
 from bids_brainalign.reports.lags_section import lags_section
 from bids_brainalign.reports.rendering import Album
 from bids_brainalign.reports.section import Cells, Section
@@ -20,7 +21,7 @@ SectionMaker = Callable[[Block, Album], Section | None]
 
 OF_RECORDINGS: tuple[SectionMaker, ...] = ()
 """Sections about the recordings alone: shown once for all models."""
-OF_MODELS: tuple[SectionMaker, ...] = (variance_section, lags_section)
+OF_MODELS: tuple[SectionMaker, ...] = (variance_section, combined_section, lags_section)
 """Sections about one model and the recordings."""
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from bids_brainalign.config.schema import Lags
+from bids_brainalign.workflow.combined import combined_step
 from bids_brainalign.workflow.encoding import encoding_step
 from bids_brainalign.workflow.lags import LAG_COLUMNS, lag_step
 from tests.workflow.planted import make_fit
@@ -80,3 +81,18 @@ def test_words_too_near_to_the_ends_are_left_out(found):
     assert len(counts) == 1
     assert 0.8 * everything < counts[0] <= everything
     assert np.isfinite(table[table["mode"] == "word"].r).all()
+
+
+def test_combined_layers_are_no_better_where_one_layer_was_planted(found):
+    planted, *_ = found
+    own = next(s for s in planted.spaces if s.name == "own")
+    config = replace(planted.config, ridge=replace(planted.config.ridge, top_layers=2))
+    scores = planted.config.paths.output_dir / planted.fit.name.file("scores.tsv", analysis="own")
+    written = combined_step(config, planted.fit, own, planted.spaces, scores=scores).work()
+    table = pd.read_csv(written[0], sep="\t", na_values="n/a").set_index("target")
+    chosen = pd.read_csv(scores, sep="\t", na_values="n/a", dtype={"layer": str, "fold": str})
+    chosen = chosen[(chosen.layer == "selected") & (chosen.fold == "all")].set_index("target")
+    np.testing.assert_allclose(table.r_selected, chosen.r.loc[table.index], atol=2e-5)
+    assert table.layers.iloc[: planted.n_planted].str.startswith("1:").all()
+    assert (table.q > 0.05).sum() >= 11
+    assert (table.n_best == 2).all()
