@@ -11,6 +11,7 @@ import argparse
 from bids_brainalign import __version__
 from bids_brainalign.cli.arguments import PROG, AppParser
 from bids_brainalign.config.checks import (
+    DECODERS,
     FEATURE_MODES,
     HIGH_GAMMA,
     PRECISIONS,
@@ -204,6 +205,15 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         dest="ieeg.high_gamma",
         choices=HIGH_GAMMA,
         help="how high gamma is computed",
+    )
+    group.add_argument(
+        "--decode",
+        dest="decoding.decoders",
+        nargs="+",
+        action="extend",
+        choices=DECODERS,
+        metavar="DECODER",
+        help="also decode the models' embeddings from electrodes: ridge, or ridge gru",
     )
 
 

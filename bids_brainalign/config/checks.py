@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 
-from bids_brainalign.config.schema import Config, Control, Features
+from bids_brainalign.config.schema import Config, Control, Decoding, Features, Ieeg
 from bids_brainalign.config.toml import nearest
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
@@ -15,6 +15,8 @@ REFERENCES = ("none", "car")
 HIGH_GAMMA = ("filterbank", "podcast2025")
 STEPS = Control.steps
 SAVE = ("predictions", "weights")
+DECODERS = ("ridge", "gru")
+DECODED_UNITS = ("segment", "word")
 MODALITIES = ("ieeg", "fmri")
 FEATURE_MODES = ("dense", "sliding", "causal")
 LAG_MODES = ("continuous", "word")
@@ -82,6 +84,9 @@ def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         yield "features.mode", mode, FEATURE_MODES
     for mode in config.lags.modes:
         yield "lags.modes", mode, LAG_MODES
+    yield "decoding.unit", config.decoding.unit, DECODED_UNITS
+    for decoder in config.decoding.decoders:
+        yield "decoding.decoders", decoder, DECODERS
     for what in config.save:
         yield "save", what, SAVE
     for step in config.control.steps:
@@ -161,6 +166,29 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     below = f"at least fmri.delay_min_s ({fmri.delay_min_s:g})"
     yield "fmri.delay_max_s", fmri.delay_max_s, below, fmri.delay_max_s >= fmri.delay_min_s
     yield from _windows(features)
+    yield from _decoding(config.decoding, config.ieeg)
+
+
+def _decoding(decoding: Decoding, ieeg: Ieeg) -> Iterator[tuple[str, object, str, bool]]:
+    for name in ("lag_step_s", "n_components", "segment_s", "step_s", "max_segments",
+                 "gru_hidden", "gru_seeds", "gru_epochs"):  # fmt: skip
+        value = getattr(decoding, name)
+        yield f"decoding.{name}", value, "above 0", 0 < value < math.inf
+    for name in ("electrode_components", "apart_s"):
+        value = getattr(decoding, name)
+        yield f"decoding.{name}", value, "0 or more", 0 <= value < math.inf
+    below = f"at least decoding.lag_min_s ({decoding.lag_min_s:g})"
+    low, high = decoding.lag_min_s, decoding.lag_max_s
+    yield "decoding.lag_max_s", high, below, high >= low
+    # Folds are shared with encoding, and their gaps are as wide as its lags.
+    span = ieeg.lag_max_s - ieeg.lag_min_s
+    rule = f"at most lag_min_s plus the span of the lags of encoding ({low + span:g})"
+    yield "decoding.lag_max_s", high, rule, high - low <= span + 1e-9
+    rule = f"at least one step_s ({decoding.step_s:g})"
+    yield "decoding.segment_s", decoding.segment_s, rule, decoding.segment_s >= decoding.step_s
+    rule = "with ridge, which chooses the layer for it"
+    holds = "gru" not in decoding.decoders or "ridge" in decoding.decoders
+    yield "decoding.decoders", decoding.decoders, rule, holds
 
 
 def _windows(features: Features) -> Iterator[tuple[str, object, str, bool]]:

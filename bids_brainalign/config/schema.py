@@ -181,6 +181,35 @@ class Nulls:
 
 
 @dataclass(frozen=True)
+class Decoding:
+    """From electrodes back to the embedding of the speech (iEEG)."""
+
+    decoders: tuple[str, ...] = ()
+    """``ridge``, ``gru``; none: no decoding."""
+    lag_min_s: float = 0.0
+    lag_max_s: float = 0.4
+    """Responses looked at follow the speech by this range of lags."""
+    lag_step_s: float = 0.04
+    n_components: int = 64
+    """PCA dimensions of the embedding, fitted on training data."""
+    electrode_components: int = 0
+    """PCA dimensions of the responses; 0 keeps every electrode."""
+    unit: str = "segment"
+    """What is told apart: ``segment`` (end to end) or ``word`` (segments that begin at onsets)."""
+    segment_s: float = 2.0
+    step_s: float = 0.1
+    """A segment is described by the embedding's course in these steps."""
+    apart_s: float = 2.0
+    """Segments less than this apart are not compared: neighbours are alike."""
+    max_segments: int = 150
+    """Per fold, evenly thinned."""
+    gru_hidden: int = 32
+    gru_seeds: int = 3
+    gru_epochs: int = 60
+    """At most; training stops early on the first inner folds."""
+
+
+@dataclass(frozen=True)
 class Resources:
     """What the run may use."""
 
@@ -233,5 +262,6 @@ class Config:
     ridge: Ridge = field(default_factory=Ridge)
     folds: Folds = field(default_factory=Folds)
     nulls: Nulls = field(default_factory=Nulls)
+    decoding: Decoding = field(default_factory=Decoding)
     resources: Resources = field(default_factory=Resources)
     control: Control = field(default_factory=Control)

@@ -36,6 +36,8 @@ IGNORED = (
     "*_combined.json",
     "*_variance.tsv",
     "*_variance.json",
+    "*_decoding.tsv",
+    "*_decoding.json",
     "*_predictions.h5",
     "*_weights.h5",
     "*_statmap.nii.gz",
@@ -57,6 +59,7 @@ Written by bids_brainalign {version}. Open `index.html` first.
   whether the best lag grows with the layer.
 - `*_variance.tsv`: variance explained by the model and by low-level features alone, and shared.
 - `*_combined.tsv` (iEEG): the best layers together against the best one.
+- `*_decoding.tsv` (with `--decode`): how well held-out speech is identified from the electrodes.
 - `group/`: tables over participants.
 - `logs/`: configuration, versions, commands, crash files, and how to cite (`CITATION.md`).
 """

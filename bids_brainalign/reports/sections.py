@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.combined_section import combined_section
+from bids_brainalign.reports.decoding_section import decoding_section
 from bids_brainalign.reports.lags_section import lags_section
 from bids_brainalign.reports.rendering import Album
 from bids_brainalign.reports.section import Cells, Section
@@ -21,7 +22,12 @@ SectionMaker = Callable[[Block, Album], Section | None]
 
 OF_RECORDINGS: tuple[SectionMaker, ...] = ()
 """Sections about the recordings alone: shown once for all models."""
-OF_MODELS: tuple[SectionMaker, ...] = (variance_section, combined_section, lags_section)
+OF_MODELS: tuple[SectionMaker, ...] = (
+    variance_section,
+    combined_section,
+    lags_section,
+    decoding_section,
+)
 """Sections about one model and the recordings."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from bids_brainalign.config.schema import Config
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.combined import combined_step
+from bids_brainalign.workflow.decoding import decoding_step
 from bids_brainalign.workflow.encoding import encoding_step
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.lags import lag_step, scores_path
@@ -37,6 +38,8 @@ def analysis_steps(config: Config, fit: Fit, spaces: Sequence[Space]) -> Iterato
         if space.kind != "untrained":
             twin = by_name.get(f"{space.name}:untrained")
             yield encoding_step(config, fit, space, twin, spaces)
+            if config.decoding.decoders and fit.modality == "ieeg" and space.kind != "lowlevel":
+                yield decoding_step(config, fit, space, twin, spaces)
             scores = scores_path(config, fit, space)
             if fit.modality == "fmri" or scores is None:
                 continue
