@@ -13,6 +13,7 @@ from bids_brainalign.cli.arguments import PROG, AppParser
 from bids_brainalign.config.checks import (
     ATLASES,
     DECODERS,
+    FEATURE_MODES,
     HIGH_GAMMA,
     PRECISIONS,
     REFERENCES,
@@ -182,6 +183,23 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         dest="features.untrained",
         action="store_false",
         help="leave out the models' twins with random weights",
+    )
+    group.add_argument(
+        "--feature-mode",
+        dest="features.mode",
+        nargs="+",
+        action="extend",
+        choices=FEATURE_MODES,
+        metavar="MODE",
+        help="dense (default), sliding (a window per frame, as published; slow), causal (windows "
+        "that end at the frame; slow); several to compare them",
+    )
+    group.add_argument(
+        "--causal-stride",
+        dest="features.causal_stride_s",
+        type=float,
+        metavar="S",
+        help="seconds between causal or sliding windows (default: 0.1)",
     )
     group.add_argument(
         "--sloppy", action="store_true", help="quick and rough: for trying out, not for results"

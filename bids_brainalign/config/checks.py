@@ -20,6 +20,8 @@ MODALITIES = ("ieeg", "eeg", "fmri")
 EEG_REFERENCES = ("average", "none")
 DECODERS = ("ridge", "gru")
 DECODED_UNITS = ("segment", "word")
+FEATURE_MODES = ("dense", "sliding", "causal")
+LAG_MODES = ("continuous", "word")
 PRECISIONS = ("fp32", "bf16", "fp16")
 WHISPER_WINDOW_S = 30.0
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
@@ -75,6 +77,9 @@ def _check_names(config: Config) -> None:
                 "NAME", name, f" would be written as desc-{label}, as {taken[label]}", "rename it"
             )
         taken |= {label: name, f"{label}Untrained": f"the untrained twin of {name}"}
+        for mode in FEATURE_MODES[1:]:
+            for end in ("", "Untrained"):
+                taken[f"{label}{mode.capitalize()}{end}"] = f"{name} in {mode} mode"
 
 
 def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
@@ -84,6 +89,10 @@ def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     yield "eeg.reference", config.eeg.reference, EEG_REFERENCES
     yield "eeg.high_gamma", config.eeg.high_gamma, ("", *HIGH_GAMMA)
     yield "resources.precision", config.resources.precision, PRECISIONS
+    for mode in config.features.mode:
+        yield "features.mode", mode, FEATURE_MODES
+    for mode in config.lags.modes:
+        yield "lags.modes", mode, LAG_MODES
     yield "decoding.unit", config.decoding.unit, DECODED_UNITS
     for decoder in config.decoding.decoders:
         yield "decoding.decoders", decoder, DECODERS
@@ -102,6 +111,7 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     """Key, value, rule in words, and whether it holds."""
     features, ieeg, fmri = config.features, config.ieeg, config.fmri
     eeg = config.eeg
+    lags = config.lags
     resources, ridge, folds = config.resources, config.ridge, config.folds
     positive = {
         "features.hop_s": features.hop_s,
@@ -110,11 +120,16 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "features.ieeg_rate_hz": features.ieeg_rate_hz,
         "features.fmri_rate_hz": features.fmri_rate_hz,
         "features.n_mels": features.n_mels,
+        "features.sliding_window_s": features.sliding_window_s,
         "ieeg.lag_step_s": ieeg.lag_step_s,
         "ieeg.n_components": ieeg.n_components,
         "eeg.lag_step_s": eeg.lag_step_s,
         "eeg.n_components": eeg.n_components,
         "eeg.rate_hz": eeg.rate_hz,
+        "lags.step_s": lags.step_s,
+        "lags.word_step_s": lags.word_step_s,
+        "lags.word_window_s": lags.word_window_s,
+        "lags.n_components": lags.n_components,
         "fmri.high_pass_s": fmri.high_pass_s,
         "anatomy.limit_mm": config.anatomy.limit_mm,
         "anatomy.strip_limit_mm": config.anatomy.strip_limit_mm,
@@ -140,6 +155,7 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "ieeg.trim_start_s": ieeg.trim_start_s,
         "eeg.trim_start_s": eeg.trim_start_s,
         "fmri.trim_start_s": fmri.trim_start_s,
+        "ridge.top_layers": ridge.top_layers,
         "fmri.smoothing_fwhm_mm": fmri.smoothing_fwhm_mm,
     }
     for key, value in not_negative.items():
@@ -154,9 +170,19 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     tiers = {"word": config.stimuli.word_tiers, "phone": config.stimuli.phone_tiers}
     for kind, names in tiers.items():
         yield f"stimuli.{kind}_tiers", names, "at least one name", bool(names)
+    yield "features.mode", features.mode, "at least one", bool(features.mode)
+    stride, window = features.causal_stride_s, features.causal_window_s
+    yield "features.causal_stride_s", stride, "from 0.02 to 10 s", 0.02 <= stride <= 10
+    most = f"from causal_stride_s to {WHISPER_WINDOW_S:g} s"
+    yield "features.causal_window_s", window, most, stride <= window <= WHISPER_WINDOW_S
     yield "ridge.alphas", ridge.alphas, "at least one number", bool(ridge.alphas)
     yield "modalities", config.modalities, "at least one", bool(config.modalities)
     yield "control.steps", config.control.steps, "at least one", bool(config.control.steps)
+    for prefix, low, high in (
+        ("", lags.min_s, lags.max_s),
+        ("word_", lags.word_min_s, lags.word_max_s),
+    ):
+        yield f"lags.{prefix}max_s", high, f"above lags.{prefix}min_s ({low:g})", high > low
     below = f"above ieeg.lag_min_s ({ieeg.lag_min_s:g})"
     yield "ieeg.lag_max_s", ieeg.lag_max_s, below, ieeg.lag_max_s > ieeg.lag_min_s
     below = f"above eeg.lag_min_s ({eeg.lag_min_s:g})"

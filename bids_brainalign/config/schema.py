@@ -82,6 +82,16 @@ class Features:
     fmri_rate_hz: float = 10.0
     n_mels: int = 16
     """Bands of the low-level mel spectrogram."""
+    mode: tuple[str, ...] = ("dense",)
+    """``dense`` (long overlapping windows, blended), ``sliding`` (a window per frame, as
+    published), ``causal`` (windows that end at the frame); several make several feature spaces."""
+    causal_stride_s: float = 0.1
+    """Between the ends of two causal or sliding windows."""
+    causal_window_s: float = 30.0
+    """Whisper's causal windows; below 30 s the encoder runs on fewer positions than it was
+    trained with, in much less time."""
+    sliding_window_s: float = 16.1
+    """Sliding windows, and causal ones of the other speech models: 16 s of context + 0.1 s."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +138,26 @@ class Eeg:
 
 
 @dataclass(frozen=True)
+class Lags:
+    """Lag curves: electrodes predicted from features at one lag at a time."""
+
+    modes: tuple[str, ...] = ("continuous",)
+    """``continuous`` (every sample), ``word`` (responses averaged around word onsets)."""
+    min_s: float = -0.4
+    """Positive lags: the response follows the sound."""
+    max_s: float = 0.8
+    step_s: float = 0.06
+    """Peaks are placed between lags by a parabola."""
+    word_min_s: float = -2.0
+    word_max_s: float = 2.0
+    word_step_s: float = 0.05
+    word_window_s: float = 0.2
+    """Response averaged around each lag from the word's onset."""
+    n_components: int = 50
+    """PCA dimensions per layer, fitted on training data."""
+
+
+@dataclass(frozen=True)
 class Fmri:
     """BOLD responses and their delays."""
 
@@ -164,6 +194,9 @@ class Ridge:
     """1e2 … 1e9; on standardised features."""
     band_weights: tuple[float, ...] = (0.5, 0.9)
     """Share of the model in the two-band kernel; 0 (low-level alone) and 1 are always tried."""
+    top_layers: int = 0
+    """Combine this many of the best layers per electrode (iEEG); 0: don't. Costs as much as the
+    encoding of the model."""
     fixed_alpha: float = 1e5
     """Used, and said, where inner folds don't fit."""
 
@@ -283,6 +316,7 @@ class Config:
     features: Features = field(default_factory=Features)
     ieeg: Ieeg = field(default_factory=Ieeg)
     eeg: Eeg = field(default_factory=Eeg)
+    lags: Lags = field(default_factory=Lags)
     fmri: Fmri = field(default_factory=Fmri)
     anatomy: Anatomy = field(default_factory=Anatomy)
     ridge: Ridge = field(default_factory=Ridge)

@@ -26,6 +26,10 @@ IGNORED = (
     "*_folds.json",
     "*_nulls.tsv",
     "*_nulls.json",
+    "*_lags.tsv",
+    "*_lags.json",
+    "*_lagslopes.tsv",
+    "*_lagslopes.json",
     "*_locked.tsv",
     "*_references.tsv",
     "*_references.json",
@@ -34,6 +38,10 @@ IGNORED = (
     "*_phonemes.json",
     "*_coherence.tsv",
     "*_coherence.json",
+    "*_combined.tsv",
+    "*_combined.json",
+    "*_variance.tsv",
+    "*_variance.json",
     "*_decoding.tsv",
     "*_decoding.json",
     "*_contrast.tsv",
@@ -59,6 +67,10 @@ Written by bids_brainalign {version}. Open `index.html` first.
   channel; whether the clocks of sound and recording drift apart.
 - `*_folds.tsv`, `*_nulls.tsv`, `*_predictions.h5`, `*_weights.h5`: cross-validation folds, null
   quantiles, held-out predictions, weights per delay (with `--save weights`).
+- `*_lags.tsv`, `*_lagslopes.tsv` (iEEG): prediction from features at one lag at a time, and
+  whether the best lag grows with the layer.
+- `*_variance.tsv`: variance explained by the model and by low-level features alone, and shared.
+- `*_combined.tsv` (iEEG): the best layers together against the best one.
 - `*_decoding.tsv` (with `--decode`): how well held-out speech is identified from the electrodes.
 - `*_phonemes.tsv`, `*_coherence.tsv` (iEEG): responses to phones and classes of phones, clusters
   of electrodes, and their anatomical order.

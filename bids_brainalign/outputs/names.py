@@ -19,9 +19,11 @@ def analysis_label(model: str) -> str:
     'whisperbase'
     >>> analysis_label("whisper-base:untrained")
     'whisperbaseUntrained'
+    >>> analysis_label("whisper-base:causal:untrained")
+    'whisperbaseCausalUntrained'
     """
-    name, _, variant = model.partition(":")
-    return re.sub(r"[^A-Za-z0-9]", "", name) + variant.capitalize()
+    name, *variants = model.split(":")
+    return re.sub(r"[^A-Za-z0-9]", "", name) + "".join(v.capitalize() for v in variants)
 
 
 @dataclass(frozen=True)

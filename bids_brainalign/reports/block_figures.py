@@ -68,6 +68,11 @@ def curve_pictures(block: Block, album: Album) -> list[Picture]:
             "Solid: trained model; dashed: the same network with random weights; dotted: "
             "low-level features (envelope, mel spectrogram, word and phone onsets). "
         )
+        if block.causal is not None:
+            caption += (
+                "Dash-dotted: the same model in windows that end at the frame (causal mode): what "
+                "is lost against the solid line was predicted from sound still to come. "
+            )
         if any(len(panel.trained) > 1 for panel in panels):
             caption += (
                 "Light lines are single electrodes; bands are standard errors over them, which "

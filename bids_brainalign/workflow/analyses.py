@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.store.steps import Step
+from bids_brainalign.workflow.combined import combined_step
 from bids_brainalign.workflow.decoding import decoding_step
 from bids_brainalign.workflow.encoding import encoding_step
 from bids_brainalign.workflow.first_looks import first_looks_step, warn_of_drift
 from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.lags import lag_step, scores_path
 from bids_brainalign.workflow.locked import locked_step
 from bids_brainalign.workflow.onset import assumed_recordings, onset_step, warn_of_onsets
 from bids_brainalign.workflow.phone_times import missing_reason, phone_steps
@@ -56,8 +58,15 @@ def _encoding_steps(
             twin = by_name.get(f"{space.name}:untrained")
             yield encoding_step(config, fit, space, twin, spaces)
             yield from reference_steps(config, fit, space, spaces)
-            if config.decoding.decoders and fit.modality == "ieeg" and space.kind != "lowlevel":
+            if config.decoding.decoders and fit.modality != "fmri" and space.kind != "lowlevel":
                 yield decoding_step(config, fit, space, twin, spaces)
+            scores = scores_path(config, fit, space)
+            if fit.modality == "fmri" or scores is None:
+                continue
+            if config.lags.modes:
+                yield lag_step(config, fit, space, spaces)
+            if config.ridge.top_layers and space.kind != "lowlevel":
+                yield combined_step(config, fit, space, spaces, scores=scores)
 
 
 def _phoneme_steps(

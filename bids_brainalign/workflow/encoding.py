@@ -115,7 +115,7 @@ def encode(
     for start in range(0, n_targets, BLOCK_TARGETS):
         columns = slice(start, min(start + BLOCK_TARGETS, n_targets))
         block = infer_block(
-            _problem(config, assembly, columns, parcels),
+            problem_of(config, assembly, columns, parcels),
             features["lowlevel"],
             features.get("model"),
             features.get("untrained"),
@@ -127,7 +127,7 @@ def encode(
             parcel_predicted = parcel_predicted + predicted @ mean.astype(np.float32)
             parcel_response = parcel_response + response @ mean.astype(np.float32)
         parts.append(block)
-    contexts = {k: _context(config, fit, s) for k, s in sources.items()}
+    contexts = {k: context_of(config, fit, s) for k, s in sources.items()}
     per_target = _join(parts, features, contexts, sources)
     if parcels is None:
         predicted, response = _stacked(parts[0])
@@ -153,9 +153,10 @@ def encode(
     )
 
 
-def _problem(
+def problem_of(
     config: Config, assembly: Assembly, columns: slice, parcels: NDArray[np.bool_] | None
 ) -> Problem:
+    """Build the problem of some targets: responses, samples, folds, delays and penalties."""
     return Problem(
         responses=[r.data[:, columns] for r in assembly.responses],
         layout=assembly.layout,
@@ -175,7 +176,8 @@ def _stacked(block: BlockResult) -> tuple[NDArray[np.float32], NDArray[np.float3
     return np.concatenate(block.predictions), np.concatenate(list(block.held_out.responses))
 
 
-def _context(config: Config, fit: Fit, space: Space) -> tuple[float, float]:
+def context_of(config: Config, fit: Fit, space: Space) -> tuple[float, float]:
+    """Seconds of audio before and after a frame that the features of this fit may have heard."""
     store = FeatureStore(config.paths.work_dir / "features")
     rate = rate_of(config, fit.modality)
     stored = [
@@ -213,6 +215,7 @@ def _join(
         blocks["model"].untrained = joined.get("untrained")
         blocks["model"].delta_lowlevel = _join_contrast(parts, "delta_lowlevel")
         blocks["model"].delta_untrained = _join_contrast(parts, "delta_untrained")
+        blocks["model"].delta_model = _join_contrast(parts, "delta_model")
     return blocks
 
 

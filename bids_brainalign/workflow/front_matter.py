@@ -11,6 +11,12 @@ from bids_brainalign.outputs.names import analysis_label
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.spaces import Space
 
+_MODES = {
+    "dense": "",
+    "sliding": ", a window per frame",
+    "causal": ", windows that end at the frame",
+}
+
 
 def write_front_matter(config: Config, fits: Sequence[Fit], spaces: Sequence[Space]) -> None:
     """Write dataset_description.json, descriptions.tsv, README and the citation text."""
@@ -29,8 +35,8 @@ def _write_labels(config: Config, spaces: Sequence[Space]) -> None:
     for space in spaces:
         what = {
             "lowlevel": "low-level features: envelope, mel spectrogram, word and phone onsets",
-            "model": f"layers of {space.name}",
-            "untrained": f"layers of {space.name.partition(':')[0]} with random weights",
+            "model": f"layers of {space.model}{_MODES[space.mode]}",
+            "untrained": f"layers of {space.model} with random weights{_MODES[space.mode]}",
             "own": f"the user's features {space.name}",
         }[space.kind]
         labels[analysis_label(space.name)] = what
@@ -49,7 +55,7 @@ def _write_citation(config: Config, fits: Sequence[Fit], spaces: Sequence[Space]
     write_citation(
         config.paths.output_dir / "logs",
         modalities=sorted({fit.modality for fit in fits}),
-        models=[s.name for s in spaces if s.kind == "model"],
+        models=list(dict.fromkeys(s.model for s in spaces if s.kind == "model")),
         settings={
             "reference": config.ieeg.reference,
             "high_gamma": config.ieeg.high_gamma,

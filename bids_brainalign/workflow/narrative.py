@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from bids_brainalign.config.checks import WHISPER_WINDOW_S
 from bids_brainalign.config.schema import Config
 from bids_brainalign.dataset.ready_made import HIGH_GAMMA
 from bids_brainalign.dataset.stimuli import annotations_used
+from bids_brainalign.features.ending import EndingWindows
 from bids_brainalign.features.folders import model_facts
 from bids_brainalign.statistics.multiplicity import bh_reachable
 from bids_brainalign.workflow.assemble import Assembly
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.onset import onset_sentences
-from bids_brainalign.workflow.spaces import Space
+from bids_brainalign.workflow.spaces import Space, windowing_of
 
 
 def sidecar_fields(config: Config, assembly: Assembly, space: Space) -> dict[str, object]:
@@ -23,7 +25,7 @@ def sidecar_fields(config: Config, assembly: Assembly, space: Space) -> dict[str
             *assumptions(assembly),
         ],
         "Skipped": skipped(assembly),
-        "ModelDescription": model_description(space),
+        "ModelDescription": model_description(config, space),
         "Presentations": [
             {
                 "recording": p.recording.name,
@@ -38,7 +40,7 @@ def sidecar_fields(config: Config, assembly: Assembly, space: Space) -> dict[str
     }
 
 
-def model_description(space: Space) -> str:
+def model_description(config: Config, space: Space) -> str:
     """One sentence on where the features come from."""
     if space.kind == "lowlevel":
         return (
@@ -54,8 +56,30 @@ def model_description(space: Space) -> str:
     if facts.n_parameters:
         size += f", {facts.n_parameters / 1e6:.3g} M parameters"
     if space.kind == "untrained":
-        return f"{facts.family} ({size}) with random weights: what the architecture alone gives."
-    return f"{facts.family} ({size}). {facts.note or 'Weights from a local folder.'}"
+        text = f"{facts.family} ({size}) with random weights: what the architecture alone gives."
+    else:
+        text = f"{facts.family} ({size}). {facts.note or 'Weights from a local folder.'}"
+    return f"{text} {mode_sentence(config, space)}".strip()
+
+
+def mode_sentence(config: Config, space: Space) -> str:
+    """Say how windows lay on the stimulus, where that is not the usual way."""
+    windows = windowing_of(config, space)
+    if not isinstance(windows, EndingWindows):
+        return ""
+    lies = f"Windows of {windows.window_s:g} s, one every {windows.stride_s * 1000:g} ms"
+    if not windows.causal:
+        return f"{lies}, of which the last frame was taken (sliding mode, as published)."
+    text = (
+        f"{lies}, that end at the frame: no frame has heard what comes after it. Each frame is "
+        "held until the next."
+    )
+    if space.is_whisper and windows.window_s < WHISPER_WINDOW_S:
+        text += (
+            f" Whisper was trained on windows of {WHISPER_WINDOW_S:g} s and ran here on shorter "
+            "ones, with the first of its positions only."
+        )
+    return text
 
 
 def assumptions(assembly: Assembly) -> list[str]:

@@ -69,6 +69,7 @@ class ScoreBlock:
     untrained: SpaceResult | None = None
     delta_lowlevel: Contrast | None = None
     delta_untrained: Contrast | None = None
+    delta_model: Contrast | None = None
     mode: NDArray[np.int64] | None = None
     agreement: Array64 | None = None
 
