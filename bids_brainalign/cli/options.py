@@ -10,7 +10,7 @@ import argparse
 
 from bids_brainalign import __version__
 from bids_brainalign.cli.arguments import PROG, AppParser
-from bids_brainalign.config.checks import HIGH_GAMMA, PRECISIONS, REFERENCES, SAVE, STEPS
+from bids_brainalign.config.checks import ENCODERS, HIGH_GAMMA, PRECISIONS, REFERENCES, SAVE, STEPS
 from bids_brainalign.config.recipes import list_recipes
 
 
@@ -167,6 +167,15 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         dest="features.untrained",
         action="store_false",
         help="leave out the models' twins with random weights",
+    )
+    group.add_argument(
+        "--encoder",
+        dest="encoders",
+        nargs="+",
+        action="extend",
+        choices=ENCODERS,
+        metavar="NAME",
+        help=f"encoding models for iEEG, of {', '.join(ENCODERS)}; ridge always runs",
     )
     group.add_argument(
         "--sloppy", action="store_true", help="quick and rough: for trying out, not for results"

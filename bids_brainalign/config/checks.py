@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 
-from bids_brainalign.config.schema import Config, Control, Features
+from bids_brainalign.config.schema import Config, Control, Features, Recurrent
 from bids_brainalign.config.toml import nearest
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
@@ -15,6 +15,8 @@ REFERENCES = ("none", "car")
 HIGH_GAMMA = ("filterbank", "podcast2025")
 STEPS = Control.steps
 SAVE = ("predictions", "weights")
+ENCODERS = ("ridge", "gru", "lstm", "attention", "recurrent", "mlp")
+LAYER_POLICIES = ("selected", "all")
 MODALITIES = ("ieeg", "fmri")
 PRECISIONS = ("fp32", "bf16", "fp16")
 WHISPER_WINDOW_S = 30.0
@@ -67,12 +69,16 @@ def _check_names(config: Config) -> None:
                 "NAME", name, f" would be written as desc-{label}, as {taken[label]}", "rename it"
             )
         taken |= {label: name, f"{label}Untrained": f"the untrained twin of {name}"}
+        taken |= {f"{label}{e.capitalize()}": f"{name} with {e}" for e in config.encoders}
 
 
 def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     yield "ieeg.reference", config.ieeg.reference, REFERENCES
     yield "ieeg.high_gamma", config.ieeg.high_gamma, HIGH_GAMMA
     yield "resources.precision", config.resources.precision, PRECISIONS
+    yield "recurrent.layers", config.recurrent.layers, LAYER_POLICIES
+    for encoder in config.encoders:
+        yield "encoders", encoder, ENCODERS
     for what in config.save:
         yield "save", what, SAVE
     for step in config.control.steps:
@@ -101,6 +107,7 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "resources.nprocs": resources.nprocs,
         "resources.omp_nthreads": resources.omp_nthreads,
         "resources.batch_size": resources.batch_size,
+        **_recurrent_sizes(config.recurrent),
     } | {f"ridge.alphas[{i}]": alpha for i, alpha in enumerate(ridge.alphas)}
     if resources.mem_gb is not None:
         positive["resources.mem_gb"] = resources.mem_gb
@@ -114,6 +121,8 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "ieeg.trim_start_s": ieeg.trim_start_s,
         "fmri.trim_start_s": fmri.trim_start_s,
         "fmri.smoothing_fwhm_mm": fmri.smoothing_fwhm_mm,
+        "recurrent.weight_decay": config.recurrent.weight_decay,
+        "recurrent.null_fits": config.recurrent.null_fits,
     }
     for key, value in not_negative.items():
         yield key, value, "0 or more", 0 <= value < math.inf
@@ -121,6 +130,8 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "folds.soft_gap_share": folds.soft_gap_share,
         "folds.transcript_overlap": folds.transcript_overlap,
         "nulls.censored_limit": config.nulls.censored_limit,
+        "recurrent.dropout": config.recurrent.dropout,
+        "recurrent.validation_share": config.recurrent.validation_share,
     } | {f"ridge.band_weights[{i}]": weight for i, weight in enumerate(ridge.band_weights)}
     for key, value in shares.items():
         yield key, value, "between 0 and 1", 0 <= value <= 1
@@ -135,6 +146,13 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     below = f"at least fmri.delay_min_s ({fmri.delay_min_s:g})"
     yield "fmri.delay_max_s", fmri.delay_max_s, below, fmri.delay_max_s >= fmri.delay_min_s
     yield from _windows(features)
+
+
+def _recurrent_sizes(recurrent: Recurrent) -> dict[str, float]:
+    """Keys whose values must be above 0."""
+    names = ("seeds", "hidden", "queries", "epochs", "rows_per_epoch", "batch_rows",
+             "learning_rate", "patience", "n_bootstrap", "block_s")  # fmt: skip
+    return {f"recurrent.{name}": getattr(recurrent, name) for name in names}
 
 
 def _windows(features: Features) -> Iterator[tuple[str, object, str, bool]]:

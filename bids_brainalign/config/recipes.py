@@ -13,6 +13,15 @@ from bids_brainalign.errors import BrainAlignError, ExitCode
 SLOPPY: dict[str, object] = {
     "ieeg": {"lag_step_s": 0.1, "n_components": 16},
     "ridge": {"alphas": (1e3, 1e5, 1e7), "band_weights": (0.5,)},
+    "recurrent": {
+        "seeds": 2,
+        "hidden": 8,
+        "queries": 2,
+        "epochs": 2,
+        "rows_per_epoch": 2048,
+        "null_fits": 2,
+        "n_bootstrap": 200,
+    },
     "nulls": {"n_draws": 200},
 }
 

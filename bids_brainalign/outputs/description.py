@@ -26,6 +26,8 @@ IGNORED = (
     "*_folds.json",
     "*_nulls.tsv",
     "*_nulls.json",
+    "*_encoders.tsv",
+    "*_encoders.json",
     "*_locked.tsv",
     "*_locked.json",
     "*_predictions.h5",

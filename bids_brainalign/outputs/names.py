@@ -10,8 +10,8 @@ from pathlib import Path
 from bids_brainalign.dataset.types import Recording
 
 
-def analysis_label(model: str) -> str:
-    """BIDS label of a feature space.
+def analysis_label(model: str, encoder: str = "ridge") -> str:
+    """BIDS label of a feature space and, beyond ridge, its encoding model.
 
     Examples
     --------
@@ -19,9 +19,12 @@ def analysis_label(model: str) -> str:
     'whisperbase'
     >>> analysis_label("whisper-base:untrained")
     'whisperbaseUntrained'
+    >>> analysis_label("whisper-base", "gru")
+    'whisperbaseGru'
     """
     name, _, variant = model.partition(":")
-    return re.sub(r"[^A-Za-z0-9]", "", name) + variant.capitalize()
+    suffix = "" if encoder == "ridge" else encoder.capitalize()
+    return re.sub(r"[^A-Za-z0-9]", "", name) + variant.capitalize() + suffix
 
 
 @dataclass(frozen=True)

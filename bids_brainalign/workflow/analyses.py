@@ -10,6 +10,7 @@ from bids_brainalign.workflow.encoding import encoding_step
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.locked import locked_step
 from bids_brainalign.workflow.onset import assumed_recordings, onset_step, warn_of_onsets
+from bids_brainalign.workflow.recurrent import recurrent_steps
 from bids_brainalign.workflow.spaces import LOWLEVEL, Space
 
 
@@ -35,3 +36,7 @@ def analysis_steps(config: Config, fit: Fit, spaces: Sequence[Space]) -> Iterato
         if space.kind != "untrained":
             twin = by_name.get(f"{space.name}:untrained")
             yield encoding_step(config, fit, space, twin, spaces)
+    if fit.modality == "ieeg":
+        for space in spaces:
+            if space.kind in ("model", "own"):
+                yield from recurrent_steps(config, fit, space, spaces)
