@@ -11,6 +11,7 @@ from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.locked import locked_step
 from bids_brainalign.workflow.onset import assumed_recordings, onset_step, warn_of_onsets
 from bids_brainalign.workflow.recurrent import recurrent_steps
+from bids_brainalign.workflow.recurrent_attention import attention_steps
 from bids_brainalign.workflow.spaces import LOWLEVEL, Space
 
 
@@ -40,3 +41,4 @@ def analysis_steps(config: Config, fit: Fit, spaces: Sequence[Space]) -> Iterato
         for space in spaces:
             if space.kind in ("model", "own"):
                 yield from recurrent_steps(config, fit, space, spaces)
+                yield from attention_steps(config, fit, space, spaces)

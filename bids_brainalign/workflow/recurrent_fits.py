@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +28,7 @@ from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.spaces import Space, seed_of
 
 if TYPE_CHECKING:
+    from bids_brainalign.encoding.recurrent.architecture import Network
     from bids_brainalign.encoding.recurrent.seed_fit import Options
 
 logger = logging.getLogger(__name__)
@@ -182,17 +184,18 @@ class Study:
         kind = next(kind for kind in KINDS if kind == encoder)
         window = self.window(layer, k)
         seeds = self.config.recurrent.seeds
-        fitted = fit_seed(
-            kind,
-            window.lags,
-            window.responses if responses is None else responses,
-            window.fold,
-            self.assembly.samples,
-            options=self.options,
-            seed=seed_of(self.config, *self._name, *map(str, names)),
-            position=(seed % seeds + 0.5) / seeds,
-            linear=window.linear if with_linear else None,
-        )
+        with one_thread():
+            fitted = fit_seed(
+                kind,
+                window.lags,
+                window.responses if responses is None else responses,
+                window.fold,
+                self.assembly.samples,
+                options=self.options,
+                seed=seed_of(self.config, *self._name, *map(str, names)),
+                position=(seed % seeds + 0.5) / seeds,
+                linear=window.linear if with_linear else None,
+            )
         weights = {
             f"w:{name}": value.cpu().numpy()
             for name, value in fitted.network.state_dict().items()
@@ -212,15 +215,25 @@ class Study:
         )
         return _load(path)
 
+    def network(self, encoder: str, layer: int, k: int, kept: KeptFit) -> Network:
+        """Make a kept network again."""
+        import torch
+
+        from bids_brainalign.encoding.recurrent.architecture import KINDS, build
+        from bids_brainalign.encoding.recurrent.seed_fit import shape_of
+
+        kind = next(kind for kind in KINDS if kind == encoder)
+        window = self.window(layer, k)
+        network = build(kind, shape_of(window.lags, window.responses, self.options), seed=0)
+        network.load_state_dict({n: torch.from_numpy(v) for n, v in kept.weights.items()})
+        return network.to(self.options.device).eval()
+
     @cached_property
     def options(self) -> Options:
         """Sizes and schedule of the networks."""
-        import torch
-
         from bids_brainalign.encoding.recurrent.seed_fit import Options
         from bids_brainalign.encoding.recurrent.training import Recipe
 
-        torch.set_num_threads(self.config.resources.omp_nthreads)
         r = self.config.recurrent
         return Options(
             hidden=r.hidden,
@@ -261,6 +274,23 @@ class Study:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run networks on one thread: their steps are so small that threads only wait for each other.
+
+    Measured on two shared cores, 200 electrodes, 32 units: an epoch of the GRU without attention
+    took 0.4 CPU seconds with one thread and 28 with two.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _load(path: Path) -> KeptFit:

@@ -43,12 +43,13 @@ class TemporalAttention(nn.Module):
     ----------
     width : int
         Size of the states.
+    size : int
+        Of keys and queries.
     n_queries, n_lags : int
     """
 
-    def __init__(self, width: int, *, n_queries: int, n_lags: int) -> None:
+    def __init__(self, width: int, *, size: int, n_queries: int, n_lags: int) -> None:
         super().__init__()
-        size = width // 2
         self.key = nn.Linear(width, size)
         self.query = nn.Parameter(torch.randn(n_queries, size))
         self.score = nn.Linear(size, 1, bias=False)
@@ -108,7 +109,10 @@ class Network(nn.Module):
         self.attend: TemporalAttention | None = None
         if kind in ATTENTIVE:
             self.attend = TemporalAttention(
-                width, n_queries=shape.n_queries, n_lags=shape.n_lags
+                width,
+                size=max(4, shape.hidden // 2),
+                n_queries=shape.n_queries,
+                n_lags=shape.n_lags,
             )
             width *= shape.n_queries
         self.readout = nn.Linear(width, shape.n_targets)
@@ -119,7 +123,7 @@ class Network(nn.Module):
         Parameters
         ----------
         windows : Tensor of shape (n_rows, n_lags, n_dims)
-            In order of time: the largest lag first.
+            Smallest lag (latest frame) first; recurrence goes both ways.
 
         Returns
         -------

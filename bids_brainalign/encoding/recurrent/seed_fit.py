@@ -89,16 +89,8 @@ def fit_seed(
     if linear is not None:
         learnt = np.full_like(responses, np.nan)
         learnt[fold.outer.train] = linear.residual
-    shape = Shape(
-        n_lags=windows.shape[1],
-        n_dims=windows.shape[2],
-        n_targets=responses.shape[1],
-        hidden=options.hidden,
-        n_queries=options.n_queries,
-        dropout=options.dropout,
-    )
     trained = train(
-        build(kind, shape, seed=seed),
+        build(kind, shape_of(windows, responses, options), seed=seed),
         windows,
         learnt,
         fit=_known(learnt, split.train),
@@ -116,6 +108,18 @@ def fit_seed(
         trained.best_epoch,
         trained.gain,
         trained.validation_mse,
+    )
+
+
+def shape_of(windows: Array32, responses: Array32, options: Options) -> Shape:
+    """Sizes of the network for these data."""
+    return Shape(
+        n_lags=windows.shape[1],
+        n_dims=windows.shape[2],
+        n_targets=responses.shape[1],
+        hidden=options.hidden,
+        n_queries=options.n_queries,
+        dropout=options.dropout,
     )
 
 
