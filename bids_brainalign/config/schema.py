@@ -128,7 +128,7 @@ class Ridge:
 
 @dataclass(frozen=True)
 class Recurrent:
-    """Networks on the ridge's window (``gru``, ``lstm``, ``attention``, ``recurrent``, ``mlp``)."""
+    """Networks on the ridge's window: gru, lstm, attention, recurrent, mlp."""
 
     linear_path: bool = True
     """Add the network to the ridge, and train it on what the ridge leaves of unseen rows; without,

@@ -128,9 +128,7 @@ def _blocks_of(analyses: list[Analysis]) -> list[Block]:
     models = [
         item
         for item in analyses
-        if item is not lowlevel
-        and not item.model.endswith(UNTRAINED)
-        and item.encoder == "ridge"
+        if item is not lowlevel and not item.model.endswith(UNTRAINED) and item.encoder == "ridge"
     ]
     locked = _locked(analyses[0])
     blocks = []

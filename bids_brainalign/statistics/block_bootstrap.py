@@ -104,9 +104,7 @@ def drawn_scores(
         sy, sp, syy, spp, syp = (drawn @ part for part in sums)
         safe = np.maximum(n, 1)[:, None]
         covariance = syp - sy * sp / safe
-        spread = np.sqrt(
-            np.maximum(syy - sy**2 / safe, 0) * np.maximum(spp - sp**2 / safe, 0)
-        )
+        spread = np.sqrt(np.maximum(syy - sy**2 / safe, 0) * np.maximum(spp - sp**2 / safe, 0))
         flat = spread <= _EPSILON
         # A constant prediction explains nothing: r = 0, as in the scores.
         r[k] = np.where(flat, 0.0, covariance / np.where(flat, 1.0, spread))
@@ -119,7 +117,7 @@ def drawn_scores(
 def _sums(
     y: Array64, yhat: Array64, label: NDArray[np.int64], mine: NDArray[np.int64]
 ) -> tuple[Array64, ...]:
-    """Sums per block: y, ŷ, y², ŷ², yŷ, each (n_blocks_k, n_targets)."""
+    """Give the sums per block: y, ŷ, y², ŷ², yŷ, each (n_blocks_k, n_targets)."""
     member = (label[:, None] == mine).astype(np.float64).T  # (n_blocks_k, n_rows)
     return tuple(member @ part for part in (y, yhat, y * y, yhat * yhat, y * yhat))
 

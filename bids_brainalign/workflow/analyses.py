@@ -13,6 +13,7 @@ from bids_brainalign.workflow.onset import assumed_recordings, onset_step, warn_
 from bids_brainalign.workflow.recurrent import recurrent_steps
 from bids_brainalign.workflow.recurrent_attention import attention_steps
 from bids_brainalign.workflow.spaces import LOWLEVEL, Space
+from bids_brainalign.workflow.timescale import timescale_step
 
 
 def analysis_steps(config: Config, fit: Fit, spaces: Sequence[Space]) -> Iterator[Step]:
@@ -40,5 +41,6 @@ def analysis_steps(config: Config, fit: Fit, spaces: Sequence[Space]) -> Iterato
     if fit.modality == "ieeg":
         for space in spaces:
             if space.kind in ("model", "own"):
+                yield timescale_step(config, fit, space, spaces)
                 yield from recurrent_steps(config, fit, space, spaces)
                 yield from attention_steps(config, fit, space, spaces)

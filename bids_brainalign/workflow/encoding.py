@@ -71,7 +71,7 @@ def encoding_step(
 
 
 def fit_inputs(config: Config, fit: Fit, spaces: Sequence[Space]) -> dict[str, object]:
-    """What every result of one fit depends on: its data, features, folds and nulls."""
+    """List what every result of one fit depends on: its data, features, folds and nulls."""
     memo = config.paths.work_dir / "digests"
     slices = ("ieeg", "fmri", "ridge", "folds", "nulls")
     stimuli = {p.stimulus.name: p.stimulus for p in fit.presentations}.values()

@@ -21,6 +21,8 @@ from bids_brainalign.encoding.nested import splits_of
 from bids_brainalign.encoding.ridge import make_system
 from bids_brainalign.outputs.names import analysis_label
 from bids_brainalign.outputs.tables import write_tsv
+from bids_brainalign.statistics.nulls import FoldNull
+from bids_brainalign.statistics.tails import p_values
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.encoding import fit_inputs
 from bids_brainalign.workflow.fits import Fit
@@ -47,7 +49,8 @@ PROFILE_COLUMNS: dict[str, str] = {
     "the positions alone give",
     "attention_null_max": "Largest of these networks",
     "occlusion": "Held-out r minus r without the frames at this lag, mean over seeds",
-    "occlusion_null_max": "Largest loss in the networks trained on shifted responses",
+    "occlusion_null_q95": ".95 quantile, over shifts of the held-out responses, of the largest "
+    "loss at any lag",
     "ridge_occlusion": "The same loss for the ridge on the same design and fold",
 }
 LAG_COLUMNS: dict[str, str] = {
@@ -57,7 +60,8 @@ LAG_COLUMNS: dict[str, str] = {
     "occlusion_lag_s": "Peak of the occlusion profile",
     "ridge_lag_s": "Peak of the ridge's occlusion profile",
     "at_edge": "The occlusion's peak is the first or last lag: the true one may lie outside",
-    "above_null": "The occlusion's peak exceeds every lag of every network on shifted responses",
+    "p_occlusion": "p of the occlusion's peak against its null, the largest loss at any lag when "
+    "the held-out responses are shifted",
 }
 CHECK_COLUMNS: dict[str, str] = {
     "check": "What was checked",
@@ -76,6 +80,8 @@ class _Look:
     occlusion: Array64
     row_weights: Array32
     """(n_rows, n_queries, n_lags)."""
+    occlusion_null: Array32 | None
+    """(n_lags, n_draws, n_targets), where it was asked for."""
 
 
 def attention_steps(
@@ -116,15 +122,17 @@ class _Attention:
     def _write(self) -> list[Path]:
         n_seeds = self.study.config.recurrent.seeds
         fits = [self._fit(seed) for seed in range(n_seeds)]
-        looks = [self._look(fit, self.window.responses) for fit in fits]
+        draws = self._held_out_null()
+        looks = [self._look(fit, self.window.responses, draws) for fit in fits]
         nulls = [self._null(i) for i in range(self.study.config.recurrent.null_fits)]
         attention = np.mean([look.attention for look in looks], axis=0)
         occlusion = np.mean([look.occlusion for look in looks], axis=0)
         ridge = self._ridge()
         held = self.window.responses[self.rows]
         r = np.mean([_columns_r(held, fit.prediction) for fit in fits], axis=0)
-        profiles = self._profile_table(attention, occlusion, ridge, nulls)
-        lags = self._lag_table(r, attention, occlusion, ridge, nulls)
+        largest = _largest_loss(looks)
+        profiles = self._profile_table(attention, occlusion, ridge, nulls, largest)
+        lags = self._lag_table(r, attention, occlusion, ridge, largest)
         checks = self._checks(fits, looks, nulls, attention, occlusion, lags)
         locked = locked_rows(
             self.study.assembly,
@@ -162,15 +170,21 @@ class _Attention:
         stem = self.study.assembly.fit.name.stem
         return np.random.default_rng(seed_of(self.study.config, what, stem, self.label))
 
-    def _fit(
-        self, seed: int, responses: Array32 | None = None, variant: str = ""
-    ) -> KeptFit:
+    def _fit(self, seed: int, responses: Array32 | None = None, variant: str = "") -> KeptFit:
         return self.study.fit(
             self.encoder, self.layer, FOLD, seed,
             with_linear=False, responses=responses, variant=variant,
         )  # fmt: skip
 
-    def _look(self, fit: KeptFit, responses: Array32) -> _Look:
+    def _held_out_null(self) -> FoldNull | None:
+        """Shifts of this fold's held-out responses."""
+        held_out = self.study.held_out
+        if not held_out.has_null or FOLD not in held_out.scored:
+            return None
+        draws = self.study.assembly.draws[held_out.scored.index(FOLD)]
+        return FoldNull(self.window.responses[self.rows], draws)
+
+    def _look(self, fit: KeptFit, responses: Array32, null: FoldNull | None = None) -> _Look:
         from bids_brainalign.encoding.recurrent.attention import (
             attention_profile,
             attention_weights,
@@ -182,10 +196,10 @@ class _Attention:
         weights, parts = attention_weights(
             network, self.window.lags, rows=self.rows, device=device
         )
-        occlusion = occlusion_profile(
-            network, self.window.lags, responses, rows=self.rows, device=device
+        occlusion, drawn = occlusion_profile(
+            network, self.window.lags, responses, rows=self.rows, null=null, device=device
         )
-        return _Look(attention_profile(weights, parts), occlusion, weights)
+        return _Look(attention_profile(weights, parts), occlusion, weights, drawn)
 
     def _null(self, index: int) -> _Look:
         """Look into a network that was trained on responses shifted within each run."""
@@ -217,10 +231,18 @@ class _Attention:
         return [str(name) for name in self.study.assembly.targets["name"]]
 
     def _profile_table(
-        self, attention: Array64, occlusion: Array64, ridge: Array64, nulls: list[_Look]
+        self,
+        attention: Array64,
+        occlusion: Array64,
+        ridge: Array64,
+        nulls: list[_Look],
+        largest: Array32 | None,
     ) -> pd.DataFrame:
         n_lags, names = len(self.lags_s), self._names()
         missing = np.full(attention.shape, np.nan)
+        quantile = missing
+        if largest is not None:
+            quantile = np.repeat(np.quantile(largest, 0.95, axis=0)[:, None], n_lags, axis=1)
         columns = {
             "attention": attention,
             "attention_null": np.mean([n.attention for n in nulls], axis=0) if nulls else missing,
@@ -228,9 +250,7 @@ class _Attention:
             if nulls
             else missing,
             "occlusion": occlusion,
-            "occlusion_null_max": np.max([n.occlusion for n in nulls], axis=0)
-            if nulls
-            else missing,
+            "occlusion_null_q95": quantile,
             "ridge_occlusion": ridge,
         }
         return pd.DataFrame(
@@ -247,12 +267,14 @@ class _Attention:
         attention: Array64,
         occlusion: Array64,
         ridge: Array64,
-        nulls: list[_Look],
+        largest: Array32 | None,
     ) -> pd.DataFrame:
         from bids_brainalign.encoding.recurrent.attention import peak_lag
 
         lag, edge = peak_lag(occlusion, self.lags_s)
-        largest = np.max([n.occlusion.max(axis=1) for n in nulls], axis=0) if nulls else np.inf
+        p = np.full(len(r), np.nan)
+        if largest is not None:
+            p = p_values(occlusion.max(axis=1), largest)
         return pd.DataFrame(
             {
                 "target": self._names(),
@@ -261,7 +283,7 @@ class _Attention:
                 "occlusion_lag_s": lag,
                 "ridge_lag_s": peak_lag(ridge, self.lags_s)[0],
                 "at_edge": edge,
-                "above_null": occlusion.max(axis=1) > largest,
+                "p_occlusion": p,
             }
         )
 
@@ -310,15 +332,15 @@ class _Attention:
                     "the brain",
                 }
             )
-        trusted = lags[lags["above_null"] & ~lags["at_edge"]]
+        trusted = lags[(lags["p_occlusion"] < 0.05) & ~lags["at_edge"]]
         difference = (trusted["occlusion_lag_s"] - trusted["ridge_lag_s"]).abs()
         rows.append(
             {
                 "check": "occlusion lag against ridge lag (s)",
                 "value": difference.median() if len(trusted) else np.nan,
                 "reference": 0.0,
-                "note": f"median distance over {len(trusted)} electrodes whose occlusion exceeds "
-                "the null, off the edges",
+                "note": f"median distance over {len(trusted)} electrodes with p_occlusion < .05, "
+                "off the edges",
             }
         )
         return rows
@@ -370,6 +392,12 @@ class _Attention:
             "note": f"reference: without {n_lags} random lags (mean of {len(random)} draws, "
             f"largest {random.mean(axis=1).max():.3f}); mean over electrodes",
         }
+
+
+def _largest_loss(looks: list[_Look]) -> Array32 | None:
+    """(n_draws, n_targets) largest loss at any lag, of the mean over seeds."""
+    drawn = [look.occlusion_null for look in looks if look.occlusion_null is not None]
+    return np.mean(drawn, axis=0).max(axis=0) if drawn else None
 
 
 def _columns_r(a: Array32, b: Array32) -> Array64:

@@ -95,7 +95,7 @@ class Study:
                 exit_code=ExitCode.DATA_ERROR,
             )
         self.features: FeatureSpace = feature_space(config, self.assembly, space)
-        self.problem = _problem(config, self.assembly)
+        self.problem = problem_of(config, self.assembly)
         self.held_out = self.problem.held_out()
         self._name = (fit.name.stem, fit.modality, space.name)
         self._inputs = fit_inputs(config, fit, spaces) | {"model": space.name}
@@ -197,8 +197,7 @@ class Study:
                 linear=window.linear if with_linear else None,
             )
         weights = {
-            f"w:{name}": value.cpu().numpy()
-            for name, value in fitted.network.state_dict().items()
+            f"w:{name}": value.cpu().numpy() for name, value in fitted.network.state_dict().items()
         }
         logger.info(
             "%s %s layer %s fold %d seed %d: best epoch %d of %d", self._name[-1], encoder,
@@ -260,7 +259,7 @@ class Study:
         return max(assembly.plan.hard_gap_s, reach + support + assembly.decorrelation_s)
 
     def _training_settings(self) -> dict[str, object]:
-        """Settings that change a network; not those of the bootstrap."""
+        """Give the settings that change a network; not those of the bootstrap."""
         settings = asdict(self.config.recurrent)
         for name in ("n_bootstrap", "block_s", "null_fits", "layers", "linear_path"):
             settings.pop(name)
@@ -304,7 +303,8 @@ def _load(path: Path) -> KeptFit:
         )
 
 
-def _problem(config: Config, assembly: Assembly) -> Problem:
+def problem_of(config: Config, assembly: Assembly) -> Problem:
+    """All electrodes of one fit as one problem."""
     return Problem(
         responses=[r.data for r in assembly.responses],
         layout=assembly.layout,

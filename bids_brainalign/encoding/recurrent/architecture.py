@@ -35,9 +35,9 @@ class Shape:
 class TemporalAttention(nn.Module):
     """Additive attention over the lags of one window with learned queries.
 
-    The score of lag l for query k is v′ tanh(W h_l + q_k) + b_kl (Bahdanau et al. 2015, eq. 6, with
-    a learned query in place of a decoder's state). The bias b gives every lag a place of its own:
-    without it the network could not tell lags apart where nothing recurs.
+    The score of lag l for query k is v′ tanh(W h_l + q_k) + b_kl (Bahdanau et al. 2015, eq. 6,
+    with a learned query in place of a decoder's state). The bias b gives every lag a place of its
+    own: without it the network could not tell lags apart where nothing recurs.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ class Network(nn.Module):
         return torch.as_tensor(self.readout(self.drop(self.context(windows)[0])))
 
     def context(self, windows: Tensor) -> tuple[Tensor, Tensor | None]:
-        """What the readout reads, (n_rows, width), and the attention (n_rows, n_queries, n_lags)."""
+        """Give what the readout reads (n_rows, width), and attention (n_rows, n_queries, n_lags)."""
         if self.kind == "mlp":
             return self.enter(windows.flatten(1)), None
         states = self.enter(windows)

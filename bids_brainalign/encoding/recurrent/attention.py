@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bids_brainalign.encoding.recurrent.architecture import Network
 from bids_brainalign.encoding.recurrent.training import PREDICT_ROWS, predict
 from bids_brainalign.statistics.correlation import correlation
+from bids_brainalign.statistics.nulls import FoldNull
 
 Array32 = NDArray[np.float32]
 Array64 = NDArray[np.float64]
@@ -78,8 +79,9 @@ def occlusion_profile(
     responses: Array32,
     *,
     rows: Rows,
+    null: FoldNull | None = None,
     device: str = "cpu",
-) -> Array64:
+) -> tuple[Array64, Array32 | None]:
     """Loss of held-out r when the frames at one lag are replaced by their mean.
 
     Parameters
@@ -89,25 +91,36 @@ def occlusion_profile(
     responses : ndarray of shape (n_samples, n_targets)
     rows : ndarray of int
         Held-out rows.
+    null : FoldNull, optional
+        Draws of the held-out responses, for the null of the loss.
 
     Returns
     -------
-    ndarray of shape (n_targets, n_lags)
+    profile : ndarray of shape (n_targets, n_lags)
         r of the whole window minus r without the lag.
+    drawn : ndarray of shape (n_lags, n_draws, n_targets) or None
+        The same for responses shifted against the predictions.
     """
     held = responses[rows]
-    full = _r(held, predict(network, windows, rows=rows, device=device))
+    whole = predict(network, windows, rows=rows, device=device)
+    full, full_null = _r(held, whole), None if null is None else _drawn(null, whole)
     profile = np.zeros((responses.shape[1], windows.shape[1]))
+    drawn = []
     part = windows[rows]
     everything = np.arange(len(rows))
     for lag in range(windows.shape[1]):
         kept = part[:, lag].copy()
         part[:, lag] = 0
-        profile[:, lag] = full - _r(
-            held, predict(network, part, rows=everything, device=device)
-        )
+        lost = predict(network, part, rows=everything, device=device)
         part[:, lag] = kept
-    return profile
+        profile[:, lag] = full - _r(held, lost)
+        if null is not None and full_null is not None:
+            drawn.append(full_null - _drawn(null, lost))
+    return profile, np.stack(drawn) if drawn else None
+
+
+def _drawn(null: FoldNull, predicted: Array32) -> Array32:
+    return np.nan_to_num(null.null(predicted), nan=0.0)
 
 
 def faithfulness(

@@ -138,9 +138,7 @@ def _gain(predicted: Array32, responses: Array32) -> Array32:
     return np.asarray(np.clip(shared / np.where(power > 0, power, 1), 0, 1), dtype=np.float32)
 
 
-def predict(
-    network: Network, windows: Array32, *, rows: Rows, device: str = "cpu"
-) -> Array32:
+def predict(network: Network, windows: Array32, *, rows: Rows, device: str = "cpu") -> Array32:
     """Predict the responses of some rows.
 
     Returns
