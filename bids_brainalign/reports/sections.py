@@ -7,37 +7,27 @@ table is absent.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from bids_brainalign.reports.blocks import Block
-from bids_brainalign.reports.rendering import Album, Picture
+from bids_brainalign.reports.recurrent_section import (
+    attention_section,
+    encoders_section,
+    timescale_section,
+)
+from bids_brainalign.reports.rendering import Album
+from bids_brainalign.reports.section import Cells, Section
 
-
-@dataclass(frozen=True)
-class Cells:
-    """A small table as text."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    """The first cell names the row."""
-    caption: str = ""
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading with sentences, figures and tables."""
-
-    title: str
-    sentences: tuple[str, ...] = ()
-    pictures: tuple[Picture, ...] = ()
-    tables: tuple[Cells, ...] = field(default=())
-
+__all__ = ["OF_MODELS", "OF_RECORDINGS", "Cells", "Section", "SectionMaker", "sections_of"]
 
 SectionMaker = Callable[[Block, Album], Section | None]
 
 OF_RECORDINGS: tuple[SectionMaker, ...] = ()
 """Sections about the recordings alone: shown once for all models."""
-OF_MODELS: tuple[SectionMaker, ...] = ()
+OF_MODELS: tuple[SectionMaker, ...] = (
+    encoders_section,
+    attention_section,
+    timescale_section,
+)
 """Sections about one model and the recordings."""
 
 

@@ -29,7 +29,7 @@ from bids_brainalign.workflow.encoding import fit_inputs
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.inference import corrected, p_over_targets
 from bids_brainalign.workflow.narrative import sidecar_fields
-from bids_brainalign.workflow.recurrent_fits import Study
+from bids_brainalign.workflow.recurrent_fits import MODULES, Study
 from bids_brainalign.workflow.spaces import Space, seed_of
 
 Array32 = NDArray[np.float32]
@@ -72,21 +72,30 @@ def recurrent_steps(
         "recurrent": asdict(config.recurrent),
     }
     for encoder in encoders:
-        yield Step(
-            name=f"encoding {fit.name.stem} {fit.name.datatype} {space.name} {encoder}",
-            inputs=inputs | {"encoder": encoder},
-            modules=("bids_brainalign.workflow.recurrent",),
-            work=lambda encoder=encoder: _write_scores(
-                Study(config, fit, space, spaces), space, encoder
-            ),
-        )
+        yield _scores_step(config, fit, space, spaces, inputs, encoder)
     if encoders:
         yield Step(
             name=f"encoders {fit.name.stem} {fit.name.datatype} {space.name}",
             inputs=inputs | {"encoders": encoders},
-            modules=("bids_brainalign.workflow.recurrent",),
+            modules=("bids_brainalign.workflow.recurrent", *MODULES),
             work=lambda: _write_comparison(Study(config, fit, space, spaces), space, encoders),
         )
+
+
+def _scores_step(
+    config: Config,
+    fit: Fit,
+    space: Space,
+    spaces: Sequence[Space],
+    inputs: dict[str, object],
+    encoder: str,
+) -> Step:
+    return Step(
+        name=f"encoding {fit.name.stem} {fit.name.datatype} {space.name} {encoder}",
+        inputs=inputs | {"encoder": encoder},
+        modules=("bids_brainalign.workflow.recurrent", *MODULES),
+        work=lambda: _write_scores(Study(config, fit, space, spaces), space, encoder),
+    )
 
 
 def encode_ridge(study: Study, layers: NDArray[np.int64]) -> Encoded:
@@ -119,7 +128,8 @@ def _encoded(
     scores = [held_out.score(one) for one in predictions]
     null = None
     if held_out.has_null:
-        null = np.mean([held_out.null(one) for one in predictions], axis=0, dtype=np.float32)
+        drawn = np.stack([held_out.null(one) for one in predictions])
+        null = np.asarray(drawn.mean(axis=0), dtype=np.float32)
     return Encoded(
         Scores(
             r_fold=_mean_r(np.stack([s.r_fold for s in scores])),

@@ -27,7 +27,7 @@ from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.encoding import fit_inputs
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.onset_attention import LOCKED_COLUMNS, locked_rows
-from bids_brainalign.workflow.recurrent_fits import KeptFit, Study, one_thread
+from bids_brainalign.workflow.recurrent_fits import MODULES, KeptFit, Study, one_thread
 from bids_brainalign.workflow.spaces import Space, seed_of
 
 Array32 = NDArray[np.float32]
@@ -87,19 +87,24 @@ class _Look:
 def attention_steps(
     config: Config, fit: Fit, space: Space, spaces: Sequence[Space]
 ) -> Iterator[Step]:
-    """One step per encoder with attention."""
+    """Give one step per encoder with attention."""
     for encoder in config.encoders:
-        if encoder not in ATTENTIVE:
-            continue
-        yield Step(
-            name=f"attention {fit.name.stem} {fit.name.datatype} {space.name} {encoder}",
-            inputs=fit_inputs(config, fit, spaces)
-            | {"model": space.name, "recurrent": asdict(config.recurrent), "encoder": encoder},
-            modules=("bids_brainalign.workflow.recurrent_attention",),
-            work=lambda encoder=encoder: _Attention(
-                Study(config, fit, space, spaces), space, encoder
-            ).write(),
-        )
+        if encoder in ATTENTIVE:
+            yield _step(config, fit, space, spaces, encoder)
+
+
+def _step(config: Config, fit: Fit, space: Space, spaces: Sequence[Space], encoder: str) -> Step:
+    inputs = fit_inputs(config, fit, spaces) | {
+        "model": space.name,
+        "recurrent": asdict(config.recurrent),
+        "encoder": encoder,
+    }
+    return Step(
+        name=f"attention {fit.name.stem} {fit.name.datatype} {space.name} {encoder}",
+        inputs=inputs,
+        modules=("bids_brainalign.workflow.recurrent_attention", *MODULES),
+        work=lambda: _Attention(Study(config, fit, space, spaces), space, encoder).write(),
+    )
 
 
 class _Attention:

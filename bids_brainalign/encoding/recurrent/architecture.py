@@ -132,7 +132,7 @@ class Network(nn.Module):
         return torch.as_tensor(self.readout(self.drop(self.context(windows)[0])))
 
     def context(self, windows: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Give what the readout reads (n_rows, width), and attention (n_rows, n_queries, n_lags)."""
+        """Give what the readout reads (n_rows, width) and the attention, if any."""
         if self.kind == "mlp":
             return self.enter(windows.flatten(1)), None
         states = self.enter(windows)

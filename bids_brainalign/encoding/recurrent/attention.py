@@ -40,8 +40,8 @@ def attention_weights(
             if attention is None:
                 raise ValueError(f"a network of kind {network.kind} has no attention")
             n_queries = attention.shape[1]
-            readout = network.readout.weight.unflatten(1, (n_queries, -1))
-            split = context.unflatten(1, (n_queries, -1))
+            readout = network.readout.weight.reshape(-1, n_queries, context.shape[1] // n_queries)
+            split = context.reshape(len(context), n_queries, -1)
             parts.append(torch.einsum("bkw,ekw->bke", split, readout).cpu().numpy())
             weights.append(attention.cpu().numpy())
     return np.concatenate(weights), np.concatenate(parts)
