@@ -108,6 +108,7 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "resources.omp_nthreads": resources.omp_nthreads,
         "resources.batch_size": resources.batch_size,
         **_recurrent_sizes(config.recurrent),
+        **{f"timescale.jitter_s[{i}]": s for i, s in enumerate(config.timescale.jitter_s)},
     } | {f"ridge.alphas[{i}]": alpha for i, alpha in enumerate(ridge.alphas)}
     if resources.mem_gb is not None:
         positive["resources.mem_gb"] = resources.mem_gb

@@ -160,6 +160,14 @@ class Recurrent:
 
 
 @dataclass(frozen=True)
+class Timescale:
+    """Precision in time of the ridge's scores (iEEG)."""
+
+    jitter_s: tuple[float, ...] = ()
+    """Ridge is fitted again on features shifted in pieces by up to this; one more fit each."""
+
+
+@dataclass(frozen=True)
 class Folds:
     """Cross-validation."""
 
@@ -233,6 +241,7 @@ class Config:
     fmri: Fmri = field(default_factory=Fmri)
     ridge: Ridge = field(default_factory=Ridge)
     recurrent: Recurrent = field(default_factory=Recurrent)
+    timescale: Timescale = field(default_factory=Timescale)
     folds: Folds = field(default_factory=Folds)
     nulls: Nulls = field(default_factory=Nulls)
     resources: Resources = field(default_factory=Resources)

@@ -21,7 +21,6 @@ ORDER = 2
 """Of the Butterworth filter, which runs forwards and backwards."""
 LEAST_PERIODS = 2
 """A stretch shorter than so many periods of a band's lower edge says nothing about the band."""
-JITTER_S = (0.01, 0.02, 0.05, 0.1, 0.2)
 SEGMENT_S = 1.0
 """Each such piece of the features gets a shift of its own."""
 

@@ -164,14 +164,19 @@ def timescale_section(block: Block, album: Album) -> Section | None:
     table = read_table(path, text=("target", "kind"))
     if table is None:
         return None
+    after_jitter = (
+        " Right: ridge fitted and tested again on features whose pieces of 1 s were each shifted "
+        "by a random time up to the value shown. What a shift does not harm does not rest on "
+        "finer timing."
+        if (table["kind"] == "jitter").any()
+        else ""
+    )
     picture = album.add(
         f"{block.name}_timescale",
         timescale_figure(table),
         alt="Held-out r by band of modulation and after jitter of the features.",
-        caption="Left: prediction and response filtered to bands of modulation. Right: ridge "
-        "fitted and tested again on features whose pieces of 1 s were each shifted by a random "
-        "time up to the value shown. What a shift does not harm does not rest on finer timing. "
-        "Light lines: electrodes; dark: their mean.",
+        caption="Prediction of ridge and response filtered to bands of modulation."
+        f"{after_jitter} Light lines: electrodes; dark: their mean.",
     )
     return Section("Time scale", pictures=(picture,))
 

@@ -15,7 +15,6 @@ from bids_brainalign.encoding.design import DesignMaker
 from bids_brainalign.encoding.nested import fit_fold
 from bids_brainalign.encoding.timescale import (
     BANDS_HZ,
-    JITTER_S,
     SEGMENT_S,
     band_correlation,
     jittered,
@@ -65,7 +64,7 @@ def timescale_step(config: Config, fit: Fit, space: Space, spaces: Sequence[Spac
         predictions = root / fit.name.file("predictions.h5", analysis=label)
         scores = read_score_table(root / fit.name.file("scores.tsv", analysis=label))
         tables = [_bands(assembly, predictions, config.folds.min_samples)]
-        if scores is not None:
+        if scores is not None and config.timescale.jitter_s:
             tables.append(_jitter(config, assembly, space, scores))
         path = root / fit.name.file("timescale.tsv", analysis=label)
         extra = {"SegmentSeconds": SEGMENT_S, "Encoder": "ridge"}
@@ -73,7 +72,8 @@ def timescale_step(config: Config, fit: Fit, space: Space, spaces: Sequence[Spac
 
     return Step(
         name=f"time scale {fit.name.stem} {fit.name.datatype} {space.name}",
-        inputs=fit_inputs(config, fit, spaces) | {"model": space.name},
+        inputs=fit_inputs(config, fit, spaces)
+        | {"model": space.name, "jitter_s": config.timescale.jitter_s},
         modules=("bids_brainalign.workflow.timescale", "bids_brainalign.workflow.encoding"),
         work=work,
     )
@@ -129,7 +129,7 @@ def _jitter(
     names = [str(name) for name in assembly.targets["name"]]
     layers = _layers(scores, len(assembly.plan.folds))
     rows, reference = [], None
-    for jitter_s in (0.0, *JITTER_S):
+    for jitter_s in (0.0, *config.timescale.jitter_s):
         r = _jittered_r(config, assembly, space, layers, jitter_s)
         reference = r if reference is None else reference
         rows.append(_rows(names, "jitter", jitter_s, r, reference=reference))

@@ -101,10 +101,14 @@ def test_sloppy_touches_existing_keys_only() -> None:
 
 @pytest.mark.parametrize("name", list_recipes())
 def test_recipes_are_the_defaults_of_their_data(name: str) -> None:
-    """Without --recipe the data choose: the settings must be the same ones."""
+    """Without --recipe the data choose: the settings must be the same ones, but for dear extras."""
     config = merge(PLACES, load_recipe(name))
     expected = dataclasses.replace(
-        merge(PLACES), recipe=name, modalities=("ieeg",) if "ecog" in name else ("fmri",)
+        merge(PLACES),
+        encoders=config.encoders,
+        timescale=config.timescale,
+        recipe=name,
+        modalities=("ieeg",) if "ecog" in name else ("fmri",),
     )
     assert config == expected
 

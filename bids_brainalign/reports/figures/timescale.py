@@ -22,18 +22,20 @@ def timescale_figure(table: pd.DataFrame) -> Figure:
     table : DataFrame
         ``timescale.tsv``.
     """
-    figure = canvas.paper(8.2, 2.7)
-    left, right = figure.subplots(1, 2)
+    jitter = table[table["kind"] == "jitter"]
+    figure = canvas.paper(8.2 if len(jitter) else 4.4, 2.7)
+    grid = figure.subplots(1, 2 if len(jitter) else 1, squeeze=False)
+    left = grid[0, 0]
     bands = table[table["kind"] == "band"]
     per_band = bands.pivot_table(index="target", columns=["value", "upper"], values="r")
     labels = [f"{edges[0]:g}–{edges[1]:g}" for edges in per_band.columns.to_list()]
     canvas.tidy(left, title="by modulation", xlabel="band (Hz)", ylabel="held-out r in the band")
     _lines(left, range(len(labels)), per_band)
     left.set_xticks(range(len(labels)), labels)
-    jitter = table[table["kind"] == "jitter"]
-    per_jitter = jitter.pivot_table(index="target", columns="value", values="r")
-    canvas.tidy(right, title="after jitter", xlabel="largest shift (ms)", ylabel="held-out r")
-    if len(per_jitter):
+    if len(jitter):
+        per_jitter = jitter.pivot_table(index="target", columns="value", values="r")
+        right = grid[0, 1]
+        canvas.tidy(right, title="after jitter", xlabel="largest shift (ms)", ylabel="held-out r")
         steps = range(per_jitter.shape[1])
         _lines(right, steps, per_jitter)
         right.set_xticks(steps, [f"{1000 * value:g}" for value in per_jitter.columns])
