@@ -49,6 +49,14 @@ RUN pip install --no-cache-dir --no-deps /tmp/wheel/*.whl \
  && pip check \
  && mkdir -p /data /out /work /models
 
+# Atlases for --atlas are not ours to ship: --build-arg ATLASES="destrieux harvard-oxford" gets them
+# through nilearn now, each with its own licence; a build that can't get them fails.
+ARG ATLASES=""
+RUN mkdir -p /opt/atlases \
+ && NILEARN_DATA=/opt/atlases python -c 'import sys; \
+from bids_brainalign.anatomy.named_atlases import nilearn_atlas; \
+[nilearn_atlas(name, allow_download=True) for name in sys.argv[1:]]' $ATLASES
+
 # Any uid may run it, with a home that need not exist: HOME and all caches are under /tmp. In
 # there, in OUTPUT_DIR and in the work folder is all that is written. LOGNAME is for libraries that
 # ask for the user of a uid that /etc/passwd does not know.
@@ -63,6 +71,7 @@ ENV HOME=/tmp \
     HF_HUB_OFFLINE=1 \
     TRANSFORMERS_OFFLINE=1 \
     HF_HUB_DISABLE_TELEMETRY=1 \
+    NILEARN_SHARED_DATA=/opt/atlases \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 
@@ -72,6 +81,7 @@ LABEL org.opencontainers.image.title="bids-brainalign" \
       org.opencontainers.image.description="BIDS app that aligns speech and language models with ECoG, sEEG and fMRI recordings" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.base.name="python:3.11-slim-bookworm" \
+      org.bids-brainalign.atlases="$ATLASES" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"
 

@@ -230,6 +230,8 @@ def main() -> None:
     for name in ("dataset_description.json", "participants.tsv", "participants.json", "README"):
         shutil.copy(given.sidecars / name, root)
     shutil.copytree(given.sidecars / label, root / label)
+    for path in (root / label).rglob("*"):
+        path.chmod(path.stat().st_mode | 0o200)  # a clone's files may be read-only
     story, phones = tell(given.sidecars, given.seconds)
     phones.to_csv(given.out / "phones.tsv", sep="\t", index=False)
     # The dataset itself gives no times of phones.

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from bids_brainalign.alignment.lanczos import lanczos_matrix
 
+_ROUNDING_S = 1e-6
+"""A frame stamped with the sample's own time is there, whatever the last digit says."""
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -40,8 +43,10 @@ def onto_fast_clock(
     frame_times_s: NDArray[np.float64],
     times_s: NDArray[np.float64],
     placement: Placement,
+    *,
+    hold: bool = False,
 ) -> NDArray[np.float32]:
-    """Linear interpolation of features at the response's samples, 0 while nothing played.
+    """Features at the response's samples, linearly interpolated; 0 while nothing played.
 
     Parameters
     ----------
@@ -52,6 +57,9 @@ def onto_fast_clock(
     times_s : ndarray of shape (n_times,)
         s on the recording clock.
     placement : Placement
+    hold : bool
+        Keep each frame until the next one instead: nothing comes before its time. Where there is
+        no frame yet, 0.
 
     Returns
     -------
@@ -59,6 +67,11 @@ def onto_fast_clock(
     """
     clock = stimulus_clock(times_s, placement)
     rows = np.flatnonzero(np.isfinite(clock))
+    if hold:
+        latest = np.searchsorted(frame_times_s, clock[rows] + _ROUNDING_S, side="right") - 1
+        held = np.zeros((len(times_s), frames.shape[1]), dtype=np.float32)
+        held[rows[latest >= 0]] = frames[latest[latest >= 0]]
+        return held
     right = np.clip(np.searchsorted(frame_times_s, clock[rows]), 1, len(frame_times_s) - 1)
     left = right - 1
     span = frame_times_s[right] - frame_times_s[left]
@@ -92,3 +105,27 @@ def onto_slow_clock(
         frame_times_s[played] + placement.onset_s, times_s, cutoff_hz=cutoff_hz
     )
     return np.asarray(weights @ frames[played], dtype=np.float32)
+
+
+def onto_response_clock(
+    frames: NDArray[np.float32],
+    frame_times_s: NDArray[np.float64],
+    times_s: NDArray[np.float64],
+    placement: Placement,
+    *,
+    slow: bool,
+    hold: bool = False,
+) -> NDArray[np.float32]:
+    """Features on the clock of a response: low-passed for volumes, else interpolated.
+
+    Parameters as :func:`onto_fast_clock`; ``slow`` for fMRI, whose features come at a higher rate
+    than its volumes; ``hold`` counts for the others.
+
+    Returns
+    -------
+    ndarray of shape (n_times, n_dims), float32
+    """
+    if not slow:
+        return onto_fast_clock(frames, frame_times_s, times_s, placement, hold=hold)
+    cutoff_hz = 1 / float(np.median(np.diff(times_s)))
+    return onto_slow_clock(frames, frame_times_s, times_s, placement, cutoff_hz=cutoff_hz)

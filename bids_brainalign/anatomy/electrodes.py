@@ -129,8 +129,9 @@ def _coordinate_system(path: Path | None) -> tuple[str, str]:
         ) from error
     if not isinstance(content, dict):
         raise BrainAlignError(f"{path.name} holds no JSON object.", where=str(path))
-    space = str(content.get("iEEGCoordinateSystem", "n/a"))
-    return space, str(content.get("iEEGCoordinateUnits", "n/a")).strip().lower()
+    kind = "EEG" if "EEGCoordinateSystem" in content else "iEEG"
+    space = str(content.get(f"{kind}CoordinateSystem", "n/a"))
+    return space, str(content.get(f"{kind}CoordinateUnits", "n/a")).strip().lower()
 
 
 def _numbers(table: pd.DataFrame, axis: str, path: Path) -> pd.Series[float]:

@@ -10,7 +10,17 @@ import argparse
 
 from bids_brainalign import __version__
 from bids_brainalign.cli.arguments import PROG, AppParser
-from bids_brainalign.config.checks import ENCODERS, HIGH_GAMMA, PRECISIONS, REFERENCES, SAVE, STEPS
+from bids_brainalign.config.checks import (
+    ATLASES,
+    DECODERS,
+    ENCODERS,
+    FEATURE_MODES,
+    HIGH_GAMMA,
+    PRECISIONS,
+    REFERENCES,
+    SAVE,
+    STEPS,
+)
 from bids_brainalign.config.recipes import list_recipes
 
 
@@ -19,7 +29,7 @@ def build_parser() -> AppParser:
     parser = AppParser(
         prog=PROG,
         usage=f"{PROG} BIDS_DIR OUTPUT_DIR {{participant,group}} [options]",
-        description="Align speech and language models with ECoG, sEEG and fMRI recordings.",
+        description="Align speech and language models with ECoG, sEEG, EEG and fMRI recordings.",
         epilog="Options with several values go after the three positional arguments. "
         "Underscores instead of hyphens are accepted.",
         allow_abbrev=False,
@@ -56,7 +66,7 @@ def add_selection(group: argparse._ArgumentGroup) -> None:
         "--bids-filter-file",
         dest="selection.filters",
         metavar="JSON",
-        help="entities to require, per kind of query (ieeg, bold)",
+        help="entities to require, per kind of query (ieeg, eeg, bold)",
     )
     group.add_argument(
         "--space", dest="selection.space", metavar="LABEL", help="space of the fMRI images"
@@ -68,7 +78,7 @@ def add_selection(group: argparse._ArgumentGroup) -> None:
         nargs="+",
         action="extend",
         metavar="NAME=PATH",
-        help="input derivatives, e.g. fmriprep=/path",
+        help="input derivatives: fmriprep=/path, or prepared recordings of electrodes",
     )
     group.add_argument(
         "--stimuli-map",
@@ -100,6 +110,13 @@ def _add_material(group: argparse._ArgumentGroup) -> None:
         action="extend",
         metavar="TSV|MASK",
         help="electrodes (a table with the column name) or voxels (a NIfTI mask) to analyse",
+    )
+    group.add_argument(
+        "--atlas",
+        dest="anatomy.atlas",
+        metavar="NAME|FILE",
+        help=f"regions of electrodes: {', '.join(ATLASES)} (each participant's own), or a label "
+        "image (.nii.gz, .mgz) with its table beside it",
     )
     group.add_argument(
         "--phone-classes",
@@ -178,6 +195,23 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         help=f"encoding models for iEEG, of {', '.join(ENCODERS)}; ridge always runs",
     )
     group.add_argument(
+        "--feature-mode",
+        dest="features.mode",
+        nargs="+",
+        action="extend",
+        choices=FEATURE_MODES,
+        metavar="MODE",
+        help="dense (default), sliding (a window per frame, as published; slow), causal (windows "
+        "that end at the frame; slow); several to compare them",
+    )
+    group.add_argument(
+        "--causal-stride",
+        dest="features.causal_stride_s",
+        type=float,
+        metavar="S",
+        help="seconds between causal or sliding windows (default: 0.1)",
+    )
+    group.add_argument(
         "--sloppy", action="store_true", help="quick and rough: for trying out, not for results"
     )
     group.add_argument("--random-seed", type=int, metavar="N", help="master seed")
@@ -189,6 +223,29 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         dest="ieeg.high_gamma",
         choices=HIGH_GAMMA,
         help="how high gamma is computed",
+    )
+    group.add_argument(
+        "--eeg-high-gamma",
+        dest="eeg.high_gamma",
+        choices=HIGH_GAMMA,
+        help="high gamma of scalp EEG in place of 1 to 15 Hz: it is mostly muscle",
+    )
+    group.add_argument(
+        "--band",
+        dest="ieeg.band_hz",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="another band of iEEG than high gamma, in Hz, by the method of --high-gamma",
+    )
+    group.add_argument(
+        "--decode",
+        dest="decoding.decoders",
+        nargs="+",
+        action="extend",
+        choices=DECODERS,
+        metavar="DECODER",
+        help="also decode the models' embeddings from electrodes: ridge, or ridge gru",
     )
 
 

@@ -12,6 +12,7 @@ from bids_brainalign.cli.models import model_sources, resolve_models
 from bids_brainalign.cli.options import build_parser
 from bids_brainalign.cli.places import check_places
 from bids_brainalign.config.checks import (
+    DECODERS,
     SAVE,
     check_level,
     check_values,
@@ -114,6 +115,10 @@ def _value(key: str, value: Any) -> Any:
         return model_sources(value)
     if key == "paths.targets":
         return tuple(values.absolute(path) for path in value)
+    if key == "ieeg.band_hz":
+        return tuple(value)
+    if key == "decoding.decoders":
+        return tuple(one for one in DECODERS if one in value)
     if key == "save":
         return tuple(what for what in SAVE if what in value)
     if key == "selection.space":

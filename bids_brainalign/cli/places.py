@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from bids_brainalign.config.checks import ATLAS_IMAGES
 from bids_brainalign.config.schema import Config, Paths
 from bids_brainalign.dataset.description import generators, read_description
 from bids_brainalign.errors import BrainAlignError, ExitCode
@@ -35,15 +36,16 @@ def check_places(config: Config) -> None:
             )
         return
     read_description(paths.bids_dir)
-    for option, path, is_folder in _inputs(paths):
+    for option, path, is_folder in _inputs(config):
         if not (path.is_dir() if is_folder else path.is_file()):
             raise _missing(
                 f"{option}: there is no {'folder' if is_folder else 'file'} {path}.", ""
             )
 
 
-def _inputs(paths: Paths) -> Iterator[tuple[str, Path, bool]]:
+def _inputs(config: Config) -> Iterator[tuple[str, Path, bool]]:
     """Option, path, and whether it must be a folder."""
+    paths = config.paths
     for name, path in paths.derivatives:
         yield f"--derivatives {name}", path, True
     for name, path in paths.features:
@@ -54,6 +56,8 @@ def _inputs(paths: Paths) -> Iterator[tuple[str, Path, bool]]:
         yield "--phone-classes", paths.phone_classes, False
     for path in paths.targets:
         yield "--targets", path, False
+    if config.anatomy.atlas is not None and config.anatomy.atlas.endswith(ATLAS_IMAGES):
+        yield "--atlas", Path(config.anatomy.atlas), False
     if paths.folds is not None:
         yield "--folds", paths.folds, False
 

@@ -66,7 +66,8 @@ def _add_simulate(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     add = simulate.add_argument
     add("out_dir", type=Path, metavar="OUT_DIR")
-    add("--modality", choices=("ieeg", "fmri", "both"), default="both")
+    add("--modality", choices=("ieeg", "fmri", "both", "eeg"), default="both",
+        help="both: iEEG and fMRI")  # fmt: skip
     add(
         "--models",
         metavar="NAME=FOLDER",
@@ -157,8 +158,9 @@ def _simulate(arguments: argparse.Namespace) -> int:
         arguments.out_dir,
         model=model,
         model_folder=folder,
-        ieeg_stories=stories if arguments.modality != "fmri" else [],
-        fmri_stories=stories if arguments.modality != "ieeg" else [],
+        ieeg_stories=stories if arguments.modality in ("ieeg", "both") else [],
+        fmri_stories=stories if arguments.modality in ("fmri", "both") else [],
+        eeg_stories=stories if arguments.modality == "eeg" else [],
         n_participants=arguments.participants,
         layers=arguments.layers,
         seed=arguments.seed,

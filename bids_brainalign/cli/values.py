@@ -14,7 +14,7 @@ from bids_brainalign.errors import BrainAlignError, ExitCode
 
 Filters = tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...]
 
-QUERIES = ("ieeg", "bold")
+QUERIES = ("ieeg", "eeg", "bold")
 ENTITIES = (
     "subject", "session", "sample", "task", "tracksys", "acquisition", "ceagent", "reconstruction",
     "direction", "run", "echo", "part", "space", "split", "recording", "chunk", "resolution",

@@ -6,23 +6,32 @@ import math
 import re
 from collections.abc import Iterator
 
-from bids_brainalign.config.schema import Config, Control, Features, Recurrent
+from bids_brainalign.config.schema import Config, Control, Decoding, Features, Ieeg, Recurrent
 from bids_brainalign.config.toml import nearest
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
 LEVELS = ("participant", "group")
-REFERENCES = ("none", "car")
-HIGH_GAMMA = ("filterbank", "podcast2025")
+REFERENCES = ("none", "car", "car-device", "bipolar", "laplacian")
+HIGH_GAMMA = ("filterbank", "podcast2025", "dutch2022", "multitaper", "morlet")
 STEPS = Control.steps
 SAVE = ("predictions", "weights")
 ENCODERS = ("ridge", "gru", "lstm", "attention", "recurrent", "mlp")
 LAYER_POLICIES = ("selected", "all")
-MODALITIES = ("ieeg", "fmri")
+MODALITIES = ("ieeg", "eeg", "fmri")
+EEG_REFERENCES = ("average", "none")
+DECODERS = ("ridge", "gru")
+DECODED_UNITS = ("segment", "word")
+FEATURE_MODES = ("dense", "sliding", "causal")
+LAG_MODES = ("continuous", "word")
 PRECISIONS = ("fp32", "bf16", "fp16")
 WHISPER_WINDOW_S = 30.0
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 LABEL = re.compile(r"[A-Za-z0-9._-]+")
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+
+
+ATLASES = ("destrieux", "harvard-oxford", "aal", "schaefer", "freesurfer")
+ATLAS_IMAGES = (".nii", ".nii.gz", ".mgz")
 
 
 def check_values(config: Config) -> None:
@@ -70,15 +79,30 @@ def _check_names(config: Config) -> None:
             )
         taken |= {label: name, f"{label}Untrained": f"the untrained twin of {name}"}
         taken |= {f"{label}{e.capitalize()}": f"{name} with {e}" for e in config.encoders}
+        for mode in FEATURE_MODES[1:]:
+            for end in ("", "Untrained"):
+                taken[f"{label}{mode.capitalize()}{end}"] = f"{name} in {mode} mode"
 
 
 def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     yield "ieeg.reference", config.ieeg.reference, REFERENCES
     yield "ieeg.high_gamma", config.ieeg.high_gamma, HIGH_GAMMA
+    yield "eeg.reference", config.eeg.reference, EEG_REFERENCES
+    yield "eeg.high_gamma", config.eeg.high_gamma, ("", *HIGH_GAMMA)
     yield "resources.precision", config.resources.precision, PRECISIONS
     yield "recurrent.layers", config.recurrent.layers, LAYER_POLICIES
     for encoder in config.encoders:
         yield "encoders", encoder, ENCODERS
+    for mode in config.features.mode:
+        yield "features.mode", mode, FEATURE_MODES
+    for mode in config.lags.modes:
+        yield "lags.modes", mode, LAG_MODES
+    yield "decoding.unit", config.decoding.unit, DECODED_UNITS
+    for decoder in config.decoding.decoders:
+        yield "decoding.decoders", decoder, DECODERS
+    atlas = config.anatomy.atlas
+    if atlas is not None and not atlas.endswith(ATLAS_IMAGES):
+        yield "anatomy.atlas", atlas, ATLASES
     for what in config.save:
         yield "save", what, SAVE
     for step in config.control.steps:
@@ -90,6 +114,8 @@ def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
 def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     """Key, value, rule in words, and whether it holds."""
     features, ieeg, fmri = config.features, config.ieeg, config.fmri
+    eeg = config.eeg
+    lags = config.lags
     resources, ridge, folds = config.resources, config.ridge, config.folds
     positive = {
         "features.hop_s": features.hop_s,
@@ -98,9 +124,20 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "features.ieeg_rate_hz": features.ieeg_rate_hz,
         "features.fmri_rate_hz": features.fmri_rate_hz,
         "features.n_mels": features.n_mels,
+        "features.sliding_window_s": features.sliding_window_s,
         "ieeg.lag_step_s": ieeg.lag_step_s,
         "ieeg.n_components": ieeg.n_components,
+        "eeg.lag_step_s": eeg.lag_step_s,
+        "eeg.n_components": eeg.n_components,
+        "eeg.rate_hz": eeg.rate_hz,
+        "lags.step_s": lags.step_s,
+        "lags.word_step_s": lags.word_step_s,
+        "lags.word_window_s": lags.word_window_s,
+        "lags.n_components": lags.n_components,
         "fmri.high_pass_s": fmri.high_pass_s,
+        "anatomy.limit_mm": config.anatomy.limit_mm,
+        "anatomy.strip_limit_mm": config.anatomy.strip_limit_mm,
+        "anatomy.sphere_mm": config.anatomy.sphere_mm,
         "ridge.fixed_alpha": ridge.fixed_alpha,
         "folds.max_inner": folds.max_inner,
         "nulls.n_draws": config.nulls.n_draws,
@@ -120,7 +157,9 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "features.waveform_margin_s": features.waveform_margin_s,
         "features.blend_s": features.blend_s,
         "ieeg.trim_start_s": ieeg.trim_start_s,
+        "eeg.trim_start_s": eeg.trim_start_s,
         "fmri.trim_start_s": fmri.trim_start_s,
+        "ridge.top_layers": ridge.top_layers,
         "fmri.smoothing_fwhm_mm": fmri.smoothing_fwhm_mm,
         "recurrent.weight_decay": config.recurrent.weight_decay,
         "recurrent.null_fits": config.recurrent.null_fits,
@@ -139,14 +178,59 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     tiers = {"word": config.stimuli.word_tiers, "phone": config.stimuli.phone_tiers}
     for kind, names in tiers.items():
         yield f"stimuli.{kind}_tiers", names, "at least one name", bool(names)
+    yield "features.mode", features.mode, "at least one", bool(features.mode)
+    stride, window = features.causal_stride_s, features.causal_window_s
+    yield "features.causal_stride_s", stride, "from 0.02 to 10 s", 0.02 <= stride <= 10
+    most = f"from causal_stride_s to {WHISPER_WINDOW_S:g} s"
+    yield "features.causal_window_s", window, most, stride <= window <= WHISPER_WINDOW_S
     yield "ridge.alphas", ridge.alphas, "at least one number", bool(ridge.alphas)
     yield "modalities", config.modalities, "at least one", bool(config.modalities)
     yield "control.steps", config.control.steps, "at least one", bool(config.control.steps)
+    for prefix, low, high in (
+        ("", lags.min_s, lags.max_s),
+        ("word_", lags.word_min_s, lags.word_max_s),
+    ):
+        yield f"lags.{prefix}max_s", high, f"above lags.{prefix}min_s ({low:g})", high > low
     below = f"above ieeg.lag_min_s ({ieeg.lag_min_s:g})"
     yield "ieeg.lag_max_s", ieeg.lag_max_s, below, ieeg.lag_max_s > ieeg.lag_min_s
+    below = f"above eeg.lag_min_s ({eeg.lag_min_s:g})"
+    yield "eeg.lag_max_s", eeg.lag_max_s, below, eeg.lag_max_s > eeg.lag_min_s
+    rule = f"two rising frequencies below half of eeg.rate_hz ({eeg.rate_hz:g})"
+    slow = bool(eeg.band_hz) and _is_band(eeg.band_hz) and eeg.band_hz[1] < eeg.rate_hz / 2
+    yield "eeg.band_hz", eeg.band_hz, rule, slow
     below = f"at least fmri.delay_min_s ({fmri.delay_min_s:g})"
     yield "fmri.delay_max_s", fmri.delay_max_s, below, fmri.delay_max_s >= fmri.delay_min_s
+    band = ieeg.band_hz
+    yield "ieeg.band_hz", band, "two rising frequencies in Hz", _is_band(band)
     yield from _windows(features)
+    yield from _decoding(config.decoding, config.ieeg)
+
+
+def _decoding(decoding: Decoding, ieeg: Ieeg) -> Iterator[tuple[str, object, str, bool]]:
+    for name in ("lag_step_s", "n_components", "segment_s", "step_s", "max_segments",
+                 "gru_hidden", "gru_seeds", "gru_epochs"):  # fmt: skip
+        value = getattr(decoding, name)
+        yield f"decoding.{name}", value, "above 0", 0 < value < math.inf
+    for name in ("electrode_components", "apart_s"):
+        value = getattr(decoding, name)
+        yield f"decoding.{name}", value, "0 or more", 0 <= value < math.inf
+    below = f"at least decoding.lag_min_s ({decoding.lag_min_s:g})"
+    low, high = decoding.lag_min_s, decoding.lag_max_s
+    yield "decoding.lag_max_s", high, below, high >= low
+    # Folds are shared with encoding, and their gaps are as wide as its lags.
+    span = ieeg.lag_max_s - ieeg.lag_min_s
+    rule = f"at most lag_min_s plus the span of the lags of encoding ({low + span:g})"
+    yield "decoding.lag_max_s", high, rule, high - low <= span + 1e-9
+    rule = f"at least one step_s ({decoding.step_s:g})"
+    yield "decoding.segment_s", decoding.segment_s, rule, decoding.segment_s >= decoding.step_s
+    rule = "with ridge, which chooses the layer for it"
+    holds = "gru" not in decoding.decoders or "ridge" in decoding.decoders
+    yield "decoding.decoders", decoding.decoders, rule, holds
+
+
+def _is_band(band_hz: tuple[float, ...]) -> bool:
+    """Whether it is empty, or a lower and a higher frequency."""
+    return not band_hz or (len(band_hz) == 2 and 0 < band_hz[0] < band_hz[1] < math.inf)
 
 
 def _recurrent_sizes(recurrent: Recurrent) -> dict[str, float]:

@@ -12,6 +12,7 @@ from bids_brainalign.errors import BrainAlignError, ExitCode
 # Overlaid by --sloppy: fast enough for tests, too coarse for science.
 SLOPPY: dict[str, object] = {
     "ieeg": {"lag_step_s": 0.1, "n_components": 16},
+    "eeg": {"lag_step_s": 0.09375, "n_components": 16},
     "ridge": {"alphas": (1e3, 1e5, 1e7), "band_weights": (0.5,)},
     "recurrent": {
         "seeds": 2,

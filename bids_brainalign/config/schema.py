@@ -46,7 +46,7 @@ class Selection:
     runs: tuple[str, ...] = ()
     space: str | None = None
     filters: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = ()
-    """``--bids-filter-file``: query name (``ieeg``, ``bold``) → entity → accepted values."""
+    """``--bids-filter-file``: query (``ieeg``, ``eeg``, ``bold``) → entity → accepted values."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,16 @@ class Features:
     fmri_rate_hz: float = 10.0
     n_mels: int = 16
     """Bands of the low-level mel spectrogram."""
+    mode: tuple[str, ...] = ("dense",)
+    """``dense`` (long overlapping windows, blended), ``sliding`` (a window per frame, as
+    published), ``causal`` (windows that end at the frame); several make several feature spaces."""
+    causal_stride_s: float = 0.1
+    """Between the ends of two causal or sliding windows."""
+    causal_window_s: float = 30.0
+    """Whisper's causal windows; below 30 s the encoder runs on fewer positions than it was
+    trained with, in much less time."""
+    sliding_window_s: float = 16.1
+    """Sliding windows, and causal ones of the other speech models: 16 s of context + 0.1 s."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +99,13 @@ class Ieeg:
     """Intracranial responses and their lags."""
 
     reference: str = "car"
-    """``none`` or ``car``."""
+    """``none``, ``car``, ``car-device``, ``bipolar`` or ``laplacian``."""
+    compare_reference: bool = False
+    """Run every model again on responses as recorded where the reference is a common average."""
     high_gamma: str = "filterbank"
-    """``filterbank`` or ``podcast2025``."""
+    """``filterbank``, ``podcast2025``, ``dutch2022``, ``multitaper`` or ``morlet``."""
+    band_hz: tuple[float, ...] = ()
+    """Lower and upper frequency; empty: high gamma, in the method's own band."""
     lag_min_s: float = -0.1
     lag_max_s: float = 0.6
     lag_step_s: float = 0.04
@@ -99,6 +113,48 @@ class Ieeg:
     """PCA dimensions per layer, fitted on training data."""
     trim_start_s: float = 0.5
     """Response seconds left out after each stimulus onset (onset transient)."""
+
+
+@dataclass(frozen=True)
+class Eeg:
+    """Scalp EEG: its response and lags."""
+
+    reference: str = "average"
+    """``average`` or ``none``."""
+    band_hz: tuple[float, ...] = (1.0, 15.0)
+    """Pass band of the potential that is predicted."""
+    high_gamma: str = ""
+    """A method of ``ieeg.high_gamma`` in place of the potential: mostly muscle on the scalp."""
+    rate_hz: float = 64.0
+    """Clock of the response; features are interpolated onto it."""
+    lag_min_s: float = -0.1
+    lag_max_s: float = 0.6
+    lag_step_s: float = 0.03125
+    """Two samples at 64 Hz."""
+    n_components: int = 64
+    """PCA dimensions per layer, fitted on training data."""
+    trim_start_s: float = 0.5
+    """Response seconds left out after each stimulus onset (onset transient)."""
+
+
+@dataclass(frozen=True)
+class Lags:
+    """Lag curves: electrodes predicted from features at one lag at a time."""
+
+    modes: tuple[str, ...] = ("continuous",)
+    """``continuous`` (every sample), ``word`` (responses averaged around word onsets)."""
+    min_s: float = -0.4
+    """Positive lags: the response follows the sound."""
+    max_s: float = 0.8
+    step_s: float = 0.06
+    """Peaks are placed between lags by a parabola."""
+    word_min_s: float = -2.0
+    word_max_s: float = 2.0
+    word_step_s: float = 0.05
+    word_window_s: float = 0.2
+    """Response averaged around each lag from the word's onset."""
+    n_components: int = 50
+    """PCA dimensions per layer, fitted on training data."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +171,22 @@ class Fmri:
 
 
 @dataclass(frozen=True)
+class Anatomy:
+    """Regions of electrodes."""
+
+    atlas: str | None = None
+    """A name (``destrieux`` …, ``freesurfer``: the participant's own) or a label image with its
+    table beside it."""
+    atlas_space: str = ""
+    """Space of an image given as file; without it that of its name, else MNI152."""
+    limit_mm: float = 5.0
+    """Farther from any label an electrode's region is ``unknown``."""
+    strip_limit_mm: float = 10.0
+    sphere_mm: float = 4.0
+    """Radius in which labelled voxels are counted for the probability of a label."""
+
+
+@dataclass(frozen=True)
 class Ridge:
     """Ridge regression; penalties in scikit-learn's convention."""
 
@@ -122,6 +194,9 @@ class Ridge:
     """1e2 … 1e9; on standardised features."""
     band_weights: tuple[float, ...] = (0.5, 0.9)
     """Share of the model in the two-band kernel; 0 (low-level alone) and 1 are always tried."""
+    top_layers: int = 0
+    """Combine this many of the best layers per electrode (iEEG); 0: don't. Costs as much as the
+    encoding of the model."""
     fixed_alpha: float = 1e5
     """Used, and said, where inner folds don't fit."""
 
@@ -189,6 +264,35 @@ class Nulls:
 
 
 @dataclass(frozen=True)
+class Decoding:
+    """From electrodes back to the embedding of the speech (iEEG)."""
+
+    decoders: tuple[str, ...] = ()
+    """``ridge``, ``gru``; none: no decoding."""
+    lag_min_s: float = 0.0
+    lag_max_s: float = 0.4
+    """Responses looked at follow the speech by this range of lags."""
+    lag_step_s: float = 0.04
+    n_components: int = 64
+    """PCA dimensions of the embedding, fitted on training data."""
+    electrode_components: int = 0
+    """PCA dimensions of the responses; 0 keeps every electrode."""
+    unit: str = "segment"
+    """What is told apart: ``segment`` (end to end) or ``word`` (segments that begin at onsets)."""
+    segment_s: float = 2.0
+    step_s: float = 0.1
+    """A segment is described by the embedding's course in these steps."""
+    apart_s: float = 2.0
+    """Segments less than this apart are not compared: neighbours are alike."""
+    max_segments: int = 150
+    """Per fold, evenly thinned."""
+    gru_hidden: int = 32
+    gru_seeds: int = 3
+    gru_epochs: int = 60
+    """At most; training stops early on the first inner folds."""
+
+
+@dataclass(frozen=True)
 class Resources:
     """What the run may use."""
 
@@ -224,7 +328,7 @@ class Config:
     """``participant`` or ``group``."""
     paths: Paths
     recipe: str | None = None
-    modalities: tuple[str, ...] = ("ieeg", "fmri")
+    modalities: tuple[str, ...] = ("ieeg", "eeg", "fmri")
     """Which data the recipe is for."""
     random_seed: int = 42
     sloppy: bool = False
@@ -238,11 +342,19 @@ class Config:
     stimuli: Stimuli = field(default_factory=Stimuli)
     features: Features = field(default_factory=Features)
     ieeg: Ieeg = field(default_factory=Ieeg)
+    eeg: Eeg = field(default_factory=Eeg)
+    lags: Lags = field(default_factory=Lags)
     fmri: Fmri = field(default_factory=Fmri)
+    anatomy: Anatomy = field(default_factory=Anatomy)
     ridge: Ridge = field(default_factory=Ridge)
     recurrent: Recurrent = field(default_factory=Recurrent)
     timescale: Timescale = field(default_factory=Timescale)
     folds: Folds = field(default_factory=Folds)
     nulls: Nulls = field(default_factory=Nulls)
+    decoding: Decoding = field(default_factory=Decoding)
     resources: Resources = field(default_factory=Resources)
     control: Control = field(default_factory=Control)
+
+    def electrodes(self, modality: str) -> Ieeg | Eeg:
+        """Give the settings of recordings of electrodes: ``eeg`` or ``ieeg``."""
+        return self.eeg if modality == "eeg" else self.ieeg

@@ -8,9 +8,12 @@ from pathlib import Path
 
 from bids_brainalign.dataset.description import generators
 from bids_brainalign.dataset.filenames import DatasetFile
+from bids_brainalign.dataset.ready_made import prepared_files
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
 PREFERRED_SPACE = "MNI152NLin2009cAsym"
+FREESURFER = "freesurfer"
+"""The name under which ``-d`` gives FreeSurfer's subjects folder: no preprocessed fMRI."""
 NATIVE = "native"
 """What images without a space entity are called: fMRIPrep's own grid of the run."""
 
@@ -34,8 +37,10 @@ def find_fmriprep(bids_dir: Path, given: Sequence[tuple[str, Path]]) -> Path | N
     BrainAlignError
         There are several candidates (64).
     """
-    if given:
-        folders = [folder for _, folder in given]
+    folders = [folder for name, folder in given if name != FREESURFER]
+    if folders:
+        # Prepared recordings of electrodes are no fMRI; a folder may hold both.
+        folders = [f for f in folders if not prepared_files(f) or any(f.glob("sub-*/**/func"))]
         marked = [folder for folder in folders if is_fmriprep(folder)]
         # A folder without description is the user's word that it is what we look for.
         candidates = marked or folders

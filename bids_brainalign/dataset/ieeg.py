@@ -1,9 +1,10 @@
-"""Intracranial recordings of a dataset."""
+"""Recordings of electrodes: intracranial ones and those of the scalp."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from bids_brainalign.config.schema import Selection
 from bids_brainalign.dataset.filenames import DatasetFile, describes
@@ -13,25 +14,40 @@ from bids_brainalign.dataset.selection import passes
 from bids_brainalign.dataset.sidecars import inherited_metadata, read_sidecar
 from bids_brainalign.dataset.types import Recording
 
-EXTENSIONS = (".edf", ".vhdr", ".set")
-UNREADABLE = (".nwb", ".mefd", ".fif")
+EXTENSIONS = (".edf", ".bdf", ".vhdr", ".set", ".nwb")
+UNREADABLE = (".mefd", ".fif", ".cnt", ".eeg")
+MENDS = {
+    ".mefd": "is not read (it needs the package pymef); convert it to EDF or BrainVision",
+    ".fif": "is no raw recording by BIDS; give the derivative it belongs to with -d NAME=PATH",
+}
 
 
-def find_ieeg(
-    listing: Listing, selection: Selection
+def find_electrodes(
+    listing: Listing, selection: Selection, *, datatype: Literal["ieeg", "eeg"]
 ) -> tuple[list[Recording], list[tuple[str, str]]]:
-    """List the selected recordings, and those in formats that can't be read, with the reason."""
-    found = [f for f in listing.of("ieeg", EXTENSIONS) if passes(f, selection, "ieeg")]
+    """List the selected recordings, and those in formats that can't be read, with the reason.
+
+    A filter by ``desc`` chooses among derivatives and says nothing about raw recordings.
+    """
+    found = [
+        f
+        for f in listing.of(datatype, EXTENSIONS)
+        if passes(f, selection, datatype, but=("desc",))
+    ]
     readable = {f.name for f in found}
     skipped = [
-        (f.name, f"{f.path.name}: {f.extension} is not read; convert it to EDF or BrainVision")
-        for f in listing.of("ieeg", UNREADABLE)
-        if passes(f, selection, "ieeg") and f.name not in readable
+        (
+            f.name,
+            f"{f.path.name}: {f.extension} "
+            + MENDS.get(f.extension, "is not read; convert it to EDF or BrainVision"),
+        )
+        for f in listing.of(datatype, UNREADABLE)
+        if passes(f, selection, datatype, but=("desc",)) and f.name not in readable
     ]
-    return [_recording(file, listing) for file in found], skipped
+    return [_recording(file, listing, datatype) for file in found], skipped
 
 
-def _recording(file: DatasetFile, listing: Listing) -> Recording:
+def _recording(file: DatasetFile, listing: Listing, datatype: Literal["ieeg", "eeg"]) -> Recording:
     folder, entities = file.path.parent, file.entities
 
     def table(suffix: str) -> Path | None:
@@ -43,9 +59,9 @@ def _recording(file: DatasetFile, listing: Listing) -> Recording:
         session=entities.get("ses"),
         task=entities.get("task", ""),
         run=entities.get("run"),
-        modality="ieeg",
+        modality=datatype,
         path=file.path,
-        datatype="ieeg",
+        datatype=datatype,
         entities=tuple(entities.items()),
         metadata=inherited_metadata(file.path, listing.root),
         events_path=table("events"),
@@ -98,7 +114,8 @@ def _system_of(table: DatasetFile, systems: Sequence[DatasetFile]) -> DatasetFil
 def _named_space(system: DatasetFile | None, listing: Listing) -> str | None:
     if system is None or is_pointer(system.path):
         return None
-    space = read_sidecar(system.path, listing.root).get("iEEGCoordinateSystem")
+    said = read_sidecar(system.path, listing.root)
+    space = said.get("iEEGCoordinateSystem") or said.get("EEGCoordinateSystem")
     return str(space) if space else None
 
 

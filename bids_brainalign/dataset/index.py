@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from bids_brainalign.config.schema import Selection
-from bids_brainalign.dataset import ieeg
 from bids_brainalign.dataset.bold import NIFTI, find_bold, raw_bold, raw_recordings
 from bids_brainalign.dataset.derivatives import find_fmriprep, require_folders
 from bids_brainalign.dataset.filenames import DatasetFile
-from bids_brainalign.dataset.ieeg import find_ieeg
+from bids_brainalign.dataset.ieeg import EXTENSIONS, UNREADABLE, find_electrodes
 from bids_brainalign.dataset.listing import Listing, list_files
+from bids_brainalign.dataset.ready_made import use_prepared
 from bids_brainalign.dataset.selection import (
     filters_in_force,
     nothing_selected,
@@ -20,6 +21,8 @@ from bids_brainalign.dataset.selection import (
 )
 from bids_brainalign.dataset.types import Recording
 from bids_brainalign.errors import BrainAlignError, ExitCode
+
+ELECTRODES: tuple[Literal["ieeg", "eeg"], ...] = ("ieeg", "eeg")
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def find_recordings(
     derivatives : sequence of (name, folder)
         ``-d``; without one, ``derivatives/*`` by fMRIPrep if there is exactly one.
     selection : Selection
-    modalities : sequence of {"ieeg", "fmri"}
+    modalities : sequence of {"ieeg", "eeg", "fmri"}
     database_dir : Path, optional
         Where PyBIDS keeps its index.
 
@@ -120,9 +123,12 @@ def survey(
     unprepared: list[Recording] = []
     skipped: list[tuple[str, str]] = []
     seen: list[DatasetFile] = []
-    if "ieeg" in modalities:
-        recordings, skipped = find_ieeg(raw, selection)
-        seen += raw.of("ieeg", (*ieeg.EXTENSIONS, *ieeg.UNREADABLE))
+    for datatype in ELECTRODES:
+        if datatype in modalities:
+            found, left_out = find_electrodes(raw, selection, datatype=datatype)
+            recordings += use_prepared(found, derivatives, selection)
+            skipped += left_out
+            seen += raw.of(datatype, (*EXTENSIONS, *UNREADABLE))
     if "fmri" in modalities:
         runs, left_out = _fmri(raw, prepared, selection)
         unprepared = raw_recordings(raw, selection, prepared=runs)
@@ -197,7 +203,8 @@ def _all_left_out(
     return BrainAlignError(
         f"none of the {len(skipped)} recordings of {bids_dir} can be used",
         where="\n  ".join([*lines, f"derivatives were looked for in {', '.join(looked)}"]),
-        fix="give preprocessed fMRI with -d fmriprep=PATH, or iEEG as EDF, BrainVision or EEGLAB; "
+        fix="give preprocessed fMRI with -d fmriprep=PATH, or iEEG and EEG as EDF, BrainVision, "
+        "EEGLAB or NWB; "
         f"brainalign check {bids_dir} tells more",
         exit_code=ExitCode.MISSING_INPUT,
     )
@@ -209,7 +216,7 @@ def _require_distinct(recordings: Sequence[Recording]) -> None:
     for recording in recordings:
         other = known.setdefault((recording.modality, recording.name), recording)
         if other is not recording:
-            query = "ieeg" if recording.modality == "ieeg" else "bold"
+            query = "bold" if recording.modality == "fmri" else recording.modality
             raise BrainAlignError(
                 f"{recording.name} has two recordings",
                 where=f"{other.path.name} and {recording.path.name}",

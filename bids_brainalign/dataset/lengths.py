@@ -67,6 +67,11 @@ def _bold(recording: Recording) -> tuple[float | None, float]:
 
 
 def _by_mne(path: Path) -> float:
+    if path.suffix == ".nwb":
+        from bids_brainalign.dataset.nwb import open_nwb
+
+        series = open_nwb(path)
+        return series.n_times / series.rate_hz
     import mne
 
     raw = mne.io.read_raw(path, preload=False, verbose="error")

@@ -22,7 +22,9 @@ _OUTSIDE = re.compile(
     r"^/(derivatives?|sourcedata|code|stimuli|models|logs|\.git|\.datalad)(/|$)"
     r"|^/sub-[^/]+/(ses-[^/]+/)?(figures|log|anat|dwi)(/|$)"
 )
-_SUFFIXES = "ieeg bold mask timeseries regressors events channels electrodes coordsystem".split()
+_SUFFIXES = (
+    "ieeg eeg bold mask timeseries regressors events channels electrodes coordsystem".split()
+)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pandas as pd
 
-Modality = Literal["ieeg", "fmri"]
+Modality = Literal["ieeg", "eeg", "fmri"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Recording:
     path: Path
     """The file with the signal: EDF and the like, or the preprocessed BOLD image."""
     datatype: str
-    """BIDS folder: ``ieeg`` or ``func``."""
+    """BIDS folder: ``ieeg``, ``eeg`` or ``func``."""
     entities: tuple[tuple[str, str], ...]
     """All entities of the file name in order, e.g. ``(("sub", "01"), ("task", "story"))``."""
     metadata: dict[str, object] = field(default_factory=dict, compare=False)
@@ -35,6 +35,10 @@ class Recording:
     coordsystem_path: Path | None = None
     mask_path: Path | None = None
     confounds_path: Path | None = None
+    prepared: str = ""
+    """``highgamma`` or ``broadband`` where a derivative (``-d``) made the file at `path`."""
+    prepared_by: str = ""
+    """NAME of that derivative."""
     space: str | None = None
     """Space of an fMRI image or of the chosen electrodes file."""
 

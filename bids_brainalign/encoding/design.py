@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,16 +75,25 @@ class DesignMaker:
         -------
         ndarray of shape (n_used, n_delays * n_components), float32
         """
+        return self._assembled(self._reduced(train), self.delays)
+
+    def designs_by_delay(self, train: NDArray[np.int64]) -> Iterator[Array32]:
+        """Build one design per delay, each (n_used, n_components); parameters as `design`."""
+        runs = self._reduced(train)
+        for delay in self.delays:
+            yield self._assembled(runs, (delay,))
+
+    def _reduced(self, train: NDArray[np.int64]) -> list[Array32]:
         runs, basis = self._runs_and_basis(train)
-        if basis is not None:
-            runs = [run @ basis for run in runs]
-        out = np.empty(
-            (self.layout.n_samples, len(self.delays) * runs[0].shape[1]), dtype=np.float32
-        )
+        return runs if basis is None else [run @ basis for run in runs]
+
+    def _assembled(self, runs: Sequence[Array32], delays: tuple[int, ...]) -> Array32:
+        """Delayed copies of the used samples of all runs."""
+        out = np.empty((self.layout.n_samples, len(delays) * runs[0].shape[1]), dtype=np.float32)
         start = 0
         for run, used in zip(runs, self.layout.used, strict=True):
             stop = start + int(used.sum())
-            rows_of_run = delayed(run, self.delays)
+            rows_of_run = delayed(run, delays)
             out[start:stop] = rows_of_run if used.all() else rows_of_run[used]
             start = stop
         return out

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,7 +169,10 @@ def _designs(space: FeatureSpace, layer: int, problem: Problem) -> DesignMaker:
     )
 
 
-def _over_folds(problem: Problem, work: Callable[[int], FoldFit | None]) -> list[FoldFit | None]:
+Part = TypeVar("Part")
+
+
+def over_folds(problem: Problem, work: Callable[[int], Part]) -> list[Part]:
     """Map over outer folds; threads, because the work is BLAS calls that release the GIL."""
     count = len(problem.plan.folds)
     workers = min(problem.n_threads, count)
@@ -191,7 +195,7 @@ def _fit_layer(space: FeatureSpace, layer: int, problem: Problem) -> list[FoldFi
             fixed_alpha=problem.fixed_alpha,
         )
 
-    return [fit for fit in _over_folds(problem, work) if fit is not None]
+    return [fit for fit in over_folds(problem, work) if fit is not None]
 
 
 def encode_jointly(
@@ -237,7 +241,7 @@ def encode_jointly(
                 weights=(0.0, *problem.band_weights),
             )
 
-        for k, fit in enumerate(_over_folds(problem, work)):
+        for k, fit in enumerate(over_folds(problem, work)):
             if fit is not None:
                 predictions[k][:, chosen[k] == layer] = fit.prediction
     return predictions

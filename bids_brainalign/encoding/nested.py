@@ -68,7 +68,7 @@ def fit_fold(
     choice = np.full(n_targets, len(weights) // 2)
     if fold.inner:
         for index, scale in enumerate(scales):
-            mean = _inner_scores(system, fold, grid, scale)
+            mean = inner_scores(system, fold, grid, scale)
             top = mean.argmax(axis=0)
             value = mean[top, np.arange(n_targets)]
             better = value > best
@@ -85,9 +85,8 @@ def fit_fold(
     return FoldFit(prediction, best, alpha, np.asarray(weights, dtype=np.float64)[choice])
 
 
-def _inner_scores(
-    system: System, fold: Fold, grid: Array64, scale: NDArray[np.float64]
-) -> Array64:
+def inner_scores(system: System, fold: Fold, grid: Array64, scale: NDArray[np.float64]) -> Array64:
+    """Mean correlation over inner folds, by samples: (n_alphas, n_targets)."""
     total, samples = np.zeros((len(grid), 1)), 0
     for split in fold.inner:
         scores = system.solve(split.train, scale).scores(split.test, grid)

@@ -32,6 +32,12 @@ class Scores:
     """(n_targets,) 1 − SSE/SST over all folds, about the training means."""
 
 
+def scored_r(y: Array32, yhat: Array32) -> Array64:
+    """Correlation per target; a constant prediction of a varying response explains nothing: 0."""
+    r = correlation(y, yhat)
+    return np.where((np.ptp(yhat, axis=0) == 0) & (np.ptp(y, axis=0) > 0), 0.0, r)
+
+
 class HeldOut:
     """The held-out responses of a block of targets, ready to score any prediction.
 
@@ -81,9 +87,7 @@ class HeldOut:
         sse, sst = np.full_like(r_fold, np.nan), np.full_like(r_fold, np.nan)
         for k in self.scored:
             y, yhat = self.responses[k], predictions[k]
-            r = correlation(y, yhat)
-            # A constant prediction of a varying response explains nothing: r = 0, not unknown.
-            r_fold[k] = np.where((np.ptp(yhat, axis=0) == 0) & (np.ptp(y, axis=0) > 0), 0.0, r)
+            r_fold[k] = scored_r(y, yhat)
             sse[k], sst[k] = fold_errors(y, yhat, train_mean=self.train_means[k])
         r = np.asarray(fisher_mean(r_fold, self.weights))
         return Scores(r_fold, r, r2_out_of_sample(sse, sst))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -56,6 +57,10 @@ class Windowing:
     """Audio kept on both sides of every used frame."""
     blend_s: float
     """Cross-fade between neighbouring windows."""
+
+    def count(self, duration_s: float) -> int:
+        """Windows over a stimulus."""
+        return 1 + max(0, math.ceil((duration_s - self.window_s) / self.hop_s))
 
 
 def run_windows(

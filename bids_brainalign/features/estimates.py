@@ -7,9 +7,11 @@ import time
 from dataclasses import dataclass
 
 from bids_brainalign.features.dense import Windowing
+from bids_brainalign.features.ending import EndingWindows
 from bids_brainalign.features.folders import ModelFacts
 
 FRAMES_PER_SECOND = 50
+WHISPER_WINDOW_S = 30.0
 _BYTES = 2  # float16 wherever that changes nothing of weight
 _PROBE = 1024
 _FRONT_END = 1.4
@@ -27,27 +29,33 @@ class Estimate:
 
 
 def estimate(
-    facts: ModelFacts, windowing: Windowing, *, durations_s: list[float], rate_hz: float
+    facts: ModelFacts,
+    windowing: Windowing | EndingWindows,
+    *,
+    durations_s: list[float],
+    rate_hz: float,
 ) -> Estimate:
     """Estimate disk space and work of extracting all layers.
 
     Parameters
     ----------
     facts : ModelFacts
-    windowing : Windowing
+    windowing : Windowing or EndingWindows
     durations_s : list of float
         Of the stimuli.
     rate_hz : float
-        Rate at which frames are kept.
+        Rate at which frames are kept in dense mode; ending windows give one frame each.
     """
-    kept = sum(math.ceil(d * rate_hz) for d in durations_s)
-    window_frames = windowing.window_s * FRAMES_PER_SECOND
+    ending = isinstance(windowing, EndingWindows)
+    kept = sum(windowing.count(d) if ending else math.ceil(d * rate_hz) for d in durations_s)
+    window_s = windowing.window_s
+    if facts.is_whisper and isinstance(windowing, EndingWindows) and not windowing.causal:
+        window_s = WHISPER_WINDOW_S  # padded after its end
+    window_frames = window_s * FRAMES_PER_SECOND
     per_window = window_frames * (
         2 * facts.n_parameters + 4 * (facts.n_layers - 1) * window_frames * facts.n_dims
     )
-    windows = sum(
-        1 + max(0.0, math.ceil((d - windowing.window_s) / windowing.hop_s)) for d in durations_s
-    )
+    windows = sum(windowing.count(d) for d in durations_s)
     operations = windows * per_window * (1.0 if facts.is_whisper else _FRONT_END)
     return Estimate(kept * facts.n_layers * facts.n_dims * _BYTES, operations)
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_brainalign.features.dense import EncoderLayers, Windowing
+from bids_brainalign.features.ending import EndingWindows
 from bids_brainalign.features.folders import model_facts
 
 
@@ -27,6 +28,12 @@ class SpeechModel(Protocol):
         batch_size: int = ...,
     ) -> EncoderLayers:
         """All layers over a stimulus."""
+        ...
+
+    def extract_ending(
+        self, wave: NDArray[np.float32], windows: EndingWindows, *, batch_size: int = ...
+    ) -> EncoderLayers:
+        """All layers at the ends of windows."""
         ...
 
 

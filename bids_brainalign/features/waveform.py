@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.audio import SAMPLE_RATE_HZ
 from bids_brainalign.features.dense import EncoderLayers, FrameGrid, Windowing, run_windows
+from bids_brainalign.features.ending import EndingWindows, run_ending_windows
 from bids_brainalign.features.folders import cannot_load
 from bids_brainalign.features.loading import (
     PRECISIONS,
@@ -143,6 +144,30 @@ class WaveformLayers:
             sample_rate_hz=SAMPLE_RATE_HZ,
             rate_hz=rate_hz,
             batch_size=batch_size,
+        )
+
+    def extract_ending(
+        self, wave: NDArray[np.float32], windows: EndingWindows, *, batch_size: int = 1
+    ) -> EncoderLayers:
+        """Run the encoder on windows that end at the frames wanted; the first are shorter.
+
+        Parameters
+        ----------
+        wave : ndarray of shape (n_samples,), float32
+            16 kHz.
+        windows : EndingWindows
+        batch_size : int
+            Windows per forward pass.
+        """
+        return run_ending_windows(
+            wave,
+            self._forward,
+            last_frame=lambda n_samples: self.grid.n_frames(n_samples) - 1,
+            shortest=max(self.grid.receptive, round(windows.stride_s * SAMPLE_RATE_HZ)),
+            windows=windows,
+            sample_rate_hz=SAMPLE_RATE_HZ,
+            batch_size=batch_size,
+            lead_in=False,  # no padding, see above
         )
 
     def _forward(self, clips: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.audio import SAMPLE_RATE_HZ
 from bids_brainalign.features.dense import EncoderLayers, FrameGrid, Windowing, run_windows
+from bids_brainalign.features.ending import EndingWindows, run_ending_windows
 from bids_brainalign.features.folders import cannot_load
 from bids_brainalign.features.loading import (
     PRECISIONS,
@@ -114,6 +117,59 @@ class WhisperLayers:
             rate_hz=rate_hz,
             batch_size=batch_size,
         )
+
+    def extract_ending(
+        self, wave: NDArray[np.float32], windows: EndingWindows, *, batch_size: int = 1
+    ) -> EncoderLayers:
+        """Run the encoder on windows that end at the frames wanted.
+
+        Parameters
+        ----------
+        wave : ndarray of shape (n_samples,), float32
+            16 kHz.
+        windows : EndingWindows
+            Causal ones begin with silence until the stimulus has filled a window, so that every
+            frame stands at the same place of its window; if they are shorter than 30 s, the
+            encoder runs on its first positions only (Whisper was not trained so, but it costs
+            less than in proportion). Published ones (not causal) are padded after their end up to
+            30 s, and their last frame before the padding is read.
+        batch_size : int
+            Windows per forward pass.
+        """
+        wanted = round(windows.window_s / FRAME_S)
+        if wanted > self.window_frames:
+            raise BrainAlignError(
+                f"Whisper hears windows of {self.window_frames * FRAME_S:g} s, not of "
+                f"{windows.window_s:g} s.",
+                fix="lower causal_window_s and sliding_window_s in [features] of the "
+                "configuration",
+                exit_code=ExitCode.USAGE,
+            )
+        with self._positions(wanted if windows.causal else self.window_frames):
+            return run_ending_windows(
+                wave,
+                self._forward,
+                last_frame=lambda n_samples: math.ceil(n_samples / GRID.stride) - 1,
+                shortest=1,
+                windows=windows,
+                sample_rate_hz=SAMPLE_RATE_HZ,
+                batch_size=batch_size,
+                lead_in=windows.causal,
+            )
+
+    @contextmanager
+    def _positions(self, n_frames: int) -> Iterator[None]:
+        """Let the encoder take `n_frames` frames: it refuses any length but its own."""
+        encoder, whole = self.encoder, self.encoder.embed_positions
+        before = self.window_frames
+        cut = torch.nn.Embedding(n_frames, whole.embedding_dim, _weight=whole.weight[:n_frames])
+        encoder.embed_positions, encoder.config.max_source_positions = cut, n_frames
+        self.window_frames = n_frames
+        try:
+            yield
+        finally:
+            encoder.embed_positions, encoder.config.max_source_positions = whole, before
+            self.window_frames = before
 
     def _forward(self, clips: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         inputs = self.extractor(

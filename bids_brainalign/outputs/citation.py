@@ -20,10 +20,19 @@ HIGH_GAMMA = {
     "to 150 Hz [@edwards2009]",
     "podcast2025": "the Hilbert amplitude after a notch at the line frequency and its harmonics "
     "and a fourth-order Butterworth band-pass from 70 to 200 Hz [@zada2025]",
+    "dutch2022": "the Hilbert amplitude after a linear detrend, a fourth-order Butterworth "
+    "band-pass from 70 to 170 Hz and band-stops at the line's harmonics, averaged in windows of "
+    "50 ms every 10 ms [@verwoert2022]",
+    "multitaper": "the logarithm of the multitaper amplitude from 70 to 150 Hz",
+    "morlet": "the logarithm of the amplitude of Morlet wavelets from 70 to 150 Hz",
 }
 REFERENCE = {
     "car": "re-referenced to the average of the channels kept (this spreads about 1/N of every "
     "channel's signal into the others)",
+    "car-device": "re-referenced to the average of the channels of each device (this spreads "
+    "about 1/n of every channel's signal into the others of its device)",
+    "bipolar": "re-referenced to differences of neighbouring contacts",
+    "laplacian": "re-referenced to the mean of the nearest neighbours of each contact",
     "none": "analysed with the reference of the recording",
 }
 
@@ -32,9 +41,13 @@ class Settings(TypedDict, total=False):
     """What the text speaks about; a sentence whose setting is missing is left out."""
 
     reference: str
-    """``car`` or ``none``."""
+    """``none``, ``car``, ``car-device``, ``bipolar`` or ``laplacian``."""
     high_gamma: str
-    """``filterbank`` or ``podcast2025``."""
+    """``filterbank``, ``podcast2025``, ``dutch2022``, ``multitaper`` or ``morlet``."""
+    band_hz: Sequence[float]
+    """Empty: the method's own."""
+    eeg_signal: str
+    """What of scalp EEG is predicted, with its reference."""
     lag_min_s: float
     lag_max_s: float
     n_components: int
@@ -60,7 +73,7 @@ def citation_text(
     Parameters
     ----------
     modalities : collection of str
-        ``ieeg``, ``fmri`` or both.
+        Some of ``ieeg``, ``eeg`` and ``fmri``.
     models : sequence of str
         Names of the feature spaces, low-level features and untrained twins left out.
     settings : Settings
@@ -75,6 +88,8 @@ def citation_text(
     paragraphs = [_data(modalities)]
     if "ieeg" in modalities:
         paragraphs.append(_ieeg(settings))
+    if "eeg" in modalities:
+        paragraphs.append(_eeg(settings))
     if "fmri" in modalities:
         paragraphs.append(_fmri(settings))
     paragraphs += [_features(models, settings), _encoding(settings), _inference(settings)]
@@ -121,8 +136,8 @@ def write_citation(
 
 def _versions(modalities: Collection[str]) -> dict[str, str]:
     """Versions of the packages that the numbers come from."""
-    unused = {"ieeg": "mne", "fmri": "nilearn"}
-    idle = {package for modality, package in unused.items() if modality not in modalities}
+    idle = set() if {"ieeg", "eeg"} & set(modalities) else {"mne"}
+    idle |= set() if "fmri" in modalities else {"nilearn"}
     found = {"bids_brainalign": __version__}
     for package in SOFTWARE:
         if package in idle:
@@ -152,9 +167,15 @@ def _ieeg(settings: Settings) -> str:
             f"bad were left out and the others {REFERENCE[settings['reference']]}."
         )
     if "high_gamma" in settings:
+        made = f"high gamma: {HIGH_GAMMA[settings['high_gamma']]}"
+        if settings.get("band_hz"):
+            low, high = settings["band_hz"]
+            made = (
+                f"the amplitude of {low:g} to {high:g} Hz, made by a method for high gamma "
+                f"({HIGH_GAMMA[settings['high_gamma']]}) with this band in place of its own"
+            )
         sentences.append(
-            f"The response is high gamma: {HIGH_GAMMA[settings['high_gamma']]}, low-passed and "
-            "resampled to the rate of the features."
+            f"The response is {made}, low-passed and resampled to the rate of the features."
         )
     if "lag_min_s" in settings and "lag_max_s" in settings:
         low, high = 1000 * settings["lag_min_s"], 1000 * settings["lag_max_s"]
@@ -167,6 +188,16 @@ def _ieeg(settings: Settings) -> str:
             "fitted on training data."
         )
     return " ".join(sentences)
+
+
+def _eeg(settings: Settings) -> str:
+    if "eeg_signal" not in settings:
+        return ""
+    return (
+        "Scalp EEG was read with MNE-Python [@gramfort2013]; channels marked bad were left out. "
+        f"The response is {settings['eeg_signal']}; artefacts of eyes and muscles were not "
+        "taken out."
+    )
 
 
 def _fmri(settings: Settings) -> str:

@@ -32,14 +32,28 @@ IGNORED = (
     "*_attention.json",
     "*_lags.tsv",
     "*_lags.json",
+    "*_peaks.tsv",
+    "*_peaks.json",
     "*_checks.tsv",
     "*_checks.json",
     "*_onsetattention.tsv",
     "*_onsetattention.json",
     "*_timescale.tsv",
     "*_timescale.json",
+    "*_lagslopes.tsv",
+    "*_lagslopes.json",
     "*_locked.tsv",
+    "*_references.tsv",
+    "*_references.json",
     "*_locked.json",
+    "*_combined.tsv",
+    "*_combined.json",
+    "*_variance.tsv",
+    "*_variance.json",
+    "*_decoding.tsv",
+    "*_decoding.json",
+    "*_contrast.tsv",
+    "*_contrast.json",
     "*_predictions.h5",
     "*_weights.h5",
     "*_statmap.nii.gz",
@@ -55,8 +69,15 @@ Written by bids_brainalign {version}. Open `index.html` first.
   explained in the JSON file beside it. Take answers from rows with `layer` = `selected` and
   `fold` = `all`; take layer curves from the rows with a layer number.
 - `*_channels.tsv` (iEEG), `*_statmap.nii.gz` (fMRI): results per electrode and voxel.
+- `*_desc-silence_contrast.tsv`, `*_desc-sound_lags.tsv` (iEEG): speech against silence per
+  channel; whether the clocks of sound and recording drift apart.
 - `*_folds.tsv`, `*_nulls.tsv`, `*_predictions.h5`, `*_weights.h5`: cross-validation folds, null
   quantiles, held-out predictions, weights per delay (with `--save weights`).
+- `*_lags.tsv`, `*_lagslopes.tsv` (iEEG): prediction from features at one lag at a time, and
+  whether the best lag grows with the layer.
+- `*_variance.tsv`: variance explained by the model and by low-level features alone, and shared.
+- `*_combined.tsv` (iEEG): the best layers together against the best one.
+- `*_decoding.tsv` (with `--decode`): how well held-out speech is identified from the electrodes.
 - `group/`: tables over participants.
 - `logs/`: configuration, versions, commands, crash files, and how to cite (`CITATION.md`).
 """

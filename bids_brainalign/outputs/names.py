@@ -21,10 +21,12 @@ def analysis_label(model: str, encoder: str = "ridge") -> str:
     'whisperbaseUntrained'
     >>> analysis_label("whisper-base", "gru")
     'whisperbaseGru'
+    >>> analysis_label("whisper-base:causal:untrained")
+    'whisperbaseCausalUntrained'
     """
-    name, _, variant = model.partition(":")
     suffix = "" if encoder == "ridge" else encoder.capitalize()
-    return re.sub(r"[^A-Za-z0-9]", "", name) + variant.capitalize() + suffix
+    name, *variants = model.split(":")
+    return re.sub(r"[^A-Za-z0-9]", "", name) + "".join(v.capitalize() for v in variants) + suffix
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from bids_brainalign.errors import BrainAlignError
 MODALITIES = {"ieeg": "ieeg", "eeg": "eeg", "func": "fmri"}
 """Folder → what was measured."""
 UNTRAINED = ":untrained"
+CAUSAL = ":causal"
 LOWLEVEL = "lowlevel"
 PHONES = " phone"
 """Ends what a response is locked to where that is a class of phones: ``vowel phone``."""

@@ -96,6 +96,19 @@ _ARTICLES: dict[str, tuple[str, dict[str, str]]] = {
             "doi": "10.1152/jn.90954.2008",
         },
     ),
+    "verwoert2022": (
+        "article",
+        {
+            "author": "Verwoert, Maxime and Ottenhoff, Maarten C. and Goulis, Sophocles and "
+            "Colon, Albert J. and Wagner, Louis and Tousseyn, Simon and van Dijk, Johannes P. and "
+            "Kubben, Pieter L. and Herff, Christian",
+            "title": "Dataset of Speech Production in intracranial Electroencephalography",
+            "journal": "Scientific Data",
+            "volume": "9",
+            "pages": "434",
+            "year": "2022",
+        },
+    ),
     "zada2025": (
         "article",
         {

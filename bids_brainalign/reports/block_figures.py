@@ -13,6 +13,11 @@ from bids_brainalign.reports.figures.electrode_map import (
     glass_brain,
     plain_scatter,
 )
+from bids_brainalign.reports.figures.electrode_surface import (
+    SNAP_MM,
+    put_on_surface,
+    surface_map,
+)
 from bids_brainalign.reports.figures.fold_timeline import fold_timeline
 from bids_brainalign.reports.figures.layer_curves import layer_curves
 from bids_brainalign.reports.figures.null_distribution import null_distribution
@@ -63,6 +68,11 @@ def curve_pictures(block: Block, album: Album) -> list[Picture]:
             "Solid: trained model; dashed: the same network with random weights; dotted: "
             "low-level features (envelope, mel spectrogram, word and phone onsets). "
         )
+        if block.causal is not None:
+            caption += (
+                "Dash-dotted: the same model in windows that end at the frame (causal mode): what "
+                "is lost against the solid line was predicted from sound still to come. "
+            )
         if any(len(panel.trained) > 1 for panel in panels):
             caption += (
                 "Light lines are single electrodes; bands are standard errors over them, which "
@@ -184,6 +194,7 @@ def _electrode_pictures(block: Block, table: pd.DataFrame, album: Album) -> list
             caption=f"Electrodes; large and coloured: {found}; small grey: not. {where}{missing}",
         )
     ]
+    pictures += _surface_pictures(block, table, album, space=space, label=label, found=found)
     if table["stable"].any() and table["layer"].notna().any():
         pictures.append(
             album.add(
@@ -202,6 +213,32 @@ def _electrode_pictures(block: Block, table: pd.DataFrame, album: Album) -> list
             )
         )
     return pictures
+
+
+def _surface_pictures(
+    block: Block, table: pd.DataFrame, album: Album, *, space: str, label: str, found: str
+) -> list[Picture]:
+    """Electrodes on the cortex, where their space has one and some lie on it."""
+    placed = put_on_surface(table[["x", "y", "z"]].to_numpy(dtype=float), space)
+    if placed is None or not placed.seen.any():
+        return []
+    deep, hidden = int((~placed.near).sum()), int((placed.near & ~placed.seen).sum())
+    left_out = ""
+    if deep or hidden:
+        left_out = (
+            f" Not drawn: {deep} farther than {SNAP_MM:g} mm from the surface, {hidden} on parts "
+            "that are not seen from outside."
+        )
+    return [
+        album.add(
+            f"{block.name}_surface",
+            surface_map(table, placed, value="value", label=label, marked=table["found"]),
+            alt=f"{int(placed.seen.sum())} electrodes on the surface of a template brain.",
+            caption=f"The same electrodes moved to the nearest point of a template's cortex "
+            f"(fsaverage), seen from outside; large and coloured: {found}. A template, not this "
+            f"participant's brain.{left_out}",
+        )
+    ]
 
 
 def null_picture(block: Block, album: Album) -> Picture | None:

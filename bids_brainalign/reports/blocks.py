@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from bids_brainalign.outputs.reading import (
+    CAUSAL,
     LOWLEVEL,
     UNTRAINED,
     ScoreFile,
@@ -58,6 +59,8 @@ class Block:
     lowlevel: Analysis | None
     locked: pd.DataFrame | None
     """Responses around onsets, in standard deviations of the run."""
+    causal: Analysis | None = None
+    """The same model in windows that end at the frame."""
 
     @property
     def name(self) -> str:
@@ -135,7 +138,11 @@ def _blocks_of(analyses: list[Analysis]) -> list[Block]:
     for main in models or analyses[:1]:
         twin = (main.model + UNTRAINED, main.encoder)
         untrained = next((item for item in analyses if (item.model, item.encoder) == twin), None)
-        blocks.append(Block(main, untrained, lowlevel, locked))
+        heard_past = (main.model + CAUSAL, main.encoder)
+        causal = next(
+            (item for item in analyses if (item.model, item.encoder) == heard_past), None
+        )
+        blocks.append(Block(main, untrained, lowlevel, locked, causal))
     return blocks
 
 

@@ -27,6 +27,8 @@ class CurvePanel:
     """(n_targets, n_layers), the twin with random weights on the same layers."""
     lowlevel: NDArray[np.float64] | None
     """(n_targets,): the baseline knows no layers."""
+    causal: NDArray[np.float64] | None = None
+    """(n_targets, n_layers), the same model having heard the past only."""
 
 
 def over_folds(scores: pd.DataFrame) -> pd.DataFrame:
@@ -135,22 +137,28 @@ def curve_panels(block: Block, *, value: str = "r") -> list[CurvePanel]:
     untrained = (
         curve_table(block.untrained.scores) if controls and block.untrained else pd.DataFrame()
     )
+    causal = curve_table(block.causal.scores, value) if block.causal else pd.DataFrame()
     lowlevel = selected(block.lowlevel.scores)["r"] if controls and block.lowlevel else None
     panels = []
     for title, members in target_groups(block.main.scores, block.main.channels).items():
-        twin = untrained.reindex(index=members, columns=trained.columns)
         panels.append(
             CurvePanel(
                 title=title,
                 layers=trained.columns.to_numpy(dtype=np.int64),
                 trained=trained.reindex(members).to_numpy(dtype=float),
-                untrained=None if untrained.empty else twin.to_numpy(dtype=float),
+                causal=None if causal.empty else _aligned(causal, members, trained),
+                untrained=None if untrained.empty else _aligned(untrained, members, trained),
                 lowlevel=None
                 if lowlevel is None
                 else lowlevel.reindex(members).to_numpy(dtype=float),
             )
         )
     return panels
+
+
+def _aligned(table: pd.DataFrame, members: list[str], like: pd.DataFrame) -> NDArray[np.float64]:
+    """Rows of some targets on another table's layers."""
+    return table.reindex(index=members, columns=like.columns).to_numpy(dtype=np.float64)
 
 
 def column_mean(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

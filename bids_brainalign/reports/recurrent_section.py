@@ -83,12 +83,12 @@ def attention_section(block: Block, album: Album) -> Section | None:
             name: read_table(_beside(block, label, f"{name}.tsv"), text=text)
             for name, text in (
                 ("attention", ("target",)),
-                ("lags", ("target",)),
+                ("peaks", ("target",)),
                 ("checks", ("check", "note")),
                 ("onsetattention", ("signal", "locked_to")),
             )
         }
-        profiles, lags, checks = found["attention"], found["lags"], found["checks"]
+        profiles, lags, checks = found["attention"], found["peaks"], found["checks"]
         if profiles is None or lags is None or checks is None:
             continue
         pictures.append(_profile_picture(block, album, encoder, profiles, lags, checks))

@@ -9,24 +9,35 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bids_brainalign.reports.blocks import Block
+from bids_brainalign.reports.combined_section import combined_section
+from bids_brainalign.reports.decoding_section import decoding_section
+from bids_brainalign.reports.first_looks_section import first_looks_section
+from bids_brainalign.reports.lags_section import lags_section
 from bids_brainalign.reports.recurrent_section import (
     attention_section,
     encoders_section,
     timescale_section,
 )
+from bids_brainalign.reports.reference_section import reference_section
 from bids_brainalign.reports.rendering import Album
 from bids_brainalign.reports.section import Cells, Section
+from bids_brainalign.reports.variance_section import variance_section
 
 __all__ = ["OF_MODELS", "OF_RECORDINGS", "Cells", "Section", "SectionMaker", "sections_of"]
 
 SectionMaker = Callable[[Block, Album], Section | None]
 
-OF_RECORDINGS: tuple[SectionMaker, ...] = ()
+OF_RECORDINGS: tuple[SectionMaker, ...] = (first_looks_section,)
 """Sections about the recordings alone: shown once for all models."""
 OF_MODELS: tuple[SectionMaker, ...] = (
     encoders_section,
     attention_section,
     timescale_section,
+    reference_section,
+    variance_section,
+    combined_section,
+    lags_section,
+    decoding_section,
 )
 """Sections about one model and the recordings."""
 

@@ -11,6 +11,7 @@ from bids_brainalign.dataset.tables import read_tsv
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
 NEURAL_TYPES = ("ECOG", "SEEG")
+EEG_TYPES = ("EEG",)
 
 VOLT_UNITS = ("uv", "µv", "μv", "mv", "v", "n/a")
 """Lower case; both micro signs of Unicode. ds005574 types oximeters as ECOG: their units, ``%``
@@ -25,12 +26,16 @@ class ChannelChoice:
     """``name``, ``type`` (upper case), in the table's order."""
     dropped: tuple[tuple[str, str], ...]
     """Channel name and the reason, in the table's order."""
+    names: tuple[str, ...]
+    """All rows of the table."""
     notes: tuple[str, ...]
     """One sentence per reason, with its channels."""
 
 
-def choose_channels(channels_path: Path | None, *, recording_name: str) -> ChannelChoice:
-    """Choose the good intracranial channels of a recording.
+def choose_channels(
+    channels_path: Path | None, *, recording_name: str, types: tuple[str, ...] = NEURAL_TYPES
+) -> ChannelChoice:
+    """Choose the good neural channels of a recording.
 
     Parameters
     ----------
@@ -38,6 +43,8 @@ def choose_channels(channels_path: Path | None, *, recording_name: str) -> Chann
         ``*_channels.tsv``; types are taken from it, never guessed from names.
     recording_name : str
         For the messages.
+    types : tuple of str
+        Of neural channels.
 
     Returns
     -------
@@ -52,12 +59,12 @@ def choose_channels(channels_path: Path | None, *, recording_name: str) -> Chann
         raise BrainAlignError(
             f"{recording_name} has no channels.tsv: nothing says which channels are neural.",
             where="" if channels_path is None else f"Looked for {channels_path}.",
-            fix="add *_channels.tsv with the columns name, type (ECOG or SEEG), units and status "
-            "beside the recording.",
+            fix=f"add *_channels.tsv with the columns name, type ({' or '.join(types)}), units "
+            "and status beside the recording.",
             exit_code=ExitCode.MISSING_INPUT,
         )
     table = _read_channels(channels_path)
-    reasons = [_reason(table.loc[index]) for index in table.index]
+    reasons = [_reason(table.loc[index], types) for index in table.index]
     kept = table[[reason is None for reason in reasons]]
     dropped = tuple(
         (str(name), reason)
@@ -68,12 +75,15 @@ def choose_channels(channels_path: Path | None, *, recording_name: str) -> Chann
         raise BrainAlignError(
             f"{channels_path.name} leaves no channel to analyse.",
             where=" ".join(_by_reason(dropped)),
-            fix="neural channels have type ECOG or SEEG, status good and units uV, mV, V or n/a.",
+            fix=f"neural channels have type {' or '.join(types)}, status good and units uV, mV, V "
+            "or n/a.",
         )
     notes = _by_reason(dropped)
     if (table["status"] == "n/a").all():
         notes = ("channels.tsv gives no status: every neural channel was taken as good.", *notes)
-    return ChannelChoice(kept[["name", "type"]].reset_index(drop=True), dropped, notes)
+    return ChannelChoice(
+        kept[["name", "type"]].reset_index(drop=True), dropped, tuple(table["name"]), notes
+    )
 
 
 def _read_channels(path: Path) -> pd.DataFrame:
@@ -101,12 +111,12 @@ def _read_channels(path: Path) -> pd.DataFrame:
     return table
 
 
-def _reason(row: pd.Series[str]) -> str | None:
+def _reason(row: pd.Series[str], types: tuple[str, ...]) -> str | None:
     """Why a channel is left out, as the end of a sentence; None if it stays."""
     if row["name"].lower() == "edf annotations":
         return "is the annotation track, not a signal"
-    if row["type"] not in NEURAL_TYPES:
-        return f"has type {row['type']}, not {' or '.join(NEURAL_TYPES)}"
+    if row["type"] not in types:
+        return f"has type {row['type']}, not {' or '.join(types)}"
     if row["units"].lower() not in VOLT_UNITS:
         return f"is in {row['units']}, not in volts"
     if row["status"] not in ("good", "n/a"):

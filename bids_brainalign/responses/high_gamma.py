@@ -1,165 +1,109 @@
-"""High-gamma amplitude of intracranial recordings."""
+"""High-gamma amplitude of intracranial recordings, or that of another band."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bids_brainalign.errors import BrainAlignError, ExitCode
+from bids_brainalign.responses import published_bands, spectral_bands
+from bids_brainalign.responses.line_noise import line_harmonics
 
-METHODS = ("filterbank", "podcast2025")
+METHODS = ("filterbank", "podcast2025", "dutch2022", "multitaper", "morlet")
 
-FILTERBANK_BAND_HZ = (70.0, 150.0)
-"""Range of centre frequencies: naplib ``filter_hilbert``, "highgamma"; eight bands, the
-high gamma of the Chang lab."""
-
-PODCAST2025_BAND_HZ = (70.0, 200.0)
-"""ds005574 tutorial ``02-preprocessing``, cell 22."""
-
-NOTCH_WIDTH_HZ = 2.0
-"""ds005574 tutorial ``02-preprocessing``, cell 20: ``notch_widths=2``."""
-
-DEAD_SHARE = 1e-3
-"""Amplitudes under this share of the channel's median (a disconnected or clipped stretch) are
-raised to it before the logarithm: −60 dB never occurs in a living channel, −inf would ruin it."""
-
-BAND_EDGE_SDS = 4.0
-"""A Gaussian band passes under 0.04 % this many SDs from its centre: line noise beyond needs no
-notch, and a Nyquist frequency beyond cuts nothing off."""
+BANDS_HZ = {
+    "filterbank": spectral_bands.BAND_HZ,
+    "multitaper": spectral_bands.BAND_HZ,
+    "morlet": spectral_bands.BAND_HZ,
+    "podcast2025": published_bands.PODCAST2025_BAND_HZ,
+    "dutch2022": published_bands.DUTCH2022_BAND_HZ,
+}
+"""Of each method; other bands by option."""
 
 
-def high_gamma_amplitude(
-    data: NDArray[np.floating], sfreq_hz: float, *, method: str, line_hz: float | None
-) -> NDArray[np.float64]:
-    """High-gamma amplitude by the method of that name; see the functions of this module.
+@dataclass(frozen=True)
+class Amplitude:
+    """Amplitude of a band over time."""
+
+    data: NDArray[np.float64]
+    """(n_channels, n_frames)."""
+    rate_hz: float
+    first_s: float
+    """Time of the first frame on the recording clock."""
+
+    @property
+    def last_s(self) -> float:
+        """Time of the last frame."""
+        return float(self.first_s + (self.data.shape[1] - 1) / self.rate_hz)
+
+
+def band_of(method: str, band_hz: tuple[float, ...]) -> tuple[float, float]:
+    """Band in Hz: the one given, else the method's own.
 
     Raises
     ------
     BrainAlignError
-        64: unknown method. 65: the recording is too slow for the band.
+        64: unknown method.
     """
-    if method == "filterbank":
-        return filterbank(data, sfreq_hz, line_hz=line_hz)
-    if method == "podcast2025":
-        return podcast2025(data, sfreq_hz, line_hz=line_hz)
-    raise BrainAlignError(
-        f"There is no high-gamma method '{method}'.",
-        fix=f"--high-gamma {' or '.join(METHODS)}",
-        exit_code=ExitCode.USAGE,
-    )
+    if method not in METHODS:
+        raise BrainAlignError(
+            f"There is no high-gamma method '{method}'.",
+            fix=f"--high-gamma {' or '.join(METHODS)}",
+            exit_code=ExitCode.USAGE,
+        )
+    return (band_hz[0], band_hz[1]) if band_hz else BANDS_HZ[method]
 
 
-def filterbank_bands() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Gaussian bands of the high-gamma filter bank.
-
-    Returns
-    -------
-    centres : ndarray of shape (n_bands,)
-        Hz: 72.0, 79.5, 87.8, 96.9, 107.0, 118.1, 130.4, 144.0.
-    sds : ndarray of shape (n_bands,)
-        Standard deviation of each band in Hz.
-
-    References
-    ----------
-    Edwards et al. 2009, J. Neurophysiol. 102:377, as implemented in naplib
-    ``filter_hilbert.py``: centres from 0.018 Hz, one SD apart up to 4 Hz, then every 1/7 octave;
-    log10(sigma_f) = log10(0.39) + 0.5 log10(centre); SD = sigma_f · √2.
-    """
-    centres = [0.018]
-    while centres[-1] < FILTERBANK_BAND_HZ[1]:
-        last = centres[-1]
-        centres.append(last + 0.39 * last**0.5 if last < 4 else last * 2 ** (1 / 7))
-    within = np.array([c for c in centres if FILTERBANK_BAND_HZ[0] <= c <= FILTERBANK_BAND_HZ[1]])
-    return within, 0.39 * np.sqrt(within) * np.sqrt(2)
-
-
-def filterbank(
-    data: NDArray[np.floating], sfreq_hz: float, *, line_hz: float | None
-) -> NDArray[np.float64]:
-    """Log of the mean analytic amplitude over Gaussian bands within 70–150 Hz.
+def high_gamma_amplitude(
+    data: NDArray[np.floating],
+    sfreq_hz: float,
+    *,
+    method: str,
+    line_hz: float | None,
+    band_hz: tuple[float, ...] = (),
+) -> Amplitude:
+    """Amplitude by the method of that name.
 
     Parameters
     ----------
     data : ndarray of shape (n_channels, n_times)
     sfreq_hz : float
+    method : str
+        One of `METHODS`; see the functions of that name.
     line_hz : float or None
-        Line frequency, notched at its harmonics within reach of the bands; None: no notch.
+    band_hz : tuple of two floats, or empty
+        Empty: the method's own band.
 
-    Returns
-    -------
-    ndarray of shape (n_channels, n_times)
-        Natural logarithm of the amplitude in the unit of `data`.
+    Raises
+    ------
+    BrainAlignError
+        64: unknown method. 65: the recording is too slow for the band, or too short.
     """
-    from scipy import fft
-
-    centres, sds = filterbank_bands()
-    _require_rate(sfreq_hz, FILTERBANK_BAND_HZ[1], "filterbank")
-    notched = _notch(data, sfreq_hz, notch_frequencies("filterbank", sfreq_hz, line_hz))
-    n_times = data.shape[-1]
-    pad = min(int(np.ceil(2 * support_s("filterbank", sfreq_hz) * sfreq_hz)), n_times - 1)
-    n_fft = fft.next_fast_len(n_times + 2 * pad)
-    frequencies = fft.fftfreq(n_fft, 1 / sfreq_hz)
-    # Positive frequencies only, doubled: the inverse transform is the analytic signal.
-    positive = np.where(frequencies > 0, 2.0, 0.0)
-    gains = [
-        positive * np.exp(-0.5 * ((frequencies - centre) / sd) ** 2)
-        for centre, sd in zip(centres, sds, strict=True)
-    ]
-    result = np.empty(notched.shape)
-    # One channel at a time: memory is bounded by one complex copy of one channel.
-    for amplitude, channel in zip(result, notched, strict=True):
-        spectrum = fft.fft(np.pad(channel, pad, mode="reflect"), n_fft)
-        total = np.zeros(n_times)
-        for gain in gains:
-            total += np.abs(fft.ifft(spectrum * gain)[pad : pad + n_times])
-        total /= len(gains)
-        amplitude[:] = np.log(np.maximum(total, max(DEAD_SHARE * np.median(total), 1e-300)))
-    return result
+    band = band_of(method, band_hz)
+    _require_rate(sfreq_hz, band[1], method)
+    if method == "dutch2022":
+        times = published_bands.dutch2022_times(data.shape[-1], sfreq_hz)
+        if len(times) < 2:
+            raise BrainAlignError("The recording is shorter than two windows of 50 ms.")
+        frames = published_bands.dutch2022(data, sfreq_hz, line_hz=line_hz, band_hz=band)
+        # Starts are rounded down to samples: every frame lies within one of this even clock.
+        rate_hz = (len(times) - 1) / (times[-1] - times[0])
+        return Amplitude(frames, float(rate_hz), float(times[0]))
+    by_name = {
+        "filterbank": spectral_bands.filterbank,
+        "multitaper": spectral_bands.multitaper,
+        "morlet": spectral_bands.morlet,
+        "podcast2025": published_bands.podcast2025,
+    }
+    values = by_name[method](data, sfreq_hz, line_hz=line_hz, band_hz=band)
+    return Amplitude(values, sfreq_hz, 0.0)
 
 
-def podcast2025(
-    data: NDArray[np.floating], sfreq_hz: float, *, line_hz: float | None
-) -> NDArray[np.float64]:
-    """Hilbert amplitude of 70–200 Hz, as the ds005574 tutorial makes it; no logarithm.
-
-    Parameters
-    ----------
-    data : ndarray of shape (n_channels, n_times)
-    sfreq_hz : float
-    line_hz : float or None
-        Line frequency, notched (width 2 Hz) at its harmonics up to 200 Hz; None: no notch.
-
-    Returns
-    -------
-    ndarray of shape (n_channels, n_times)
-        In the unit of `data`.
-
-    References
-    ----------
-    hassonlab/podcast-ecog-tutorials, ``02-preprocessing.ipynb``, cells 20–23: notch 60, 120,
-    180 Hz; Butterworth of order 4, two passes; ``apply_hilbert(envelope=True)``.
-    """
-    from mne.filter import filter_data
-    from scipy import fft, signal
-
-    _require_rate(sfreq_hz, PODCAST2025_BAND_HZ[1], "podcast2025")
-    notched = _notch(data, sfreq_hz, notch_frequencies("podcast2025", sfreq_hz, line_hz))
-    filtered = filter_data(
-        notched,
-        sfreq_hz,
-        *PODCAST2025_BAND_HZ,
-        method="iir",
-        iir_params={"order": 4, "ftype": "butter"},
-        verbose="error",
-    )
-    n_times = data.shape[-1]
-    for channel in filtered:
-        analytic = signal.hilbert(channel, N=fft.next_fast_len(n_times))
-        channel[:] = np.abs(analytic[:n_times])
-    return np.asarray(filtered, dtype=np.float64)
-
-
-def notch_frequencies(method: str, sfreq_hz: float, line_hz: float | None) -> tuple[float, ...]:
+def notch_frequencies(
+    method: str, sfreq_hz: float, line_hz: float | None, *, band_hz: tuple[float, ...] = ()
+) -> tuple[float, ...]:
     """Harmonics of the line frequency that a method removes, in Hz.
 
     Examples
@@ -169,63 +113,43 @@ def notch_frequencies(method: str, sfreq_hz: float, line_hz: float | None) -> tu
     >>> notch_frequencies("filterbank", 512.0, 50.0)
     (100.0, 150.0)
     """
-    if line_hz is None:
-        return ()
-    low, high = 0.0, PODCAST2025_BAND_HZ[1]
-    if method == "filterbank":
-        centres, sds = filterbank_bands()
-        low = centres[0] - BAND_EDGE_SDS * sds[0]
-        high = centres[-1] + BAND_EDGE_SDS * sds[-1]
-    # A notch needs room on both sides; above Nyquist there is nothing to remove.
-    high = min(high, sfreq_hz / 2 - NOTCH_WIDTH_HZ)
-    harmonics = line_hz * np.arange(1, int(high // line_hz) + 1)
-    return tuple(float(f) for f in harmonics if f >= low)
+    low, high = band_of(method, band_hz)
+    if method == "podcast2025":
+        low = 0.0
+    elif method == "dutch2022":
+        low, high = published_bands.dutch2022_reach((low, high))
+    else:
+        low, high = spectral_bands.reach(method, (low, high))
+    return line_harmonics(line_hz, sfreq_hz, low_hz=low, high_hz=high)
 
 
-def support_s(method: str, sfreq_hz: float) -> float:
-    """Half length of a method's band-pass filter, to −40 dB of its peak, in s.
+def support_s(method: str, sfreq_hz: float, *, band_hz: tuple[float, ...] = ()) -> float:
+    """Half length of a method's filters and windows, to −40 dB of their peak, in s.
 
     The notch is left out: its impulse response is under −40 dB of the peak by construction
     (2 Hz of more than 200 Hz).
     """
-    if method == "filterbank":
-        # A Gaussian in frequency is one in time, with SD 1 / (2π · SD in Hz).
-        return float(np.sqrt(2 * np.log(100)) / (2 * np.pi * filterbank_bands()[1].min()))
-    half = round(sfreq_hz)
+    band = band_of(method, band_hz)
+    if method not in ("podcast2025", "dutch2022"):
+        return spectral_bands.half_length_s(method, band)
+    # Long enough for the slowest band: a filter rings for some of its bandwidth's inverse.
+    half = round(sfreq_hz * max(1.0, 8.0 / (band[1] - band[0])))
     impulse = np.zeros((1, 2 * half + 1))
     impulse[0, half] = 1.0
-    envelope = podcast2025(impulse, sfreq_hz, line_hz=None)[0]
+    envelope = published_bands.podcast2025(impulse, sfreq_hz, line_hz=None, band_hz=band)[0]
     heard = np.flatnonzero(envelope > 0.01 * envelope.max())
-    return float(np.abs(heard - half).max() / sfreq_hz)
-
-
-def _notch(
-    data: NDArray[np.floating], sfreq_hz: float, frequencies: tuple[float, ...]
-) -> NDArray[np.float64]:
-    doubles = np.array(data, dtype=np.float64)
-    if not frequencies:
-        return doubles
-    from mne.filter import notch_filter
-
-    return np.asarray(
-        notch_filter(
-            doubles,
-            sfreq_hz,
-            np.array(frequencies),
-            notch_widths=NOTCH_WIDTH_HZ,
-            verbose="error",
-        ),
-        dtype=np.float64,
-    )
+    window_s = published_bands.DUTCH2022_WINDOW_S if method == "dutch2022" else 0.0
+    return float(np.abs(heard - half).max() / sfreq_hz + window_s / 2)
 
 
 def _require_rate(sfreq_hz: float, upper_hz: float, method: str) -> None:
     if sfreq_hz / 2 > upper_hz:
         return
-    needs = f"{method} reaches {upper_hz:g} Hz and needs more than {2 * upper_hz:g} Hz"
-    slower = method == "podcast2025" and sfreq_hz / 2 > FILTERBANK_BAND_HZ[1]
+    lowest = BANDS_HZ["filterbank"][1]
+    slower = upper_hz > lowest and sfreq_hz / 2 > lowest
     raise BrainAlignError(
-        f"The recording is sampled at {sfreq_hz:g} Hz: {needs}.",
+        f"The recording is sampled at {sfreq_hz:g} Hz: {method} reaches {upper_hz:g} Hz and needs "
+        f"more than {2 * upper_hz:g} Hz",
         fix="--high-gamma filterbank (70–150 Hz)"
         if slower
         else "use the recording at its original sampling rate, or leave it out.",

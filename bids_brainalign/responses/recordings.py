@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bids_brainalign.dataset.nwb import open_nwb
 from bids_brainalign.dataset.tables import read_tsv
 from bids_brainalign.errors import BrainAlignError
 
-EXTENSIONS = (".edf", ".bdf", ".vhdr", ".set")
+EXTENSIONS = (".edf", ".bdf", ".vhdr", ".set", ".nwb", ".fif")
 
 CHUNK_BYTES = 64 * 2**20
 """Read at a time, in double precision."""
@@ -22,20 +23,42 @@ CHUNK_BYTES = 64 * 2**20
 Intervals = tuple[tuple[float, float], ...]
 
 
-def open_recording(path: Path, channel_names: Sequence[str]) -> tuple[Any, tuple[str, ...]]:
+class NwbRaw:
+    """An NWB file with the face of ``mne.io.BaseRaw`` that is needed here."""
+
+    def __init__(self, path: Path, table_names: Sequence[str]) -> None:
+        from mne import Annotations
+
+        self._series = open_nwb(path, table_names)
+        self.ch_names = list(self._series.channels)
+        self.n_times = self._series.n_times
+        self.info = {"sfreq": self._series.rate_hz}
+        self.first_time = 0.0
+        self.annotations = Annotations([], [], [])
+
+    def get_data(self, names: Sequence[str], start: int, stop: int) -> NDArray[np.float64]:
+        """Volts of some channels, shape (n_names, stop - start)."""
+        return self._series.read([self.ch_names.index(name) for name in names], start, stop)
+
+
+def open_recording(
+    path: Path, channel_names: Sequence[str], *, table_names: Sequence[str] = ()
+) -> tuple[Any, tuple[str, ...]]:
     """Open an iEEG file without reading its signals.
 
     Parameters
     ----------
     path : Path
-        ``.edf``, ``.bdf``, ``.vhdr`` or ``.set``.
+        ``.edf``, ``.bdf``, ``.vhdr``, ``.set``, ``.nwb`` or, of derivatives, ``.fif``.
     channel_names : sequence of str
         Channels wanted. In EDF files of mixed rates, mne brings all opened channels to the
         fastest one's rate, so the others are not opened.
+    table_names : sequence of str
+        All rows of ``channels.tsv``, which name the columns of an NWB series.
 
     Returns
     -------
-    mne.io.BaseRaw
+    mne.io.BaseRaw or NwbRaw
     tuple of str
         What mne warned about, one sentence each.
 
@@ -53,8 +76,10 @@ def open_recording(path: Path, channel_names: Sequence[str]) -> tuple[Any, tuple
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            raw = _open(path, list(channel_names))
+            raw = _open(path, list(channel_names), table_names)
             n_times = int(raw.n_times)
+        except BrainAlignError:
+            raise
         # The readers fail on broken files in any way they like.
         except Exception as error:
             raise _unreadable(path, error) from error
@@ -122,10 +147,14 @@ def within(times_s: NDArray[np.float64], intervals: Intervals) -> NDArray[np.boo
     return inside
 
 
-def _open(path: Path, channel_names: list[str]) -> Any:
+def _open(path: Path, channel_names: list[str], table_names: Sequence[str]) -> Any:
     import mne
 
     suffix = path.suffix.lower()
+    if suffix == ".nwb":
+        return NwbRaw(path, table_names)
+    if suffix == ".fif":
+        return mne.io.read_raw_fif(path, verbose="warning")
     if suffix == ".vhdr":
         return mne.io.read_raw_brainvision(path, verbose="warning")
     if suffix == ".set":

@@ -20,7 +20,11 @@ about 1 % at the clock's Nyquist frequency (error (πf/f_s)² / 2)."""
 
 
 def to_clock(
-    envelope: NDArray[np.floating], sfreq_hz: float, *, times_s: NDArray[np.float64]
+    envelope: NDArray[np.floating],
+    sfreq_hz: float,
+    *,
+    times_s: NDArray[np.float64],
+    first_s: float = 0.0,
 ) -> NDArray[np.float32]:
     """Low-pass and read a signal at the samples of a slower clock.
 
@@ -31,10 +35,11 @@ def to_clock(
     Parameters
     ----------
     envelope : ndarray of shape (n_channels, n_samples)
-        Sample k was taken at second k / `sfreq_hz`.
+        Sample k was taken at second `first_s` + k / `sfreq_hz`.
     sfreq_hz : float
     times_s : ndarray of shape (n_times,)
         Evenly spaced, within the recording.
+    first_s : float
 
     Returns
     -------
@@ -48,9 +53,9 @@ def to_clock(
     from scipy.interpolate import CubicSpline
 
     n_samples = envelope.shape[-1]
-    native_s = np.arange(n_samples) / sfreq_hz
+    native_s = first_s + np.arange(n_samples) / sfreq_hz
     slack = 1e-6 / sfreq_hz
-    if times_s[0] < -slack or times_s[-1] > native_s[-1] + slack:
+    if times_s[0] < first_s - slack or times_s[-1] > native_s[-1] + slack:
         raise ValueError("the clock runs outside the recording")
     rate_hz = (len(times_s) - 1) / (times_s[-1] - times_s[0])
     filtered = _filtered(np.asarray(envelope, dtype=np.float64), low_pass(sfreq_hz, rate_hz))

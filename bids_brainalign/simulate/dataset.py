@@ -11,6 +11,7 @@ from bids_brainalign import __version__
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.simulate.bids_tree import start_dataset, write_dataset_files
 from bids_brainalign.simulate.ecog import simulate_ecog
+from bids_brainalign.simulate.eeg import simulate_eeg
 from bids_brainalign.simulate.fmri import simulate_fmri
 from bids_brainalign.simulate.ground_truth import (
     GroundTruth,
@@ -32,6 +33,7 @@ def simulate_dataset(
     model_folder: Path,
     ieeg_stories: Sequence[Story],
     fmri_stories: Sequence[Story],
+    eeg_stories: Sequence[Story] = (),
     n_participants: int,
     layers: Sequence[int] | None,
     seed: int,
@@ -47,10 +49,10 @@ def simulate_dataset(
         NAME of the model, as it will be given to ``--models``.
     model_folder : Path
         Hugging Face folder of a Whisper.
-    ieeg_stories, fmri_stories : sequences of Story
+    ieeg_stories, fmri_stories, eeg_stories : sequences of Story
         What each kind of listener hears; an empty one leaves that modality out.
     n_participants : int
-        Per modality; participants are numbered through, iEEG first.
+        Per modality; participants are numbered through: iEEG, EEG, fMRI.
     layers : sequence of int, optional
         Layers to plant, early first; by default the first block's output and the last but one.
         fMRI takes the first and the last of them.
@@ -75,11 +77,10 @@ def simulate_dataset(
     start_dataset(bids_dir)
     groups: list[PlantedGroup] = []
     notes = [f"Simulated with {model}; no brain was recorded."]
-    labels = [f"{number:02d}" for number in range(1, 2 * n_participants + 1)]
-    if not ieeg_stories:
-        labels = labels[:n_participants]
-    else:
-        lags_s = np.linspace(FIRST_LAG_S, LAST_LAG_S, len(planted)).round(3).tolist()
+    told = [kind for kind in (ieeg_stories, eeg_stories, fmri_stories) if kind]
+    labels = [f"{number:02d}" for number in range(1, len(told) * n_participants + 1)]
+    lags_s = np.linspace(FIRST_LAG_S, LAST_LAG_S, len(planted)).round(3).tolist()
+    if ieeg_stories:
         groups += simulate_ecog(
             bids_dir,
             stories=ieeg_stories,
@@ -92,6 +93,20 @@ def simulate_dataset(
             null=null,
         )
         notes += _leak_notes(groups)
+    if eeg_stories:
+        first = n_participants if ieeg_stories else 0
+        scalp = simulate_eeg(
+            bids_dir,
+            stories=eeg_stories,
+            model_folder=model_folder,
+            participants=labels[first : first + n_participants],
+            layers=planted,
+            lags_s=lags_s,
+            seed=seed,
+            null=null,
+        )
+        groups += scalp
+        notes += _leak_notes(scalp)
     if fmri_stories:
         groups += simulate_fmri(
             bids_dir,
@@ -102,7 +117,7 @@ def simulate_dataset(
             seed=seed,
             null=null,
         )
-    heard = {story.name: story for story in [*ieeg_stories, *fmri_stories]}
+    heard = {story.name: story for story in [*ieeg_stories, *eeg_stories, *fmri_stories]}
     present = sorted({group.participant for group in groups})
     write_dataset_files(
         bids_dir,

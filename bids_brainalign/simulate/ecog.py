@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,7 +118,7 @@ def simulate_ecog(
     write_stimuli(bids_dir, stories)
     groups: list[PlantedGroup] = []
     for label in participants:
-        planted = _planted_signals(features, devices, label=label, seed=seed, null=null)
+        planted = planted_signals(features, devices, label=label, seed=seed, null=null)
         share = np.concatenate(
             [
                 np.full(device.n_channels, 0.0 if device.source is None else signal_share)
@@ -130,12 +131,14 @@ def simulate_ecog(
             _write_run(folder, label, index, story, planted[index], share, devices, seed=seed)
             for index, story in enumerate(stories)
         ]
-        recorded = _correlation(planted, measured)
-        groups.extend(_groups(label, devices, signal_share, recorded, null=null))
+        recorded = recorded_correlation(planted, measured)
+        groups.extend(
+            planted_groups(label, devices, signal_share, recorded, null=null, modality="ieeg")
+        )
     return tuple(groups)
 
 
-def _planted_signals(
+def planted_signals(
     features: StoryFeatures, devices: Sequence[Device], *, label: str, seed: int, null: bool
 ) -> Signals:
     """Signals of all good channels per story, (n_frames + pad, n_channels)."""
@@ -208,7 +211,7 @@ def _other_channels(uv: NDArray[np.float64], *, rng: np.random.Generator) -> NDA
     return np.stack([*bad, heart, rng.standard_normal(n_samples)], axis=1)
 
 
-def _correlation(planted: Signals, measured: Signals) -> NDArray[np.float64]:
+def recorded_correlation(planted: Signals, measured: Signals) -> NDArray[np.float64]:
     """Correlate per channel over runs, each standardised by itself; NaN without a signal."""
     sums = np.zeros(planted[0].shape[1])
     total = 0
@@ -220,14 +223,16 @@ def _correlation(planted: Signals, measured: Signals) -> NDArray[np.float64]:
     return np.where(has_signal, sums / total, np.nan)
 
 
-def _groups(
+def planted_groups(
     label: str,
     devices: Sequence[Device],
     signal_share: float,
     recorded: NDArray[np.float64],
     *,
     null: bool,
+    modality: Literal["ieeg", "eeg"],
 ) -> list[PlantedGroup]:
+    """Say what was planted, one group per device."""
     groups = []
     first = 0
     for device in devices:
@@ -240,7 +245,7 @@ def _groups(
         groups.append(
             PlantedGroup(
                 participant=label,
-                modality="ieeg",
+                modality=modality,
                 name=device.name,
                 source=source,
                 layer=device.source if linked and isinstance(device.source, int) else None,

@@ -17,7 +17,9 @@ from bids_brainalign.simulate.electrodes import Device, electrode_table
 TASK = "stories"
 
 
-def write_edf(path: Path, uv: NDArray[np.float64], names: Sequence[str]) -> None:
+def write_edf(
+    path: Path, uv: NDArray[np.float64], names: Sequence[str], *, sfreq_hz: float = SFREQ_HZ
+) -> None:
     """Write microvolts as EDF, every channel with the range it needs and no date of its own.
 
     Parameters
@@ -26,6 +28,7 @@ def write_edf(path: Path, uv: NDArray[np.float64], names: Sequence[str]) -> None
     uv : ndarray of shape (n_samples, n_channels)
         A whole number of seconds.
     names : sequence of str
+    sfreq_hz : float
     """
     from edfio import Edf, EdfSignal, Recording
 
@@ -35,7 +38,7 @@ def write_edf(path: Path, uv: NDArray[np.float64], names: Sequence[str]) -> None
         signals.append(
             EdfSignal(
                 column,
-                SFREQ_HZ,
+                sfreq_hz,
                 label=name,
                 physical_dimension="uV",
                 physical_range=(-limit, limit),

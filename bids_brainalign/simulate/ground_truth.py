@@ -15,7 +15,7 @@ class PlantedGroup:
     """Targets of one participant that have the same kind of answer."""
 
     participant: str
-    modality: Literal["ieeg", "fmri"]
+    modality: Literal["ieeg", "eeg", "fmri"]
     name: str
     """Device of the electrodes, or name of the part of the volume."""
     source: Source
@@ -76,6 +76,6 @@ def reference_leak_note(*, n_planted: int, n_channels: int) -> str:
     return (
         f"{n_planted} of {n_channels} good electrodes are planted: a common average reference "
         f"puts 1/{n_channels} of each one's voltage into every other electrode. Null electrodes "
-        f"then carry planted signals with about {share:.2%} of an electrode's high-gamma power: "
+        f"then carry planted signals with about {share:.2%} of an electrode's power: "
         "they are true nulls before referencing only; calibrate on the all-null twin."
     )

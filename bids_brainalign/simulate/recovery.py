@@ -92,7 +92,7 @@ def _recover_group(group: PlantedGroup, truth: GroundTruth, output_dir: Path) ->
 
 
 def _result(output_dir: Path, group: PlantedGroup, pattern: str) -> Path:
-    datatype = "func" if group.modality == "fmri" else "ieeg"
+    datatype = "func" if group.modality == "fmri" else group.modality
     folder = output_dir / f"sub-{group.participant}" / datatype
     found = sorted(folder.glob(pattern))
     if not found:

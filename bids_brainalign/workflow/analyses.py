@@ -6,12 +6,17 @@ from collections.abc import Iterator, Sequence
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.store.steps import Step
+from bids_brainalign.workflow.combined import combined_step
+from bids_brainalign.workflow.decoding import decoding_step
 from bids_brainalign.workflow.encoding import encoding_step
+from bids_brainalign.workflow.first_looks import first_looks_step, warn_of_drift
 from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.lags import lag_step, scores_path
 from bids_brainalign.workflow.locked import locked_step
 from bids_brainalign.workflow.onset import assumed_recordings, onset_step, warn_of_onsets
 from bids_brainalign.workflow.recurrent import recurrent_steps
 from bids_brainalign.workflow.recurrent_attention import attention_steps
+from bids_brainalign.workflow.reference_check import reference_steps
 from bids_brainalign.workflow.spaces import LOWLEVEL, Space
 from bids_brainalign.workflow.timescale import timescale_step
 
@@ -30,7 +35,10 @@ def analysis_steps(config: Config, fit: Fit, spaces: Sequence[Space]) -> Iterato
         All feature spaces of the run; their features are stored.
     """
     by_name = {space.name: space for space in spaces}
-    yield locked_step(config, fit)
+    yield locked_step(config, fit, by_name[LOWLEVEL])
+    if fit.modality != "fmri":
+        yield first_looks_step(config, fit, by_name[LOWLEVEL])
+        warn_of_drift(config, fit)
     if assumed_recordings(fit):
         yield onset_step(config, fit, by_name[LOWLEVEL])
         warn_of_onsets(config, fit)
@@ -38,7 +46,17 @@ def analysis_steps(config: Config, fit: Fit, spaces: Sequence[Space]) -> Iterato
         if space.kind != "untrained":
             twin = by_name.get(f"{space.name}:untrained")
             yield encoding_step(config, fit, space, twin, spaces)
-    if fit.modality == "ieeg":
+            yield from reference_steps(config, fit, space, spaces)
+            if config.decoding.decoders and fit.modality != "fmri" and space.kind != "lowlevel":
+                yield decoding_step(config, fit, space, twin, spaces)
+            scores = scores_path(config, fit, space)
+            if fit.modality == "fmri" or scores is None:
+                continue
+            if config.lags.modes:
+                yield lag_step(config, fit, space, spaces)
+            if config.ridge.top_layers and space.kind != "lowlevel":
+                yield combined_step(config, fit, space, spaces, scores=scores)
+    if fit.modality != "fmri":
         for space in spaces:
             if space.kind in ("model", "own"):
                 yield timescale_step(config, fit, space, spaces)

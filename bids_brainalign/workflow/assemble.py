@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from bids_brainalign.alignment.clock import (
     Placement,
-    onto_fast_clock,
-    onto_slow_clock,
+    onto_response_clock,
     stimulus_clock,
 )
 from bids_brainalign.alignment.delays import delay_samples, lag_samples
@@ -29,11 +28,11 @@ from bids_brainalign.statistics.autocorrelation import (
 )
 from bids_brainalign.statistics.folds import FoldPlan, GapRule, Samples, plan_folds
 from bids_brainalign.statistics.nulls import FoldDraws, draw_folds
-from bids_brainalign.store.features import FeatureStore
 from bids_brainalign.workflow.chosen_targets import keep_chosen
 from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.localisation import localised
 from bids_brainalign.workflow.responses import load_response, response_path
-from bids_brainalign.workflow.spaces import Space, feature_key, rate_of, seed_of
+from bids_brainalign.workflow.spaces import Space, seed_of, stored_features
 from bids_brainalign.workflow.userfolds import UserFolds, read_folds, user_folds
 
 Array32 = NDArray[np.float32]
@@ -91,6 +90,7 @@ def assemble(config: Config, fit: Fit, spaces: Sequence[Space]) -> Assembly:
     """
     loaded = [load_response(response_path(config, fit, r)) for r in fit.recordings]
     responses, notes = common_targets(fit, loaded)
+    responses, placed = localised(config, fit, responses)
     responses, chosen = keep_chosen(fit, responses, config.paths.targets)
     user = read_folds(config.paths.folds) if config.paths.folds else None
     timelines = [
@@ -100,13 +100,13 @@ def assemble(config: Config, fit: Fit, spaces: Sequence[Space]) -> Assembly:
     samples = _pooled(config, fit, timelines, responses[0].interval_s)
     delays = delays_of(config, fit, samples.interval_s)
     data = np.concatenate([r.data[t.used] for r, t in zip(responses, timelines, strict=True)])
-    decorrelation = _decorrelation(data, samples)
+    decorrelation = summarised_decorrelation(data, samples)
     gap = GapRule(
         hard_s=_reach_s(config, fit, responses, delays) + decorrelation,
         soft_s=context_s(config, fit, spaces),
         soft_share=config.folds.soft_gap_share,
     )
-    plan = _plan(config, fit, samples, user, gap)
+    plan = fold_plan(config, fit, samples, gap)
     return Assembly(
         fit=fit,
         responses=tuple(responses),
@@ -116,10 +116,10 @@ def assemble(config: Config, fit: Fit, spaces: Sequence[Space]) -> Assembly:
         samples=samples,
         plan=plan,
         delays=delays,
-        draws=_draws(config, fit, plan, delays, decorrelation, samples.interval_s),
+        draws=null_draws(config, fit, plan, delays, decorrelation, samples.interval_s),
         decorrelation_s=decorrelation,
         censored_share=tuple(t.censored_share for t in timelines),
-        notes=(*notes, *chosen, *plan.notes),
+        notes=(*notes, *placed, *chosen, *plan.notes),
     )
 
 
@@ -135,7 +135,9 @@ class _Timeline:
 
 
 def _trim_s(config: Config, fit: Fit) -> float:
-    return config.ieeg.trim_start_s if fit.modality == "ieeg" else config.fmri.trim_start_s
+    if fit.modality == "fmri":
+        return config.fmri.trim_start_s
+    return config.electrodes(fit.modality).trim_start_s
 
 
 def _timeline(
@@ -184,9 +186,9 @@ def _content_groups(fit: Fit) -> list[str]:
     return sorted({p.content_group for p in fit.presentations})
 
 
-def _plan(
-    config: Config, fit: Fit, samples: Samples, user: UserFolds | None, gap: GapRule
-) -> FoldPlan:
+def fold_plan(config: Config, fit: Fit, samples: Samples, gap: GapRule) -> FoldPlan:
+    """Choose folds of these samples: the user's, or by content groups."""
+    user = read_folds(config.paths.folds) if config.paths.folds else None
     max_inner, min_samples = config.folds.max_inner, config.folds.min_samples
     if user is None:
         return plan_folds(
@@ -268,13 +270,11 @@ def sample_table(
 
 
 def delays_of(config: Config, fit: Fit, interval_s: float) -> tuple[int, ...]:
-    """Lags (iEEG) or FIR delays (fMRI) in samples."""
-    if fit.modality == "ieeg":
+    """Lags (iEEG, EEG) or FIR delays (fMRI) in samples."""
+    if fit.modality != "fmri":
+        own = config.electrodes(fit.modality)
         return lag_samples(
-            config.ieeg.lag_min_s,
-            config.ieeg.lag_max_s,
-            step_s=config.ieeg.lag_step_s,
-            interval_s=interval_s,
+            own.lag_min_s, own.lag_max_s, step_s=own.lag_step_s, interval_s=interval_s
         )
     return delay_samples(config.fmri.delay_min_s, config.fmri.delay_max_s, tr_s=interval_s)
 
@@ -288,7 +288,7 @@ def _reach_s(
     return (max(delays) - min(delays)) * interval + max(r.support_s for r in responses) + lanczos
 
 
-def _decorrelation(data: Array32, samples: Samples) -> float:
+def summarised_decorrelation(data: Array32, samples: Samples) -> float:
     """Seconds after which responses have forgotten themselves, over all runs."""
     at_most = data[:, :: max(1, data.shape[1] // 2000)]
     times = decorrelation_time(at_most, samples.interval_s, segments=samples.run)
@@ -297,24 +297,23 @@ def _decorrelation(data: Array32, samples: Samples) -> float:
 
 def context_s(config: Config, fit: Fit, spaces: Sequence[Space]) -> float:
     """Widest context that any feature of this fit heard, in s."""
-    store = FeatureStore(config.paths.work_dir / "features")
-    rate = rate_of(config, fit.modality)
     heard = [0.0]
     for space in spaces:
         for stimulus in {p.stimulus.name: p.stimulus for p in fit.presentations}.values():
-            stored = store.load(store.path_for(feature_key(config, space, stimulus, rate)))
+            stored = stored_features(config, space, stimulus, fit.modality)
             heard += [stored.context_past_s, stored.context_future_s]
     return float(np.nanmax(heard))
 
 
-def _draws(
+def null_draws(
     config: Config,
     fit: Fit,
     plan: FoldPlan,
-    delays: tuple[int, ...],
+    delays: Sequence[int],
     decorrelation_s: float,
     interval_s: float,
 ) -> tuple[FoldDraws, ...]:
+    """Draw the shifts of every fold, at least the span of the delays away from the alignment."""
     lengths = [len(fold.outer.test) for fold in plan.folds]
     lengths = [n for n in lengths if n >= config.folds.min_samples]
     if not lengths:
@@ -333,10 +332,8 @@ def _draws(
 def feature_space(config: Config, assembly: Assembly, space: Space) -> FeatureSpace:
     """Open stored features of all runs; a layer is put on the response clock when read."""
     fit = assembly.fit
-    rate = rate_of(config, fit.modality)
-    store = FeatureStore(config.paths.work_dir / "features")
     stored = {
-        p.stimulus.name: store.load(store.path_for(feature_key(config, space, p.stimulus, rate)))
+        p.stimulus.name: stored_features(config, space, p.stimulus, fit.modality)
         for p in fit.presentations
     }
     layers = next(iter(stored.values())).layers
@@ -349,18 +346,17 @@ def feature_space(config: Config, assembly: Assembly, space: Space) -> FeatureSp
             for presentation, placement in zip(mine, placements(mine), strict=True):
                 source = stored[presentation.stimulus.name]
                 frames = source.read(layer)
-                if fit.modality == "ieeg":
-                    part = onto_fast_clock(frames, source.times, response.times, placement)
-                else:
-                    part = onto_slow_clock(
+                parts.append(
+                    onto_response_clock(
                         frames, source.times, response.times, placement,
-                        cutoff_hz=1 / response.interval_s,
-                    )  # fmt: skip
-                parts.append(part)
+                        slow=fit.modality == "fmri", hold=space.mode == "causal",
+                    )
+                )  # fmt: skip
             out.append(sum(parts[1:], start=parts[0]))
         return out
 
-    n_components = config.ieeg.n_components if fit.modality == "ieeg" else None
+    electric = fit.modality != "fmri"
+    n_components = config.electrodes(fit.modality).n_components if electric else None
     if space.kind == "lowlevel":
         n_components = None
     return FeatureSpace(space.name, tuple(layers), read, n_components)

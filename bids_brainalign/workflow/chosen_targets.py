@@ -57,7 +57,7 @@ def keep_chosen(
     for path in files:
         if is_image(path) and fit.modality == "fmri":
             kept, note = _voxels(kept, path)
-        elif not is_image(path) and fit.modality == "ieeg":
+        elif not is_image(path) and fit.modality != "fmri":
             kept, note = _electrodes(fit, kept, path)
         else:
             continue

@@ -9,6 +9,8 @@ from pathlib import Path
 from bids_brainalign.config.schema import Config
 from bids_brainalign.dataset.types import Stimulus
 from bids_brainalign.errors import BrainAlignError, ExitCode
+from bids_brainalign.features.dense import Windowing
+from bids_brainalign.features.ending import EndingWindows
 from bids_brainalign.features.estimates import estimate, in_words, operations_per_second
 from bids_brainalign.features.folders import model_facts
 from bids_brainalign.store.features import FeatureStore
@@ -38,11 +40,8 @@ def announce(
     for space in spaces:
         if space.kind not in {"model", "untrained"} or space.source is None:
             continue
-        todo = [
-            (stimulus, rate)
-            for stimulus, rate in stimuli
-            if not store.path_for(feature_key(config, space, stimulus, rate)).is_file()
-        ]
+        keyed = {feature_key(config, space, s, rate): (s, rate) for s, rate in stimuli}
+        todo = [one for key, one in keyed.items() if not store.path_for(key).is_file()]
         if not todo:
             continue
         facts, windowing = model_facts(space.source), windowing_of(config, space)
@@ -57,10 +56,20 @@ def announce(
         lines.append(
             f"{space.name}: {facts.n_layers} layers of {facts.n_dims} numbers over "
             f"{sum(s.duration_s for s, _ in todo) / 60:.1f} min of audio: "
-            f"{in_words(n_bytes, seconds)}"
+            f"{in_words(n_bytes, seconds)}{_windows_in_words(windowing, todo)}"
         )
     _require_space(config.paths.work_dir, total)
     return lines
+
+
+def _windows_in_words(
+    windowing: Windowing | EndingWindows, todo: Sequence[tuple[Stimulus, float]]
+) -> str:
+    """Say why a mode with a window per frame takes so long."""
+    if not isinstance(windowing, EndingWindows):
+        return ""
+    count = sum(windowing.count(stimulus.duration_s) for stimulus, _ in todo)
+    return f" ({count:,} windows of {windowing.window_s:g} s, one every {windowing.stride_s:g} s)"
 
 
 def _require_space(work_dir: Path, n_bytes: int) -> None:

@@ -27,6 +27,7 @@ from bids_brainalign.workflow.inference import (
     infer_block,
     p_over_targets,
 )
+from bids_brainalign.workflow.localisation import anatomy_inputs
 from bids_brainalign.workflow.parcels import parcel_blocks, parcels_of
 from bids_brainalign.workflow.responses import response_path
 from bids_brainalign.workflow.results import Result, test_samples, write_result
@@ -73,10 +74,12 @@ def encoding_step(
 def fit_inputs(config: Config, fit: Fit, spaces: Sequence[Space]) -> dict[str, object]:
     """List what every result of one fit depends on: its data, features, folds and nulls."""
     memo = config.paths.work_dir / "digests"
-    slices = ("ieeg", "fmri", "ridge", "folds", "nulls")
+    slices = ("ieeg", "eeg", "fmri", "ridge", "folds", "nulls")
     stimuli = {p.stimulus.name: p.stimulus for p in fit.presentations}.values()
     rate = rate_of(config, fit.modality)
     inputs: dict[str, object] = {name: asdict(getattr(config, name)) for name in slices}
+    # Whether the result is compared afterwards does not change it.
+    inputs["ieeg"] = {k: v for k, v in asdict(config.ieeg).items() if k != "compare_reference"}
     return inputs | {
         "seed": config.random_seed,
         "features": [[s.name, feature_key(config, s, st, rate)] for s in spaces for st in stimuli],
@@ -86,6 +89,7 @@ def fit_inputs(config: Config, fit: Fit, spaces: Sequence[Space]) -> dict[str, o
             for p in fit.presentations
         ],
         "folds_file": config.paths.folds.read_text() if config.paths.folds else "",
+        "anatomy": anatomy_inputs(config, fit),
         "targets_files": [file_digest(p, memo) for p in config.paths.targets],
         "stem": [fit.name.stem, fit.name.datatype],
     }
@@ -114,7 +118,7 @@ def encode(
     for start in range(0, n_targets, BLOCK_TARGETS):
         columns = slice(start, min(start + BLOCK_TARGETS, n_targets))
         block = infer_block(
-            _problem(config, assembly, columns, parcels),
+            problem_of(config, assembly, columns, parcels),
             features["lowlevel"],
             features.get("model"),
             features.get("untrained"),
@@ -126,7 +130,7 @@ def encode(
             parcel_predicted = parcel_predicted + predicted @ mean.astype(np.float32)
             parcel_response = parcel_response + response @ mean.astype(np.float32)
         parts.append(block)
-    contexts = {k: _context(config, fit, s) for k, s in sources.items()}
+    contexts = {k: context_of(config, fit, s) for k, s in sources.items()}
     per_target = _join(parts, features, contexts, sources)
     if parcels is None:
         predicted, response = _stacked(parts[0])
@@ -152,9 +156,10 @@ def encode(
     )
 
 
-def _problem(
+def problem_of(
     config: Config, assembly: Assembly, columns: slice, parcels: NDArray[np.bool_] | None
 ) -> Problem:
+    """Build the problem of some targets: responses, samples, folds, delays and penalties."""
     return Problem(
         responses=[r.data[:, columns] for r in assembly.responses],
         layout=assembly.layout,
@@ -174,7 +179,8 @@ def _stacked(block: BlockResult) -> tuple[NDArray[np.float32], NDArray[np.float3
     return np.concatenate(block.predictions), np.concatenate(list(block.held_out.responses))
 
 
-def _context(config: Config, fit: Fit, space: Space) -> tuple[float, float]:
+def context_of(config: Config, fit: Fit, space: Space) -> tuple[float, float]:
+    """Seconds of audio before and after a frame that the features of this fit may have heard."""
     store = FeatureStore(config.paths.work_dir / "features")
     rate = rate_of(config, fit.modality)
     stored = [
@@ -212,6 +218,7 @@ def _join(
         blocks["model"].untrained = joined.get("untrained")
         blocks["model"].delta_lowlevel = _join_contrast(parts, "delta_lowlevel")
         blocks["model"].delta_untrained = _join_contrast(parts, "delta_untrained")
+        blocks["model"].delta_model = _join_contrast(parts, "delta_model")
     return blocks
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.dataset.types import Stimulus
+from bids_brainalign.features.ending import EndingWindows
 from bids_brainalign.features.models import SpeechModel
 from bids_brainalign.store.features import FeatureStore
 from bids_brainalign.store.steps import Step
@@ -19,7 +20,7 @@ from bids_brainalign.workflow.spaces import (
     Space,
     feature_key,
     rate_of,
-    seed_of,
+    twin_seed,
     windowing_of,
 )
 
@@ -109,12 +110,11 @@ def _extract(
             wave, words, phones, rate_hz=rate_hz, n_mels=config.features.n_mels
         )
         return [frames], ["n/a"], times, LOWLEVEL_CONTEXT_S, LOWLEVEL_CONTEXT_S
-    found = load().extract(
-        wave,
-        rate_hz=rate_hz,
-        windowing=windowing_of(config, space),
-        batch_size=config.resources.batch_size,
-    )
+    windowing, batch_size = windowing_of(config, space), config.resources.batch_size
+    if isinstance(windowing, EndingWindows):
+        found = load().extract_ending(wave, windowing, batch_size=batch_size)
+    else:
+        found = load().extract(wave, rate_hz=rate_hz, windowing=windowing, batch_size=batch_size)
     names = [str(i) for i in range(len(found.layers))]
     return list(found.layers), names, found.times, found.context_past_s, found.context_future_s
 
@@ -131,7 +131,7 @@ def _lazy_model(config: Config, space: Space) -> Callable[[], SpeechModel]:
                 open_model(
                     space.source,
                     untrained_seed=(
-                        seed_of(config, space.name) if space.kind == "untrained" else None
+                        twin_seed(config, space) if space.kind == "untrained" else None
                     ),
                     device=device_of(config),
                     precision=config.resources.precision,

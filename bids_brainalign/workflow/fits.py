@@ -24,7 +24,7 @@ class Fit:
 
     @property
     def modality(self) -> str:
-        """``ieeg`` or ``fmri``."""
+        """``ieeg``, ``eeg`` or ``fmri``."""
         return self.recordings[0].modality
 
     def of(self, recording: Recording) -> list[Presentation]:

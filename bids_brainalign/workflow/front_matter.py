@@ -11,6 +11,12 @@ from bids_brainalign.outputs.names import analysis_label
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.spaces import Space
 
+_MODES = {
+    "dense": "",
+    "sliding": ", a window per frame",
+    "causal": ", windows that end at the frame",
+}
+
 
 def write_front_matter(config: Config, fits: Sequence[Fit], spaces: Sequence[Space]) -> None:
     """Write dataset_description.json, descriptions.tsv, README and the citation text."""
@@ -20,26 +26,40 @@ def write_front_matter(config: Config, fits: Sequence[Fit], spaces: Sequence[Spa
 
 
 def _write_labels(config: Config, spaces: Sequence[Space]) -> None:
-    labels = {"onset": "responses averaged around onsets of stimuli, words and phones"}
+    labels = {
+        "onset": "responses averaged around onsets of stimuli, words, speech and phones",
+        "silence": "responses to speech against responses to silence",
+        "sound": "lag between sound and responses at both ends of each recording",
+    }
     for space in spaces:
         what = {
             "lowlevel": "low-level features: envelope, mel spectrogram, word and phone onsets",
-            "model": f"layers of {space.name}",
-            "untrained": f"layers of {space.name.partition(':')[0]} with random weights",
+            "model": f"layers of {space.model}{_MODES[space.mode]}",
+            "untrained": f"layers of {space.model} with random weights{_MODES[space.mode]}",
             "own": f"the user's features {space.name}",
         }[space.kind]
         labels[analysis_label(space.name)] = what
     write_descriptions(config.paths.output_dir, labels)
 
 
+def _eeg_signal(config: Config) -> str:
+    eeg = config.eeg
+    if eeg.high_gamma:
+        return f"high gamma ({eeg.high_gamma}, reference: {eeg.reference}), mostly of muscles"
+    low, high = eeg.band_hz
+    return f"the potential of {low:g} to {high:g} Hz (reference: {eeg.reference})"
+
+
 def _write_citation(config: Config, fits: Sequence[Fit], spaces: Sequence[Space]) -> None:
     write_citation(
         config.paths.output_dir / "logs",
         modalities=sorted({fit.modality for fit in fits}),
-        models=[s.name for s in spaces if s.kind == "model"],
+        models=list(dict.fromkeys(s.model for s in spaces if s.kind == "model")),
         settings={
             "reference": config.ieeg.reference,
             "high_gamma": config.ieeg.high_gamma,
+            "band_hz": config.ieeg.band_hz,
+            "eeg_signal": _eeg_signal(config),
             "lag_min_s": config.ieeg.lag_min_s,
             "lag_max_s": config.ieeg.lag_max_s,
             "delay_min_s": config.fmri.delay_min_s,

@@ -62,6 +62,8 @@ class BlockResult:
     untrained: SpaceResult | None
     delta_lowlevel: Contrast | None
     delta_untrained: Contrast | None
+    delta_model: Contrast | None
+    """Joint model against the model: what the low-level features add."""
     maxima: dict[str, Array64]
     """Space → (n_draws,) maximum over layers and targets of the null."""
     predictions: tuple[Array32, ...]
@@ -92,18 +94,18 @@ def infer_block(
     parcel_nulls: dict[str, Array32] = {
         name: fit.parcel_null for name, fit in fits.items() if fit.parcel_null is not None
     }
-    delta_lowlevel = delta_untrained = None
+    delta_lowlevel = delta_untrained = delta_model = None
     parcels = problem.parcels
     if model is not None:
         joint = encode_jointly(model, lowlevel, fits["model"].chosen, problem, held_out)
-        delta_lowlevel, null = _contrast(
-            held_out.score(joint).r,
-            base.selected.r,
-            held_out.null(joint) if held_out.has_null else None,
-            base.null_selected,
-        )
+        scores, alone = held_out.score(joint), fits["model"]
+        joint_null = held_out.null(joint) if held_out.has_null else None
+        delta_lowlevel, null = _contrast(scores.r, base.selected.r, joint_null, base.null_selected)
         if parcels is not None and null is not None:
             parcel_nulls["delta_lowlevel"] = null @ parcels.T.astype(np.float32)
+        delta_model, null = _contrast(scores.r, alone.selected.r, joint_null, alone.null_selected)
+        if parcels is not None and null is not None:
+            parcel_nulls["delta_model"] = null @ parcels.T.astype(np.float32)
     if model is not None and untrained is not None:
         trained, twin = fits["model"], fits["untrained"]
         delta_untrained, null = _contrast(
@@ -117,6 +119,7 @@ def infer_block(
         untrained=_space_result(fits["untrained"]) if "untrained" in fits else None,
         delta_lowlevel=delta_lowlevel,
         delta_untrained=delta_untrained,
+        delta_model=delta_model,
         maxima={
             name: fit.null_max.max(axis=1).astype(np.float64)
             for name, fit in fits.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bids_brainalign.config.schema import Config
-from bids_brainalign.dataset.types import Stimulus
+from bids_brainalign.dataset.types import Recording, Stimulus
 from bids_brainalign.outputs.reading import PHONES
 from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.phonemes.classes import (
@@ -24,14 +24,21 @@ from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.assemble import common_targets
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.responses import load_response, response_path
+from bids_brainalign.workflow.sound import stretches_of
+from bids_brainalign.workflow.spaces import Space, feature_key, rate_of
 
+SPEECH = "speech onset"
+"""The first sound of speech after silence."""
 WINDOW_S = {
     ("ieeg", "stimulus onset"): (-1.0, 2.0),
     ("ieeg", "word onset"): (-0.5, 1.0),
+    ("eeg", "stimulus onset"): (-1.0, 2.0),
+    ("eeg", "word onset"): (-0.5, 1.0),
     ("fmri", "stimulus onset"): (-6.0, 20.0),
     ("fmri", "word onset"): (-6.0, 16.0),
 }
 """Seconds around each event, by modality."""
+SPEECH_WINDOW_S = (-0.5, 1.0)
 PHONE_WINDOW_S = (-0.2, 0.6)
 _CHUNK = 500
 """Events interpolated at once: bounds memory, as a story has thousands of phones."""
@@ -46,24 +53,33 @@ COLUMNS = {
 }
 
 
-def locked_step(config: Config, fit: Fit) -> Step:
-    """Average the responses of one fit around onsets and write ``desc-onset_locked.tsv``."""
+def locked_step(config: Config, fit: Fit, lowlevel: Space) -> Step:
+    """Average the responses of one fit around onsets and write ``desc-onset_locked.tsv``.
+
+    The low-level features are stored: they tell silence where no words are annotated.
+    """
     path = config.paths.output_dir / fit.name.file("locked.tsv", analysis="onset")
     classes = phone_classes(config)
+    rate = rate_of(config, fit.modality)
     onsets = [
         [p.recording.name, p.onset_s, p.stimulus.name, _annotated(p.stimulus)]
         for p in fit.presentations
     ]
 
     def work() -> list[Path]:
-        extra = {"PhoneClasses": classes.source} if fit.modality == "ieeg" else {}
-        return list(write_tsv(path, locked_table(config, fit, classes), COLUMNS, extra=extra))
+        extra = {"PhoneClasses": classes.source} if fit.modality != "fmri" else {}
+        return list(
+            write_tsv(path, locked_table(config, fit, classes, lowlevel), COLUMNS, extra=extra)
+        )
 
     return Step(
         name=f"locked {fit.name.stem} {fit.name.datatype}",
         inputs={
             "onsets": onsets,
             "phone_classes": classes.table,
+            "stimuli": [
+                feature_key(config, lowlevel, p.stimulus, rate) for p in fit.presentations
+            ],
             "responses": [response_path(config, fit, r).name for r in fit.recordings],
         },
         modules=("bids_brainalign.workflow.locked",),
@@ -84,7 +100,7 @@ def _annotated(stimulus: Stimulus) -> list[object]:
     ]
 
 
-def locked_table(config: Config, fit: Fit, classes: PhoneClasses) -> pd.DataFrame:
+def locked_table(config: Config, fit: Fit, classes: PhoneClasses, lowlevel: Space) -> pd.DataFrame:
     """Long table of averages for every target (parcels for fMRI).
 
     Parameters
@@ -92,18 +108,24 @@ def locked_table(config: Config, fit: Fit, classes: PhoneClasses) -> pd.DataFram
     config : Config
     fit : Fit
     classes : PhoneClasses
-        For iEEG there is an average per class of phones; BOLD is too slow for them.
+        For electrodes there is an average per class of phones; BOLD is too slow for them.
+    lowlevel : Space
+        Low-level features, whose envelope finds silence.
     """
     loaded = [load_response(response_path(config, fit, r)) for r in fit.recordings]
     responses, _ = common_targets(fit, loaded)
     names, runs = _standardised(fit, responses)
     interval = responses[0].interval_s
     tables = []
-    for event, (low, high) in _events(fit, classes).items():
+    stimuli = {p.stimulus.name: p.stimulus for p in fit.presentations}
+    onsets = {n: _onsets_of(config, fit, s, classes, lowlevel) for n, s in stimuli.items()}
+    for event in ["stimulus onset", *_kinds(onsets.values())]:
+        usual = SPEECH_WINDOW_S if event == SPEECH else PHONE_WINDOW_S
+        low, high = WINDOW_S.get((fit.modality, event), usual)
         offsets = np.arange(np.ceil(low / interval), np.floor(high / interval) + 1) * interval
         sums = _Moments(len(offsets), len(names))
         for recording, response, data in zip(fit.recordings, responses, runs, strict=True):
-            times = _event_times(fit, recording.name, event, classes)
+            times = _event_times(fit, recording, event, onsets)
             sums.add(data, response.times, times, offsets)
         if sums.n:
             tables.append(_summary(event, offsets, names, sums))
@@ -131,50 +153,49 @@ def _standardised(
     return list(groups) or names, runs
 
 
-def _events(fit: Fit, classes: PhoneClasses) -> dict[str, tuple[float, float]]:
-    """Kinds of event, and seconds around each."""
-    kinds = ("stimulus onset", "word onset")
-    events = {kind: WINDOW_S[fit.modality, kind] for kind in kinds}
-    if fit.modality == "ieeg":
-        found: dict[str, None] = {}
-        for stimulus in {p.stimulus.name: p.stimulus for p in fit.presentations}.values():
-            for members in _classes_of(stimulus, classes):
-                found |= dict.fromkeys(members)
-        ordered = [*(c for c in CLASSES if c in found), *(c for c in found if c not in CLASSES)]
-        events |= {f"{name}{PHONES}": PHONE_WINDOW_S for name in ordered}
-    return events
+def _onsets_of(
+    config: Config, fit: Fit, stimulus: Stimulus, classes: PhoneClasses, lowlevel: Space
+) -> dict[str, NDArray[np.float64]]:
+    """Kind of event → its times on the stimulus clock, but for the starts of the stimulus."""
+    onsets = {}
+    if stimulus.words is not None:
+        onsets["word onset"] = stimulus.words.table["onset"].to_numpy(dtype=np.float64)
+    if fit.modality == "fmri":
+        return onsets
+    onsets[SPEECH] = stretches_of(config, fit, stimulus, lowlevel).onsets_s
+    if stimulus.phones is not None:
+        labels = [str(label) for label in stimulus.phones.table["label"]]
+        arpabet = is_arpabet(labels)
+        starts = stimulus.phones.table["onset"].to_numpy(dtype=np.float64)
+        members = [classes.of(label, arpabet=arpabet) for label in labels]
+        for name in dict.fromkeys(name for mine in members for name in mine):
+            onsets[f"{name}{PHONES}"] = starts[[name in mine for mine in members]]
+    return onsets
 
 
-def _classes_of(stimulus: Stimulus, classes: PhoneClasses) -> list[tuple[str, ...]]:
-    """Classes of every phone of a stimulus, in order."""
-    if stimulus.phones is None:
-        return []
-    labels = [str(label) for label in stimulus.phones.table["label"]]
-    arpabet = is_arpabet(labels)
-    return [classes.of(label, arpabet=arpabet) for label in labels]
+def _kinds(onsets: Iterable[dict[str, NDArray[np.float64]]]) -> list[str]:
+    """All kinds of event in the order of the figure: classes of phones last, ours first."""
+    found = list(dict.fromkeys(kind for mine in onsets for kind in mine))
+    ours = [f"{name}{PHONES}" for name in CLASSES]
+    phones = [kind for kind in found if kind.endswith(PHONES)]
+    ordered = [*(k for k in ours if k in phones), *(k for k in phones if k not in ours)]
+    return [*(k for k in ("word onset", SPEECH) if k in found), *ordered]
 
 
 def _event_times(
-    fit: Fit, recording: str, event: str, classes: PhoneClasses
+    fit: Fit, recording: Recording, event: str, onsets: dict[str, dict[str, NDArray[np.float64]]]
 ) -> NDArray[np.float64]:
+    """Seconds on the recording clock at which events of a kind happened in it."""
     times: list[float] = []
-    for p in fit.presentations:
-        if p.recording.name != recording:
-            continue
+    for p in fit.of(recording):
         if event == "stimulus onset":
             times += [p.onset_s + start for start, _ in p.segments]
             continue
-        onsets = np.empty(0)
-        if event == "word onset" and p.stimulus.words is not None:
-            onsets = p.stimulus.words.table["onset"].to_numpy(dtype=np.float64)
-        elif event.endswith(PHONES) and p.stimulus.phones is not None:
-            name = event.removesuffix(PHONES)
-            mine = [name in members for members in _classes_of(p.stimulus, classes)]
-            onsets = p.stimulus.phones.table["onset"].to_numpy(dtype=np.float64)[mine]
-        played = np.zeros(len(onsets), dtype=bool)
+        mine = onsets[p.stimulus.name].get(event, np.empty(0))
+        played = np.zeros(len(mine), dtype=bool)
         for start, stop in p.segments:
-            played |= (onsets >= start) & (onsets <= stop)
-        times += list(p.onset_s + onsets[played])
+            played |= (mine >= start) & (mine <= stop)
+        times += list(p.onset_s + mine[played])
     return np.array(times)
 
 

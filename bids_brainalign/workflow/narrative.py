@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from bids_brainalign.config.checks import WHISPER_WINDOW_S
 from bids_brainalign.config.schema import Config
+from bids_brainalign.dataset.ready_made import HIGH_GAMMA
 from bids_brainalign.dataset.stimuli import annotations_used
+from bids_brainalign.features.ending import EndingWindows
 from bids_brainalign.features.folders import model_facts
 from bids_brainalign.statistics.multiplicity import bh_reachable
 from bids_brainalign.workflow.assemble import Assembly
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.onset import onset_sentences
-from bids_brainalign.workflow.spaces import Space
+from bids_brainalign.workflow.spaces import Space, windowing_of
 
 
 def sidecar_fields(config: Config, assembly: Assembly, space: Space) -> dict[str, object]:
@@ -22,7 +25,7 @@ def sidecar_fields(config: Config, assembly: Assembly, space: Space) -> dict[str
             *assumptions(assembly),
         ],
         "Skipped": skipped(assembly),
-        "ModelDescription": model_description(space),
+        "ModelDescription": model_description(config, space),
         "Presentations": [
             {
                 "recording": p.recording.name,
@@ -37,7 +40,7 @@ def sidecar_fields(config: Config, assembly: Assembly, space: Space) -> dict[str
     }
 
 
-def model_description(space: Space) -> str:
+def model_description(config: Config, space: Space) -> str:
     """One sentence on where the features come from."""
     if space.kind == "lowlevel":
         return (
@@ -53,8 +56,30 @@ def model_description(space: Space) -> str:
     if facts.n_parameters:
         size += f", {facts.n_parameters / 1e6:.3g} M parameters"
     if space.kind == "untrained":
-        return f"{facts.family} ({size}) with random weights: what the architecture alone gives."
-    return f"{facts.family} ({size}). {facts.note or 'Weights from a local folder.'}"
+        text = f"{facts.family} ({size}) with random weights: what the architecture alone gives."
+    else:
+        text = f"{facts.family} ({size}). {facts.note or 'Weights from a local folder.'}"
+    return f"{text} {mode_sentence(config, space)}".strip()
+
+
+def mode_sentence(config: Config, space: Space) -> str:
+    """Say how windows lay on the stimulus, where that is not the usual way."""
+    windows = windowing_of(config, space)
+    if not isinstance(windows, EndingWindows):
+        return ""
+    lies = f"Windows of {windows.window_s:g} s, one every {windows.stride_s * 1000:g} ms"
+    if not windows.causal:
+        return f"{lies}, of which the last frame was taken (sliding mode, as published)."
+    text = (
+        f"{lies}, that end at the frame: no frame has heard what comes after it. Each frame is "
+        "held until the next."
+    )
+    if space.is_whisper and windows.window_s < WHISPER_WINDOW_S:
+        text += (
+            f" Whisper was trained on windows of {WHISPER_WINDOW_S:g} s and ran here on shorter "
+            "ones, with the first of its positions only."
+        )
+    return text
 
 
 def assumptions(assembly: Assembly) -> list[str]:
@@ -113,6 +138,20 @@ def skipped(assembly: Assembly) -> list[str]:
     return sentences
 
 
+def _signal(config: Config, fit: Fit) -> str:
+    """Say what of the electrodes' voltages is predicted."""
+    if any(r.prepared == HIGH_GAMMA for r in fit.recordings):
+        return f"Ready-made high gamma ({fit.recordings[0].prepared_by})"
+    if fit.modality == "eeg" and not config.eeg.high_gamma:
+        low, high = config.eeg.band_hz
+        return f"The potential of {low:g}–{high:g} Hz (reference: {config.eeg.reference})"
+    if fit.modality == "eeg":
+        return f"High gamma ({config.eeg.high_gamma}, reference: {config.eeg.reference})"
+    band = config.ieeg.band_hz
+    what = f"The amplitude of {band[0]:g}–{band[1]:g} Hz" if band else "High gamma"
+    return f"{what} ({config.ieeg.high_gamma}, reference: {config.ieeg.reference})"
+
+
 def _is_skip(note: str) -> bool:
     words = ("left out", "dropped", "skipped", "excluded", "not used")
     return any(word in note.lower() for word in words)
@@ -123,12 +162,13 @@ def methods(config: Config, assembly: Assembly, space: Space) -> str:
     plan, fit = assembly.plan, assembly.fit
     interval = assembly.interval_s
     first, last = min(assembly.delays) * interval, max(assembly.delays) * interval
-    if fit.modality == "ieeg":
+    if fit.modality != "fmri":
+        own = config.electrodes(fit.modality)
         response = (
-            f"High gamma ({config.ieeg.high_gamma}, reference: {config.ieeg.reference}) at "
+            f"{_signal(config, fit)} at "
             f"{1 / interval:g} Hz was predicted from features at {len(assembly.delays)} lags from "
             f"{first * 1000:.0f} to {last * 1000:.0f} ms, each layer reduced to at most "
-            f"{config.ieeg.n_components} principal components fitted on training data."
+            f"{own.n_components} principal components fitted on training data."
         )
     else:
         response = (

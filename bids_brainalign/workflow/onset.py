@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bids_brainalign.alignment.clock import onto_fast_clock, onto_slow_clock, stimulus_clock
 from bids_brainalign.alignment.onset_check import OnsetCheck, onset_check
 from bids_brainalign.config.schema import Config
-from bids_brainalign.dataset.types import Presentation, Recording
-from bids_brainalign.responses.types import Response
+from bids_brainalign.dataset.types import Recording
 from bids_brainalign.store.atomic import atomic_path
 from bids_brainalign.store.digest import digest_of
-from bids_brainalign.store.features import FeatureStore
 from bids_brainalign.store.steps import Step
-from bids_brainalign.workflow.assemble import placements
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.responses import load_response, response_path
-from bids_brainalign.workflow.spaces import Space, feature_key, rate_of, seed_of
+from bids_brainalign.workflow.sound import envelope_of
+from bids_brainalign.workflow.spaces import Space, rate_of, seed_of
 
 logger = logging.getLogger(__name__)
 
-MAX_LAG_S = {"ieeg": 10.0, "fmri": 25.0}
+MAX_LAG_S = {"ieeg": 10.0, "eeg": 10.0, "fmri": 25.0}
 """Onsets that are wrong by more than this are not found."""
-TYPICAL_DELAY_S = {"ieeg": 0.15, "fmri": 5.0}
+TYPICAL_DELAY_S = {"ieeg": 0.15, "eeg": 0.15, "fmri": 5.0}
 """From sound to response: taken off a lag to suggest the true onset."""
 SIGNIFICANT = 0.01
 
@@ -108,8 +103,9 @@ def _sentence(config: Config, fit: Fit, recording: Recording, check: OnsetCheck 
 
 def _expected_s(config: Config, fit: Fit) -> tuple[float, float]:
     """Lags that neural (and vascular) delays explain, with some slack."""
-    if fit.modality == "ieeg":
-        return config.ieeg.lag_min_s - 0.1, config.ieeg.lag_max_s + 0.2
+    if fit.modality != "fmri":
+        own = config.electrodes(fit.modality)
+        return own.lag_min_s - 0.1, own.lag_max_s + 0.2
     return 0.0, config.fmri.delay_max_s + 2.0
 
 
@@ -129,34 +125,9 @@ def _check(config: Config, fit: Fit, recording: Recording, lowlevel: Space) -> O
     # Censored samples hold no response: they count as missing.
     data = np.where(response.censored[:, None], np.nan, response.data)
     return onset_check(
-        _envelope(config, fit.of(recording), response, lowlevel, fit.modality),
+        envelope_of(config, fit, recording, response, lowlevel),
         data,
         interval_s=response.interval_s,
         max_lag_s=MAX_LAG_S[fit.modality],
         rng=np.random.default_rng(seed_of(config, "onset", recording.name)),
     )
-
-
-def _envelope(
-    config: Config,
-    presentations: Sequence[Presentation],
-    response: Response,
-    lowlevel: Space,
-    modality: str,
-) -> NDArray[np.float32]:
-    """Envelope (first low-level column) on the response clock; NaN while nothing played."""
-    store = FeatureStore(config.paths.work_dir / "features")
-    envelope = np.full(len(response.times), np.nan, dtype=np.float32)
-    for p, placement in zip(presentations, placements(presentations), strict=True):
-        key = feature_key(config, lowlevel, p.stimulus, rate_of(config, modality))
-        source = store.load(store.path_for(key))
-        frames = source.read(0)[:, :1]
-        if modality == "ieeg":
-            part = onto_fast_clock(frames, source.times, response.times, placement)
-        else:
-            part = onto_slow_clock(
-                frames, source.times, response.times, placement, cutoff_hz=1 / response.interval_s
-            )
-        on = np.isfinite(stimulus_clock(response.times, placement))
-        envelope[on] = part[on, 0]
-    return envelope

@@ -72,7 +72,7 @@ def parcel_blocks(
             mode=mode,
             agreement=agreement,
         )
-        for name in ("delta_lowlevel", "delta_untrained"):
+        for name in ("delta_lowlevel", "delta_untrained", "delta_model"):
             contrast: Contrast | None = getattr(block, name)
             if contrast is not None:
                 value = mean(contrast.value)

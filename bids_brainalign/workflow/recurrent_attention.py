@@ -163,7 +163,7 @@ class _Attention:
         written: list[Path] = []
         for suffix, table, columns in (
             ("attention", profiles, PROFILE_COLUMNS),
-            ("lags", lags, LAG_COLUMNS),
+            ("peaks", lags, LAG_COLUMNS),
             ("checks", pd.DataFrame(checks), CHECK_COLUMNS),
             ("onsetattention", locked, LOCKED_COLUMNS),
         ):

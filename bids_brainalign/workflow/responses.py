@@ -31,7 +31,7 @@ def response_step(config: Config, fit: Fit, recording: Recording) -> Step:
         save_response(path, _load(config, fit, recording))
         return [path]
 
-    module = "ieeg" if recording.modality == "ieeg" else "bold"
+    module = "bold" if recording.modality == "fmri" else recording.modality
     space = f" {recording.space}" if recording.modality == "fmri" else ""
     return Step(
         name=f"responses {recording.name}{space}",
@@ -48,15 +48,27 @@ def response_path(config: Config, fit: Fit, recording: Recording) -> Path:
 
 
 def _load(config: Config, fit: Fit, recording: Recording) -> Response:
+    onset = fit.of(recording)[0].onset_s
+    if recording.modality == "eeg":
+        from bids_brainalign.responses.eeg import load_eeg
+
+        return load_eeg(
+            recording,
+            reference=config.eeg.reference,
+            band_hz=(config.eeg.band_hz[0], config.eeg.band_hz[1]),
+            high_gamma=config.eeg.high_gamma,
+            rate_hz=config.eeg.rate_hz,
+            phase_s=onset % (1 / config.eeg.rate_hz),
+        )
     if recording.modality == "ieeg":
         from bids_brainalign.responses.ieeg import load_ieeg
 
         rate = config.features.ieeg_rate_hz
-        onset = fit.of(recording)[0].onset_s
         return load_ieeg(
             recording,
             reference=config.ieeg.reference,
             high_gamma=config.ieeg.high_gamma,
+            band_hz=config.ieeg.band_hz,
             rate_hz=rate,
             phase_s=onset % (1 / rate),
         )
@@ -93,10 +105,17 @@ def _key(config: Config, fit: Fit, recording: Recording) -> str:
     if recording.modality == "fmri":
         files += [r.mask_path for r in fit.recordings if r.mask_path is not None]
     onsets = [p.onset_s for p in fit.of(recording)]
-    options = asdict(config.ieeg if recording.modality == "ieeg" else config.fmri)
+    options = asdict(getattr(config, recording.modality))
     chosen = {
         k: options[k]
-        for k in ("reference", "high_gamma", "high_pass_s", "smoothing_fwhm_mm")
+        for k in (
+            "reference",
+            "high_gamma",
+            "band_hz",
+            "rate_hz",
+            "high_pass_s",
+            "smoothing_fwhm_mm",
+        )
         if k in options
     }
     return digest_of(
@@ -104,7 +123,7 @@ def _key(config: Config, fit: Fit, recording: Recording) -> str:
             [[p.name, file_digest(p, memo)] for p in files],
             {k: str(v) for k, v in recording.metadata.items()},
             onsets[0],
-            chosen,
+            [recording.modality, recording.prepared, recording.prepared_by, chosen],
             config.features.ieeg_rate_hz,
         ]
     )

@@ -21,6 +21,7 @@ from bids_brainalign.workflow.assemble import Assembly
 from bids_brainalign.workflow.inference import corrected, layer_mode
 from bids_brainalign.workflow.narrative import sidecar_fields
 from bids_brainalign.workflow.spaces import LOWLEVEL, Space
+from bids_brainalign.workflow.variance import VARIANCE_COLUMNS, variance_table
 
 Array64 = NDArray[np.float64]
 
@@ -67,7 +68,14 @@ def write_result(config: Config, result: Result, space: Space) -> list[Path]:
         path = root / name.file("nulls.tsv", analysis=label)
         nulls = tables.null_table(block.result, result.targets)
         written += write_tsv(path, nulls, tables.NULL_COLUMNS)
-        if assembly.fit.modality == "ieeg":
+        if kind == "model":
+            shares = variance_table(
+                block, result.blocks["lowlevel"], result.targets, n_samples=sum(sizes)
+            )
+            if shares is not None:
+                path = root / name.file("variance.tsv", analysis=label)
+                written += write_tsv(path, shares, VARIANCE_COLUMNS)
+        if assembly.fit.modality != "fmri":
             coordinates = assembly.fit.recordings[0].space or ""
             channels = tables.channel_table(scores, assembly.targets, coordinates)
             path = root / name.file("channels.tsv", analysis=label)

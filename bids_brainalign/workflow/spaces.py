@@ -11,9 +11,11 @@ from bids_brainalign.config.schema import Config
 from bids_brainalign.dataset.types import Stimulus
 from bids_brainalign.features.dense import Windowing
 from bids_brainalign.features.embedded import EMBEDDED, embedded_model_folder
+from bids_brainalign.features.ending import EndingWindows
 from bids_brainalign.features.fetch import SOURCE_FILE
 from bids_brainalign.features.folders import model_facts
 from bids_brainalign.store.digest import digest_of, file_digest
+from bids_brainalign.store.features import FeatureStore, StoredFeatures
 
 LOWLEVEL = "lowlevel"
 LOWLEVEL_CONTEXT_S = 0.0125
@@ -25,7 +27,8 @@ class Space:
     """One feature space: a model, its untrained twin, the low-level set, or the user's own."""
 
     name: str
-    """As in the ``model`` column: NAME, ``NAME:untrained`` or ``lowlevel``."""
+    """As in the ``model`` column: NAME, ``NAME:untrained`` or ``lowlevel``; features of another
+    mode than dense are ``NAME:causal``, ``NAME:causal:untrained``."""
     kind: str
     """``model``, ``untrained``, ``lowlevel`` or ``own``."""
     source: Path | None
@@ -33,6 +36,13 @@ class Space:
     """Digest of the weights; empty where there are none."""
     is_whisper: bool = False
     """Whisper's windows have a fixed length."""
+    mode: str = "dense"
+    """``dense``, ``sliding`` or ``causal``."""
+
+    @property
+    def model(self) -> str:
+        """NAME of the model as given."""
+        return self.name.partition(":")[0]
 
 
 def list_spaces(config: Config) -> tuple[Space, ...]:
@@ -46,11 +56,14 @@ def list_spaces(config: Config) -> tuple[Space, ...]:
             if p.suffix in {".safetensors", ".json"} and p.name != SOURCE_FILE
         }
         whisper = model_facts(folder).is_whisper
-        spaces.append(Space(name, "model", folder, digest_of(files), whisper))
-        if config.features.untrained:
-            # The twin needs the architecture and the preprocessing, but no weights.
-            shape = digest_of({n: d for n, d in files.items() if n.endswith(".json")})
-            spaces.append(Space(f"{name}:untrained", "untrained", folder, shape, whisper))
+        # The twin needs the architecture and the preprocessing, but no weights.
+        shape = digest_of({n: d for n, d in files.items() if n.endswith(".json")})
+        for mode in dict.fromkeys(config.features.mode):
+            spaced = name if mode == "dense" else f"{name}:{mode}"
+            spaces.append(Space(spaced, "model", folder, digest_of(files), whisper, mode))
+            if config.features.untrained:
+                twin = f"{spaced}:untrained"
+                spaces.append(Space(twin, "untrained", folder, shape, whisper, mode))
     for name, folder in config.paths.features:
         spaces.append(Space(name, "own", folder, ""))
     return tuple(spaces)
@@ -69,9 +82,14 @@ def seed_of(config: Config, *parts: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
+def twin_seed(config: Config, space: Space) -> int:
+    """Seed of a model's random weights, the same in every feature mode."""
+    return seed_of(config, f"{space.model}:untrained")
+
+
 def rate_of(config: Config, modality: str) -> float:
-    """Frames per second kept for a modality."""
-    return config.features.ieeg_rate_hz if modality == "ieeg" else config.features.fmri_rate_hz
+    """Frames per second kept for a modality; EEG shares those of iEEG."""
+    return config.features.fmri_rate_hz if modality == "fmri" else config.features.ieeg_rate_hz
 
 
 def feature_key(config: Config, space: Space, stimulus: Stimulus, rate_hz: float) -> str:
@@ -83,20 +101,36 @@ def feature_key(config: Config, space: Space, stimulus: Stimulus, rate_hz: float
             for a in (stimulus.words, stimulus.phones)
         ]
     if space.kind == "untrained":
-        extra = seed_of(config, space.name)
+        extra = twin_seed(config, space)
     if space.kind == "own" and space.source is not None:
         from bids_brainalign.features.own import own_feature_files
 
         memo = config.paths.work_dir / "digests"
         extra = [file_digest(p, memo) for p in own_feature_files(space.source, stimulus.name)]
+    if space.mode != "dense":
+        rate_hz = 1 / config.features.causal_stride_s  # frames are as many as windows
     return digest_of(
         [stimulus.sha256, space.kind, space.digest, extra, rate_hz, _options(config, space)]
     )[:24]
 
 
-def windowing_of(config: Config, space: Space) -> Windowing:
+def stored_features(
+    config: Config, space: Space, stimulus: Stimulus, modality: str
+) -> StoredFeatures:
+    """Open what the feature steps have stored."""
+    store = FeatureStore(config.paths.work_dir / "features")
+    key = feature_key(config, space, stimulus, rate_of(config, modality))
+    return store.load(store.path_for(key))
+
+
+def windowing_of(config: Config, space: Space) -> Windowing | EndingWindows:
     """How this model's windows lie on a long stimulus."""
     f = config.features
+    if space.mode == "sliding":
+        return EndingWindows(f.sliding_window_s, f.causal_stride_s, causal=False)
+    if space.mode == "causal":
+        window_s = f.causal_window_s if space.is_whisper else f.sliding_window_s
+        return EndingWindows(window_s, f.causal_stride_s, causal=True)
     if space.is_whisper:
         return Windowing(WHISPER_WINDOW_S, f.hop_s, f.margin_s, f.blend_s)
     return Windowing(f.waveform_window_s, f.waveform_hop_s, f.waveform_margin_s, f.blend_s)

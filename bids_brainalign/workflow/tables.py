@@ -69,6 +69,7 @@ class ScoreBlock:
     untrained: SpaceResult | None = None
     delta_lowlevel: Contrast | None = None
     delta_untrained: Contrast | None = None
+    delta_model: Contrast | None = None
     mode: NDArray[np.int64] | None = None
     agreement: Array64 | None = None
 
@@ -174,6 +175,9 @@ CHANNEL_COLUMNS: dict[str, str] = {
     "high_cutoff": "n/a: see the high-gamma method in the scores' sidecar",
     "hemisphere": SCORE_COLUMNS["hemisphere"],
     "region": SCORE_COLUMNS["region"],
+    "label_distance_mm": "From the electrode to the nearest voxel that has a region; 0 inside one",
+    "label_probability": "Share of the region among the labelled voxels around the electrode",
+    "atlas": "Where the region is from; n/a: from the dataset, or there is none",
     "device": "Device group of the electrode (group in electrodes.tsv)",
     "x": "Coordinate in mm, in the space of the electrodes file",
     "y": "Coordinate in mm",
@@ -208,6 +212,8 @@ def channel_table(scores: pd.DataFrame, targets: pd.DataFrame, space: str) -> pd
     )
     for column in ("hemisphere", "region", "device", "x", "y", "z"):
         table[column] = targets[column].to_numpy()
+    for column in ("label_distance_mm", "label_probability", "atlas"):
+        table[column] = targets[column].to_numpy() if column in targets else np.nan
     table["space"] = space or "n/a"
     table["best_layer"] = chosen["layer_mode"]
     for column in CHANNEL_COLUMNS:

@@ -81,7 +81,13 @@ def test_every_option_and_exit_code_is_described():
 
 def test_types_lists_and_choices_follow_the_parser():
     assert INPUTS["analysis_level"]["value-choices"] == ["participant", "group"]
-    assert INPUTS["reference"]["value-choices"] == ["none", "car"]
+    assert INPUTS["reference"]["value-choices"] == [
+        "none",
+        "car",
+        "car-device",
+        "bipolar",
+        "laplacian",
+    ]
     assert (INPUTS["nprocs"]["type"], INPUTS["nprocs"]["integer"]) == ("Number", True)
     assert (INPUTS["mem_gb"]["type"], INPUTS["mem_gb"]["integer"]) == ("Number", False)
     assert (INPUTS["mem"]["type"], INPUTS["sloppy"]["type"]) == ("String", "Flag")

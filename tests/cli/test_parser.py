@@ -84,7 +84,7 @@ USAGE = [
     ("--nprocs 0", "resources.nprocs = 0 must be above 0"),
     ("--batch-size -3", "resources.batch_size = -3 must be above 0"),
     ("--random-seed -1", "random_seed = -1 must be 0 or more"),
-    ("--reference bipolar", "invalid choice: 'bipolar'"),
+    ("--reference median", "invalid choice: 'median'"),
     ("--high-gamma hilbert", "invalid choice: 'hilbert'"),
     ("--steps encoding report", "there is no step 'report'.\n  Fix: did you mean reports?"),
     ("--save everything", "invalid choice: 'everything'"),
@@ -136,6 +136,8 @@ OTHERS = [
     ("bids out participant -d x=nowhere", 66, "--derivatives x: there is no folder"),
     ("bids out participant --features x=nowhere", 66, "--features x: there is no folder"),
     ("bids out participant --stimuli-map nowhere", 66, "--stimuli-map: there is no file"),
+    ("bids out participant --atlas no.nii.gz", 66, "--atlas: there is no file"),
+    ("bids out participant --atlas destrieu", 64, "did you mean destrieux?"),
     ("bids out participant --phone-classes no.tsv", 66, "--phone-classes: there is no file"),
     ("bids out participant --targets nowhere.tsv", 66, "--targets: there is no file"),
     ("bids out participant --folds empty", 66, "--folds: there is no file"),
@@ -265,7 +267,7 @@ def test_defaults(place: Path) -> None:
     assert config.paths.work_dir == place / "work"
     assert config.resources.nprocs == available_cpus()
     assert config.recipe is None
-    assert config.modalities == ("ieeg", "fmri")
+    assert config.modalities == ("ieeg", "eeg", "fmri")
     assert config.control == Control()
 
 
@@ -284,7 +286,7 @@ def test_precedence_is_defaults_recipe_file_options(place: Path) -> None:
 def test_file_may_name_the_recipe_and_be_sloppy(place: Path) -> None:
     (place / "r.toml").write_text("recipe = 'whisper-ecog'\nsloppy = true\n[nulls]\nn_draws = 9\n")
     config = parse("--config-file r.toml")
-    assert (config.recipe, config.modalities) == ("whisper-ecog", ("ieeg",))
+    assert (config.recipe, config.modalities) == ("whisper-ecog", ("ieeg", "eeg"))
     assert config.nulls.n_draws == 9
     assert config.ieeg.n_components == parse("--sloppy").ieeg.n_components
     assert config.ieeg.n_components < parse("").ieeg.n_components

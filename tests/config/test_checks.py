@@ -26,7 +26,9 @@ def test_defaults_are_accepted() -> None:
 @pytest.mark.parametrize(
     ("tables", "fragment"),
     [
-        ({"ieeg": {"reference": "bipolar"}}, "ieeg.reference = bipolar is not known"),
+        ({"ieeg": {"reference": "median"}}, "ieeg.reference = median is not known"),
+        ({"ieeg": {"band_hz": (150.0, 70.0)}}, "must be two rising frequencies in Hz"),
+        ({"ieeg": {"band_hz": (70.0,)}}, "must be two rising frequencies in Hz"),
         ({"ieeg": {"high_gamma": "filterbanks"}}, "did you mean filterbank?"),
         ({"ieeg": {"lag_max_s": -0.1}}, "must be above ieeg.lag_min_s (-0.1)"),
         ({"fmri": {"delay_min_s": 10.0}}, "must be at least fmri.delay_min_s (10)"),

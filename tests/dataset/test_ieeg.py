@@ -59,12 +59,14 @@ def test_electrodes_of_other_sessions_are_not_taken(tmp_path):
 def test_formats_that_cannot_be_read_are_told(tmp_path):
     root = dataset(tmp_path)
     ieeg_run(root, "01", "a")
-    write(root / "sub-02/ieeg/sub-02_task-a_ieeg.nwb", "x")
+    write(root / "sub-02/ieeg/sub-02_task-a_ieeg.mefd", "x")
     index = find(root)
     assert [r.participant for r in index.recordings] == ["01"]
     ((name, reason),) = index.skipped
     assert name == "sub-02_task-a"
-    assert reason.startswith("sub-02_task-a_ieeg.nwb: .nwb is not read; convert it to EDF")
+    assert reason.startswith(
+        "sub-02_task-a_ieeg.mefd: .mefd is not read (it needs the package pymef)"
+    )
     with pytest.raises(BrainAlignError, match="none of the 1 recordings") as caught:
         find(root, participants=("02",))
     assert caught.value.exit_code == 66

@@ -1,17 +1,19 @@
-import mne
 import numpy as np
+import pandas as pd
 import pytest
+from mne.filter import filter_data
 
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.responses.high_gamma import (
-    filterbank,
-    filterbank_bands,
     high_gamma_amplitude,
     notch_frequencies,
-    podcast2025,
     support_s,
 )
-from bids_brainalign.responses.referencing import reference_signal
+from bids_brainalign.responses.published_bands import dutch2022, dutch2022_times, podcast2025
+from bids_brainalign.responses.referencing import Rereferenced, derivations
+from bids_brainalign.responses.spectral_bands import filterbank, filterbank_bands
+from tests.oracles.dutch2022 import dutch_high_gamma
+from tests.oracles.podcast2025 import podcast_high_gamma
 
 SFREQ = 512.0
 
@@ -26,15 +28,54 @@ def signals():
 
 
 def test_podcast2025_is_the_tutorial(signals):
-    raw = mne.io.RawArray(
-        signals.copy(), mne.create_info(4, SFREQ, "ecog"), copy="both", verbose="error"
-    )
-    raw.set_eeg_reference("average", ch_type="ecog", verbose="error")
-    raw.notch_filter([60, 120, 180], notch_widths=2, verbose="error")
-    raw.filter(70, 200, method="iir", verbose="error")
-    raw.apply_hilbert(envelope=True, verbose="error")
-    ours = podcast2025(signals - reference_signal(signals, "car"), SFREQ, line_hz=60.0)
-    np.testing.assert_allclose(ours, raw.get_data(), rtol=1e-10)
+    table = pd.DataFrame({"name": list("abcd"), "type": "ECOG", "device": "n/a"})
+    averaged = Rereferenced(signals).read(derivations("car", table)[0])
+    ours = podcast2025(averaged, SFREQ, line_hz=60.0)
+    np.testing.assert_allclose(ours, podcast_high_gamma(signals, SFREQ), rtol=1e-10)
+
+
+@pytest.mark.parametrize(("sfreq", "n_times"), [(1024.0, 9001), (2048.0, 20000), (512.0, 5119)])
+def test_dutch2022_is_the_published_script(sfreq, n_times):
+    rng = np.random.default_rng(7)
+    data = np.cumsum(rng.standard_normal((3, n_times)), axis=1) * 1e-6
+    expected = dutch_high_gamma(data.T, sfreq).T
+    ours = dutch2022(data, sfreq, line_hz=50.0)
+    assert ours.shape == expected.shape
+    np.testing.assert_allclose(ours, expected, rtol=1e-10)
+    times = dutch2022_times(n_times, sfreq)
+    assert len(times) == int(np.floor((n_times - 0.05 * sfreq) / (0.01 * sfreq)))
+    # Frames never drift: each within a sample of 10 ms after the one before.
+    assert np.abs(times - times[0] - 0.01 * np.arange(len(times))).max() < 1 / sfreq
+
+
+def test_dutch2022_frames_are_centred_on_their_windows():
+    """A swell of the amplitude peaks in the frame at its time."""
+    sfreq, peak_s = 1024.0, 2.0
+    times = np.arange(int(4 * sfreq)) / sfreq
+    burst = np.exp(-0.5 * ((times - peak_s) / 0.1) ** 2) * np.sin(2 * np.pi * 120 * times)
+    found = high_gamma_amplitude(burst[np.newaxis], sfreq, method="dutch2022", line_hz=None)
+    centre = np.average(found.first_s + np.arange(found.data.shape[1]) / found.rate_hz,
+                        weights=found.data[0])  # fmt: skip
+    assert centre == pytest.approx(peak_s, abs=0.001)
+
+
+@pytest.mark.parametrize("method", ["multitaper", "morlet", "filterbank"])
+@pytest.mark.parametrize("band", [(), (15.0, 30.0)])
+def test_tracks_the_amplitude_of_its_band_alone(method, band):
+    rng = np.random.default_rng(8)
+    times = np.arange(int(12 * SFREQ)) / SFREQ
+    low, high = band or (70.0, 150.0)
+    swell = np.sin(2 * np.pi * 0.5 * times)
+    noise = filter_data(rng.standard_normal((2, len(times))), SFREQ, low, high, verbose="error")
+    outside = 3 * np.sin(2 * np.pi * 5 * times) * np.sin(2 * np.pi * 0.3 * times)
+    data = noise * np.exp(0.8 * swell) + outside
+    found = high_gamma_amplitude(data, SFREQ, method=method, line_hz=None, band_hz=band).data
+    smooth = filter_data(found, SFREQ, None, 2.0, verbose="error")[:, 512:-512]
+    for channel in smooth:
+        assert np.corrcoef(channel, swell[512:-512])[0, 1] > 0.8
+    # It is the logarithm of an amplitude: its slope on the log of the planted one is 1.
+    slope = np.polyfit(0.8 * swell[512:-512], smooth.mean(axis=0), 1)[0]
+    assert slope == pytest.approx(1.0, abs=0.2)
 
 
 def test_bands_are_those_of_the_chang_lab():
@@ -87,7 +128,9 @@ def test_edges_show_no_transient():
     assert np.abs(profile[-5:].mean() - profile[200:-200].mean()) < 0.25
 
 
-@pytest.mark.parametrize("method", ["filterbank", "podcast2025"])
+@pytest.mark.parametrize(
+    "method", ["filterbank", "podcast2025", "dutch2022", "multitaper", "morlet"]
+)
 @pytest.mark.parametrize("line_hz", [50.0, 60.0])
 def test_line_noise_is_removed(method, line_hz):
     rng = np.random.default_rng(3)
@@ -97,8 +140,11 @@ def test_line_noise_is_removed(method, line_hz):
     inside = slice(2048, -2048)
 
     def median(data, line):
-        amplitude = high_gamma_amplitude(data, SFREQ, method=method, line_hz=line)[:, inside]
-        return np.median(amplitude if method == "podcast2025" else np.exp(amplitude))
+        amplitude = high_gamma_amplitude(data, SFREQ, method=method, line_hz=line).data
+        amplitude = amplitude[:, 400:-400] if method == "dutch2022" else amplitude[:, inside]
+        return np.median(
+            amplitude if method in ("podcast2025", "dutch2022") else np.exp(amplitude)
+        )
 
     truth = median(clean, None)
     assert median(clean + hum, line_hz) == pytest.approx(truth, rel=0.1)
@@ -111,6 +157,10 @@ def test_notches():
     assert notch_frequencies("podcast2025", 402, 50.0) == (50, 100, 150)
     assert notch_frequencies("filterbank", 2048, 60.0) == (60, 120)
     assert notch_frequencies("filterbank", 512, None) == ()
+    assert notch_frequencies("dutch2022", 1024, 50.0) == (100, 150)
+    assert notch_frequencies("dutch2022", 1024, 60.0) == (60, 120, 180)
+    assert notch_frequencies("podcast2025", 512, 60.0, band_hz=(30.0, 55.0)) == ()
+    assert notch_frequencies("morlet", 512, 60.0, band_hz=(30.0, 55.0)) == (60,)
 
 
 def test_dead_stretch_stays_finite():
@@ -154,7 +204,22 @@ def test_too_slow_recording(method, sfreq, fix):
     assert fix in caught.value.fix
 
 
+def test_band_between_two_centres_of_the_filter_bank():
+    with pytest.raises(BrainAlignError, match="within 73–75 Hz") as caught:
+        filterbank_bands((73.0, 75.0))
+    assert "--high-gamma morlet" in caught.value.fix
+
+
+def test_other_bands_need_no_faster_recording():
+    found = high_gamma_amplitude(
+        np.random.default_rng(9).standard_normal((1, 2000)), 128.0, method="podcast2025",
+        line_hz=50.0, band_hz=(4.0, 8.0),
+    )  # fmt: skip
+    assert found.data.shape == (1, 2000)
+    assert support_s("podcast2025", 128.0, band_hz=(4.0, 8.0)) > 0.1
+
+
 def test_unknown_method():
-    with pytest.raises(BrainAlignError, match="no high-gamma method 'morlet'") as caught:
-        high_gamma_amplitude(np.ones((1, 1000)), SFREQ, method="morlet", line_hz=None)
+    with pytest.raises(BrainAlignError, match="no high-gamma method 'wavelet'") as caught:
+        high_gamma_amplitude(np.ones((1, 1000)), SFREQ, method="wavelet", line_hz=None)
     assert caught.value.exit_code == ExitCode.USAGE

@@ -10,10 +10,14 @@ from bids_brainalign.dataset.types import Annotations
 from bids_brainalign.phonemes.classes import PhoneClasses
 from bids_brainalign.reports.figures.canvas import svg
 from bids_brainalign.reports.figures.onset_response import onset_response
+from bids_brainalign.workflow.extraction import feature_steps
 from bids_brainalign.workflow.fits import pool_fits
 from bids_brainalign.workflow.locked import locked_table, phone_classes
 from bids_brainalign.workflow.responses import load_response, response_path, save_response
+from bids_brainalign.workflow.spaces import Space
 from tests.workflow.planted import make_fit
+
+LOWLEVEL = Space("lowlevel", "lowlevel", None, "")
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +34,10 @@ def spoken(tmp_path_factory):
         stimulus = replace(p.stimulus, phones=Annotations(table, p.stimulus.path))
         presentations.append(replace(p, stimulus=stimulus))
     (fit,) = pool_fits(presentations)
+    for step in feature_steps(
+        planted.config, LOWLEVEL, [(p.stimulus, 50.0) for p in presentations]
+    ):
+        step.work()
     for recording in fit.recordings:
         path = response_path(planted.config, fit, recording)
         response = load_response(path)
@@ -46,11 +54,11 @@ def spoken(tmp_path_factory):
 
 def test_responses_follow_the_class_they_were_planted_for(spoken):
     config, fit = spoken
-    table = locked_table(config, fit, PhoneClasses())
+    table = locked_table(config, fit, PhoneClasses(), LOWLEVEL)
     kinds = list(table["locked_to"].unique())
     assert kinds == [
-        "stimulus onset", "word onset", "vowel phone", "nasal phone", "fricative phone",
-        "affricate phone",
+        "stimulus onset", "word onset", "speech onset", "vowel phone", "nasal phone",
+        "fricative phone", "affricate phone",
     ]  # fmt: skip
     n = table.groupby("locked_to")["n"].first()
     labels = pd.concat([p.stimulus.phones.table["label"] for p in fit.presentations])
@@ -68,7 +76,7 @@ def test_responses_follow_the_class_they_were_planted_for(spoken):
 
 def test_averages_equal_a_loop_over_events(spoken):
     config, fit = spoken
-    table = locked_table(config, fit, PhoneClasses())
+    table = locked_table(config, fit, PhoneClasses(), LOWLEVEL)
     rows = table[(table["locked_to"] == "nasal phone") & (table["target"] == "E03")]
     epochs = []
     for recording in fit.recordings:
@@ -92,7 +100,7 @@ def test_the_users_classes_replace_ours(spoken, tmp_path):
     path = tmp_path / "classes.tsv"
     path.write_text("phone\tclass\na\topen\niː\tclose\na\tvoiced\nm\tvoiced\n")
     config = replace(config, paths=replace(config.paths, phone_classes=path))
-    table = locked_table(config, fit, phone_classes(config))
+    table = locked_table(config, fit, phone_classes(config), LOWLEVEL)
     n = table.groupby("locked_to")["n"].first()
     assert {"open phone", "close phone", "voiced phone"} < set(n.index)
     assert "vowel phone" not in n.index
@@ -101,11 +109,11 @@ def test_the_users_classes_replace_ours(spoken, tmp_path):
 
 def test_classes_share_one_panel_of_the_figure(spoken):
     config, fit = spoken
-    figure = onset_response(locked_table(config, fit, PhoneClasses()))
+    figure = onset_response(locked_table(config, fit, PhoneClasses(), LOWLEVEL))
     titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert len(titles) == 3
-    assert titles[2] == "phones by class"
-    labels = [text.get_text() for text in figure.axes[2].get_legend().get_texts()]
+    assert len(titles) == 4
+    assert titles[3] == "phones by class"
+    labels = [text.get_text() for text in figure.axes[3].get_legend().get_texts()]
     assert [label.split(" (")[0] for label in labels] == [
         "vowel", "nasal", "fricative", "affricate",
     ]  # fmt: skip
@@ -114,5 +122,5 @@ def test_classes_share_one_panel_of_the_figure(spoken):
 
 def test_fmri_has_no_averages_per_phone(tmp_path):
     planted = make_fit(tmp_path, "fmri", seconds=(120, 120))
-    table = locked_table(planted.config, planted.fit, PhoneClasses())
+    table = locked_table(planted.config, planted.fit, PhoneClasses(), LOWLEVEL)
     assert set(table["locked_to"]) == {"word onset"}  # 3 s before the stimulus are too few

@@ -65,7 +65,7 @@ def test_differences_have_intervals_around_them(written):
 
 
 def test_planted_lag_and_injected_delays_are_found(written):
-    lags = read(written[2]["ownAttention_lags.tsv"]).set_index("target")
+    lags = read(written[2]["ownAttention_peaks.tsv"]).set_index("target")
     assert (lags.loc[["E00", "E01", "E02"], "p_occlusion"] < 0.05).all()
     assert np.allclose(lags.loc[["E00", "E01", "E02"], "occlusion_lag_s"], 0.2, atol=0.041)
     checks = read(written[2]["ownAttention_checks.tsv"])

@@ -53,7 +53,7 @@ def lag_profiles(profiles: pd.DataFrame, lags: pd.DataFrame, *, title: str) -> F
     profiles : DataFrame
         ``attention.tsv``.
     lags : DataFrame
-        ``lags.tsv``: electrodes with p_occlusion < .05 are drawn, or all if there are none.
+        ``peaks.tsv``: electrodes with p_occlusion < .05 are drawn, or all if there are none.
     """
     found = set(lags[lags["p_occlusion"] < 0.05]["target"])
     rows = profiles[profiles["target"].isin(found)] if found else profiles

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,21 @@ from bids_brainalign.reports.figures import canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class _Pen:
+    """How one kind of curve is drawn."""
+
+    label: str
+    color: str
+    style: str
+    width: float
+
+
+TRAINED = _Pen("trained model", canvas.TRAINED, "-", 2.2)
+UNTRAINED = _Pen("untrained twin", canvas.UNTRAINED, "--", 1.6)
+CAUSAL = _Pen("trained model, past only", canvas.CAUSAL, "-.", 1.6)
 
 
 def layer_curves(panels: list[CurvePanel], *, ylabel: str = "held-out r") -> Figure:
@@ -28,7 +44,8 @@ def layer_curves(panels: list[CurvePanel], *, ylabel: str = "held-out r") -> Fig
     Returns
     -------
     Figure
-        Solid: trained; dashed: untrained twin; dotted: low-level baseline. Bands are the standard
+        Solid: trained; dash-dotted: trained, having heard the past only; dashed: untrained twin;
+        dotted: low-level baseline. Bands are the standard
         error over targets.
     """
     rows, columns = canvas.panel_grid(len(panels))
@@ -61,31 +78,28 @@ def _draw_panel(axes: Axes, panel: CurvePanel) -> None:
     if panel.lowlevel is not None:
         _flat_line(axes, panel)
     if panel.untrained is not None:
-        _mean_line(axes, panel.layers, panel.untrained, color=canvas.UNTRAINED, untrained=True)
-    _mean_line(axes, panel.layers, panel.trained, color=canvas.TRAINED, untrained=False)
+        _mean_line(axes, panel.layers, panel.untrained, UNTRAINED)
+    if panel.causal is not None:
+        _mean_line(axes, panel.layers, panel.causal, CAUSAL)
+    _mean_line(axes, panel.layers, panel.trained, TRAINED)
     step = max(1, len(panel.layers) // 8)
     axes.set_xticks(panel.layers[::step])
 
 
 def _mean_line(
-    axes: Axes,
-    layers: NDArray[np.int64],
-    values: NDArray[np.float64],
-    *,
-    color: str,
-    untrained: bool,
+    axes: Axes, layers: NDArray[np.int64], values: NDArray[np.float64], pen: _Pen
 ) -> None:
     mean, sem = column_mean(values)
-    axes.fill_between(layers, mean - sem, mean + sem, color=color, alpha=0.22, linewidth=0)
+    axes.fill_between(layers, mean - sem, mean + sem, color=pen.color, alpha=0.22, linewidth=0)
     axes.plot(
         layers,
         mean,
-        color=color,
-        linewidth=1.6 if untrained else 2.2,
-        linestyle="--" if untrained else "-",
+        color=pen.color,
+        linewidth=pen.width,
+        linestyle=pen.style,
         marker="o",
-        markersize=3.2 if untrained else 4.5,
-        label="untrained twin" if untrained else "trained model",
+        markersize=2 * pen.width,
+        label=pen.label,
     )
 
 

@@ -42,8 +42,9 @@ def onset_response(locked: pd.DataFrame) -> Figure:
     phones = [kind for kind in every if str(kind).endswith(PHONES)]
     kinds = [kind for kind in every if kind not in phones]
     n_panels = max(len(kinds) + bool(phones), 1)
-    figure = canvas.paper(4.9 * n_panels + 0.2, 2.9)
-    grid = figure.subplots(1, n_panels, squeeze=False)
+    n_rows, n_columns = canvas.panel_grid(n_panels)
+    figure = canvas.paper(4.9 * n_columns + 0.2, 2.9 * n_rows)
+    grid = figure.subplots(n_rows, n_columns, squeeze=False)
     for axes, kind in zip(grid.flat, kinds, strict=False):
         rows = locked[locked["locked_to"] == kind]
         count = pd.to_numeric(rows["n"], errors="coerce").max()
@@ -53,8 +54,11 @@ def onset_response(locked: pd.DataFrame) -> Figure:
         axes.axhline(0, color=canvas.FAINT, linewidth=0.8)
         _draw(axes, rows)
     if phones:
-        _draw_phones(grid[0, -1], locked, phones)
-    grid[0, 0].set_ylabel("response (SD of the run)", fontsize=canvas.SIZE_PT, color=canvas.INK)
+        _draw_phones(grid.flat[len(kinds)], locked, phones)
+    for axes in list(grid.flat)[n_panels:]:
+        axes.remove()
+    for axes in grid[:, 0]:
+        axes.set_ylabel("response (SD of the run)", fontsize=canvas.SIZE_PT, color=canvas.INK)
     return figure
 
 

@@ -19,7 +19,7 @@ from bids_brainalign.dataset.stimuli_map import StimulusNotes, read_stimuli_map
 from bids_brainalign.dataset.stimulus_files import require_distinct_names, require_stimulus
 from bids_brainalign.dataset.types import Recording, Stimulus
 from bids_brainalign.errors import BrainAlignError
-from bids_brainalign.responses.channels import choose_channels
+from bids_brainalign.responses.channels import EEG_TYPES, NEURAL_TYPES, choose_channels
 from bids_brainalign.workflow.check.facts import Facts, Run, Sound
 
 RESPONSE_FILES = (".hf5", ".h5", ".hdf5")
@@ -116,7 +116,10 @@ def _facts(recording: Recording) -> tuple[list[str], int | None]:
             lacking.append("no desc-brain_mask beside its image")
         return lacking, None
     try:
-        choice = choose_channels(recording.channels_path, recording_name=recording.name)
+        types = EEG_TYPES if recording.modality == "eeg" else NEURAL_TYPES
+        choice = choose_channels(
+            recording.channels_path, recording_name=recording.name, types=types
+        )
     except BrainAlignError as error:
         return [error.what], None
     return [], len(choice.kept)

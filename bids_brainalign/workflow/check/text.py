@@ -19,7 +19,8 @@ from bids_brainalign.workflow.check.matching import (
 )
 from bids_brainalign.workflow.check.mends import datalad_commands, in_bytes, size_of
 
-_KINDS = {"ieeg": "iEEG", "fmri": "fMRI"}
+_TYPES = {"ieeg": "ECOG or SEEG", "eeg": "EEG"}
+_KINDS = {"ieeg": "iEEG", "eeg": "EEG", "fmri": "fMRI"}
 
 
 def render(facts: Facts, *, next_command: str) -> str:
@@ -72,7 +73,7 @@ def _recordings(facts: Facts) -> list[str]:
         listed = (f"{task} ({n})" for task, n in tasks.most_common())
         lines += entry(kind, f"{', '.join(parts)}; tasks: {some(listed)}")
         lines += entry("", _by_participant(runs))
-        lines += _ieeg_facts(runs) if modality == "ieeg" else _fmri_facts(facts, runs)
+        lines += _fmri_facts(facts, runs) if modality == "fmri" else _electrode_facts(runs)
     for folder, count, people_count in facts.responses:
         lines += entry(
             "responses",
@@ -91,11 +92,13 @@ def _by_participant(runs: Sequence[Run]) -> str:
     return some((f"sub-{p} ({n})" for p, n in counts.items()), 8)
 
 
-def _ieeg_facts(runs: Sequence[Run]) -> list[str]:
+def _electrode_facts(runs: Sequence[Run]) -> list[str]:
     lines: list[str] = []
     channels = [run.n_channels for run in runs if run.n_channels is not None]
     if channels:
-        lines += entry("", f"{sum(channels):,} good channels of type ECOG or SEEG")
+        lines += entry(
+            "", f"{sum(channels):,} good channels of type {_TYPES[runs[0].recording.modality]}"
+        )
     spaces = Counter(run.recording.space or "not named" for run in runs
                      if run.recording.electrodes_path is not None)  # fmt: skip
     listed = some(f"{space} ({n})" for space, n in spaces.most_common())

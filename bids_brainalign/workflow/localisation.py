@@ -1,0 +1,150 @@
+"""Regions of electrodes: from an atlas, else from what electrodes.tsv says.
+
+This comes after the responses are loaded: another atlas filters no signal anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bids_brainalign.anatomy.atlas import Atlas, read_atlas
+from bids_brainalign.anatomy.electrodes import read_electrodes
+from bids_brainalign.anatomy.labelling import Limits, label_electrodes
+from bids_brainalign.anatomy.named_atlases import nilearn_atlas, own_segmentation
+from bids_brainalign.config.checks import ATLAS_IMAGES
+from bids_brainalign.config.schema import Config
+from bids_brainalign.dataset.derivatives import FREESURFER
+from bids_brainalign.dataset.tables import read_tsv
+from bids_brainalign.responses.types import Response
+from bids_brainalign.store.digest import file_digest
+from bids_brainalign.workflow.fits import Fit
+
+REGION_COLUMNS = (
+    "region",
+    "anatomy",
+    "anatomical_label",
+    "anat_label",
+    "roi",
+    "label",
+    "location",
+)
+"""Of electrodes.tsv, in lower case: BIDS names none, these are in use; the first there counts."""
+PLACE_COLUMNS = ("region", "label_distance_mm", "label_probability", "atlas", "hemisphere")
+
+
+def anatomy_inputs(config: Config, fit: Fit) -> object:
+    """Everything but the responses that regions depend on: part of the key of their steps."""
+    settings = asdict(config.anatomy)
+    name = config.anatomy.atlas
+    if name is None or fit.modality != "ieeg":
+        return None
+    memo = config.paths.work_dir / "digests"
+    files = []
+    if name.endswith(ATLAS_IMAGES):
+        image = Path(name)
+        stem = image.name.split(".")[0]
+        beside = [*image.parent.glob(f"{stem}.*"), *image.parent.glob("*_dseg.tsv")]
+        files = sorted({*beside, image})
+    elif name == FREESURFER:
+        files = sorted(
+            path
+            for folder in _subjects_folders(config)
+            for path in (folder / f"sub-{fit.participant}" / "mri").glob("aparc*aseg.mgz")
+        )
+    return [settings, [[p.name, file_digest(p, memo)] for p in files]]
+
+
+def localised(
+    config: Config, fit: Fit, responses: Sequence[Response]
+) -> tuple[list[Response], tuple[str, ...]]:
+    """Give intracranial electrodes their regions; voxels and scalp electrodes pass as they are.
+
+    Parameters
+    ----------
+    config : Config
+    fit : Fit
+    responses : sequence of Response
+        The same targets in each.
+
+    Returns
+    -------
+    responses : list of Response
+        Their targets have ``region``, ``hemisphere``, ``label_distance_mm``,
+        ``label_probability`` and ``atlas``.
+    notes : tuple of str
+    """
+    if fit.modality != "ieeg":
+        return list(responses), ()
+    targets = responses[0].targets.copy()
+    table = _electrodes_of(fit)
+    if config.anatomy.atlas is None:
+        places, notes = _said_by_the_dataset(fit, targets)
+    else:
+        spaces = {} if table is None else dict(zip(table["name"], table["space"], strict=True))
+        electrodes = targets.assign(space=targets["name"].map(spaces).fillna("n/a"))
+        a = config.anatomy
+        limits = Limits(a.limit_mm, a.strip_limit_mm, a.sphere_mm)
+        places, notes = label_electrodes(electrodes, _atlas(config, fit), limits=limits)
+    for column in PLACE_COLUMNS:
+        targets[column] = places[column].to_numpy()
+    return [replace(r, targets=targets) for r in responses], notes
+
+
+def _electrodes_of(fit: Fit) -> pd.DataFrame | None:
+    first = fit.recordings[0]
+    if first.electrodes_path is None or not first.electrodes_path.is_file():
+        return None
+    return read_electrodes(first.electrodes_path, first.coordsystem_path)
+
+
+def _said_by_the_dataset(fit: Fit, targets: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Regions as a column of electrodes.tsv has them; without one, those of the responses."""
+    places = pd.DataFrame(
+        {
+            "region": targets["region"], "label_distance_mm": np.nan, "label_probability": np.nan,
+            "atlas": "n/a", "hemisphere": targets["hemisphere"],
+        }
+    )  # fmt: skip
+    path = fit.recordings[0].electrodes_path
+    table = read_tsv(path).fillna("n/a") if path is not None and path.is_file() else None
+    by_low = {} if table is None else {str(c).lower(): c for c in table.columns}
+    column = next((by_low[name] for name in REGION_COLUMNS if name in by_low), None)
+    if table is None or column is None:
+        if (places["region"] != "n/a").any():
+            return places, ()
+        how = "give --atlas NAME|FILE to label electrodes"
+        return places, (f"No atlas was given and electrodes.tsv names no regions: {how}.",)
+    said = table.assign(name=table["name"].str.strip()).set_index("name")[column].str.strip()
+    places["region"] = targets["name"].map(said).fillna("n/a").replace("", "n/a").to_numpy()
+    return places, (f"Regions are those of the column {column} of electrodes.tsv.",)
+
+
+def _atlas(config: Config, fit: Fit) -> Atlas:
+    a = config.anatomy
+    name = str(a.atlas)
+    if name.endswith(ATLAS_IMAGES):
+        return read_atlas(Path(name), space=a.atlas_space)
+    if name == FREESURFER:
+        return own_segmentation(fit.participant, _subjects_folders(config))
+    return _nilearn_once(name, config.control.allow_download)
+
+
+@lru_cache(maxsize=1)
+def _nilearn_once(name: str, allow_download: bool) -> Atlas:
+    return nilearn_atlas(name, allow_download=allow_download)
+
+
+def _subjects_folders(config: Config) -> list[Path]:
+    """Where FreeSurfer's participants may lie: as given, else in the usual places."""
+    given = [path for name, path in config.paths.derivatives if name == FREESURFER]
+    if given:
+        return given
+    derivatives = config.paths.bids_dir / "derivatives"
+    usual = [derivatives / FREESURFER, derivatives / "fmriprep" / "sourcedata" / FREESURFER]
+    return [folder for folder in usual if folder.is_dir()]

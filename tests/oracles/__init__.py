@@ -1,0 +1,1 @@
+"""Published computations, written down again and independently of the package."""

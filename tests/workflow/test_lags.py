@@ -1,0 +1,98 @@
+"""Lag curves from stored responses and features to tables, in both modes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bids_brainalign.config.schema import Lags
+from bids_brainalign.workflow.combined import combined_step
+from bids_brainalign.workflow.encoding import encoding_step
+from bids_brainalign.workflow.lags import LAG_COLUMNS, lag_step
+from tests.workflow.planted import make_fit
+
+MODES = ("continuous", "word")
+
+
+def run(planted, **lags):
+    config = replace(
+        planted.config, lags=Lags(modes=MODES, word_min_s=-0.6, word_max_s=1.0, **lags)
+    )
+    own = next(s for s in planted.spaces if s.name == "own")
+    encoding_step(config, planted.fit, own, None, planted.spaces).work()
+    written = lag_step(config, planted.fit, own, planted.spaces).work()
+    tables = {
+        p.name.split("_")[-1]: pd.read_csv(
+            p, sep="\t", na_values="n/a", dtype={"layer": str, "peak": str, "at_edge": str}
+        )
+        for p in written
+        if p.suffix == ".tsv"
+    }
+    return tables["lags.tsv"], tables["lagslopes.tsv"]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    planted = make_fit(tmp_path_factory.mktemp("lags"), "ieeg")
+    return planted, *run(planted)
+
+
+def test_both_modes_find_the_planted_lag_and_nothing_elsewhere(found):
+    planted, table, _ = found
+    assert list(table.columns) == list(LAG_COLUMNS)
+    targets = [f"E{i:02d}" for i in range(planted.n_planted)]
+    for mode, lag_s, tolerance in (("continuous", 0.2, 0.02), ("word", 0.3, 0.15)):
+        answer = table[(table["mode"] == mode) & (table.layer == "selected")]
+        peaks = answer[answer.peak == "true"].set_index("target")
+        assert len(peaks) == 12
+        # A word's features are means over its 0.2 s: their peak is half of that later.
+        assert (peaks.loc[targets, "peak_s"] - lag_s).abs().max() < tolerance, mode
+        assert (peaks.loc[targets, "q_peak"] < 0.05).all()
+        assert (peaks.loc[targets, "at_edge"] == "false").all()
+        assert (peaks.drop(targets)["q_peak"] > 0.05).sum() >= 5
+        curve = answer[answer.target == "E00"]
+        assert curve.r.abs().max() <= 1
+        assert (curve.p.dropna() > 0).all()
+    layers = table[(table["mode"] == "continuous") & (table.lag_s.round(2) == 0.2)]
+    best = layers[layers.layer.str.isdigit() & layers.target.isin(targets)]
+    best = best.pivot_table(index="target", columns="layer", values="r")
+    assert (best.idxmax(axis=1) == "1").all()
+
+
+def test_slopes_warn_of_features_whose_context_is_unknown(found):
+    _, _, slopes = found
+    assert set(slopes["mode"]) == set(MODES)
+    assert slopes["heard_future"].all()  # own features: what they heard is not known
+    assert (slopes.loc[slopes.group_type == "target", "n_targets"] <= 1).all()
+
+
+def test_null_data_have_no_peaks(tmp_path):
+    planted = make_fit(tmp_path, "ieeg", null=True, seed=3)
+    table, _ = run(planted)
+    peaks = table[(table.layer == "selected") & (table.peak == "true")]
+    assert not (peaks.q_peak < 0.05).any()
+
+
+def test_words_too_near_to_the_ends_are_left_out(found):
+    planted, table, _ = found
+    counts = table[table["mode"] == "word"].n_samples.unique()
+    everything = sum(len(p.stimulus.words.table) for p in planted.fit.presentations)
+    assert len(counts) == 1
+    assert 0.8 * everything < counts[0] <= everything
+    assert np.isfinite(table[table["mode"] == "word"].r).all()
+
+
+def test_combined_layers_are_no_better_where_one_layer_was_planted(found):
+    planted, *_ = found
+    own = next(s for s in planted.spaces if s.name == "own")
+    config = replace(planted.config, ridge=replace(planted.config.ridge, top_layers=2))
+    scores = planted.config.paths.output_dir / planted.fit.name.file("scores.tsv", analysis="own")
+    written = combined_step(config, planted.fit, own, planted.spaces, scores=scores).work()
+    table = pd.read_csv(written[0], sep="\t", na_values="n/a").set_index("target")
+    chosen = pd.read_csv(scores, sep="\t", na_values="n/a", dtype={"layer": str, "fold": str})
+    chosen = chosen[(chosen.layer == "selected") & (chosen.fold == "all")].set_index("target")
+    np.testing.assert_allclose(table.r_selected, chosen.r.loc[table.index], atol=2e-5)
+    assert table.layers.iloc[: planted.n_planted].str.startswith("1:").all()
+    assert (table.q > 0.05).sum() >= 11
+    assert (table.n_best == 2).all()

@@ -1,0 +1,90 @@
+"""Parts of explained variance: planted shares are found, and what adds nothing is rarely found."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binom
+from sklearn.linear_model import LinearRegression
+
+from bids_brainalign.workflow.inference import concatenate, infer_block
+from bids_brainalign.workflow.tables import ScoreBlock
+from bids_brainalign.workflow.variance import VARIANCE_COLUMNS, variance_table
+from tests.encoding.test_calibration import make_problem
+
+
+def infer(seed, *, low_share=0.0, n_targets=30, phi=0.6, n_times=900):
+    """The model's signal is planted; the low-level features' too where a share is given."""
+    problem, space, low = make_problem(
+        seed, n_runs=4, n_times=n_times, n_targets=n_targets, phi=phi, planted=0
+    )
+    added = [
+        (y + low_share * x[:, :1] * y.std()).astype(np.float32)
+        for y, x in zip(problem.responses, low.read(0), strict=True)
+    ]
+    problem = replace(problem, responses=added, delays=(0, 3), _cache={})
+    return problem, space, low, infer_block(problem, low, space, None)
+
+
+def block_of(result, parts, **extra):
+    n = len(result.p)
+    joined = concatenate([result])
+    return ScoreBlock("m", ("0",), joined, 1000, 0.0, 0.0, np.ones(n), np.ones(n), **extra)
+
+
+def table_of(found):
+    model = block_of(
+        found.model, found, delta_lowlevel=found.delta_lowlevel, delta_model=found.delta_model,
+    )  # fmt: skip
+    names = [f"E{i}" for i in range(len(found.model.p))]
+    targets = pd.DataFrame({"name": names, "hemisphere": "L", "region": "n/a"})
+    low = block_of(found.lowlevel, found)
+    return variance_table(model, low, targets, n_samples=100)
+
+
+def test_independent_sources_have_their_own_variance_and_share_none():
+    problem, space, low, found = infer(1, low_share=0.6)
+    table = table_of(found)
+    assert list(table.columns) == list(VARIANCE_COLUMNS)
+    np.testing.assert_allclose(
+        table.unique_model + table.unique_lowlevel + table.shared,
+        table.explained_joint,
+        atol=1e-12,
+    )
+    assert (table.q_unique_model < 0.01).all()
+    assert (table.q_unique_lowlevel < 0.01).all()
+    assert table.shared.abs().max() < 0.05
+    # Ordinary least squares on all features, hardly shrunk here, is what the joint fit tends to.
+    low_runs, model_runs = low.read(0), space.read(0)
+    designs = []
+    for x, z in zip(model_runs, low_runs, strict=True):
+        both = np.concatenate([x, z], axis=1)
+        both = (both - both.mean(0)) / both.std(0)
+        late = np.zeros_like(both)
+        late[3:] = both[:-3]
+        designs.append(np.concatenate([both, late], axis=1))
+    x = np.concatenate(designs)
+    y = np.concatenate([(r - r.mean(0)) / r.std(0) for r in problem.responses])
+    z = []
+    for fold in problem.plan.folds:
+        fit = LinearRegression().fit(x[fold.outer.train], y[fold.outer.train])
+        predicted, truth = fit.predict(x[fold.outer.test]), y[fold.outer.test]
+        r = [np.corrcoef(a, b)[0, 1] for a, b in zip(predicted.T, truth.T, strict=True)]
+        z.append(np.arctanh(r))
+    np.testing.assert_allclose(table.explained_joint, np.tanh(np.mean(z, axis=0)) ** 2, atol=0.03)
+
+
+def test_nothing_without_a_joint_fit():
+    *_, found = infer(2, n_targets=3)
+    assert table_of(replace(found, delta_model=None)) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phi", [0.6, 0.9])
+def test_useless_lowlevel_features_are_rarely_found(phi):
+    low, n = 0, 0
+    for seed in range(4):
+        *_, found = infer(10 + seed, n_targets=60, phi=phi)
+        low, n = low + int((found.delta_model.p < 0.05).sum()), n + 60
+    assert low <= binom.ppf(0.999, n, 0.05), f"{low / n:.3f}"
