@@ -13,6 +13,7 @@ from bids_brainalign.cli.arguments import PROG, AppParser
 from bids_brainalign.config.checks import (
     ATLASES,
     DECODERS,
+    ENCODERS,
     FEATURE_MODES,
     HIGH_GAMMA,
     PRECISIONS,
@@ -183,6 +184,15 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         dest="features.untrained",
         action="store_false",
         help="leave out the models' twins with random weights",
+    )
+    group.add_argument(
+        "--encoder",
+        dest="encoders",
+        nargs="+",
+        action="extend",
+        choices=ENCODERS,
+        metavar="NAME",
+        help=f"encoding models for iEEG, of {', '.join(ENCODERS)}; ridge always runs",
     )
     group.add_argument(
         "--feature-mode",

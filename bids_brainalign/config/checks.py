@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 
-from bids_brainalign.config.schema import Config, Control, Decoding, Features, Ieeg
+from bids_brainalign.config.schema import Config, Control, Decoding, Features, Ieeg, Recurrent
 from bids_brainalign.config.toml import nearest
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
@@ -16,6 +16,8 @@ HIGH_GAMMA = ("filterbank", "podcast2025", "dutch2022", "multitaper", "morlet")
 STEPS = Control.steps
 PHONE_TIMES = ("auto", "annotated", "align")
 SAVE = ("predictions", "weights")
+ENCODERS = ("ridge", "gru", "lstm", "attention", "recurrent", "mlp")
+LAYER_POLICIES = ("selected", "all")
 MODALITIES = ("ieeg", "eeg", "fmri")
 EEG_REFERENCES = ("average", "none")
 DECODERS = ("ridge", "gru")
@@ -77,6 +79,7 @@ def _check_names(config: Config) -> None:
                 "NAME", name, f" would be written as desc-{label}, as {taken[label]}", "rename it"
             )
         taken |= {label: name, f"{label}Untrained": f"the untrained twin of {name}"}
+        taken |= {f"{label}{e.capitalize()}": f"{name} with {e}" for e in config.encoders}
         for mode in FEATURE_MODES[1:]:
             for end in ("", "Untrained"):
                 taken[f"{label}{mode.capitalize()}{end}"] = f"{name} in {mode} mode"
@@ -89,6 +92,9 @@ def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     yield "eeg.reference", config.eeg.reference, EEG_REFERENCES
     yield "eeg.high_gamma", config.eeg.high_gamma, ("", *HIGH_GAMMA)
     yield "resources.precision", config.resources.precision, PRECISIONS
+    yield "recurrent.layers", config.recurrent.layers, LAYER_POLICIES
+    for encoder in config.encoders:
+        yield "encoders", encoder, ENCODERS
     for mode in config.features.mode:
         yield "features.mode", mode, FEATURE_MODES
     for mode in config.lags.modes:
@@ -142,6 +148,8 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "resources.nprocs": resources.nprocs,
         "resources.omp_nthreads": resources.omp_nthreads,
         "resources.batch_size": resources.batch_size,
+        **_recurrent_sizes(config.recurrent),
+        **{f"timescale.jitter_s[{i}]": s for i, s in enumerate(config.timescale.jitter_s)},
     } | {f"ridge.alphas[{i}]": alpha for i, alpha in enumerate(ridge.alphas)}
     if resources.mem_gb is not None:
         positive["resources.mem_gb"] = resources.mem_gb
@@ -157,6 +165,8 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "fmri.trim_start_s": fmri.trim_start_s,
         "ridge.top_layers": ridge.top_layers,
         "fmri.smoothing_fwhm_mm": fmri.smoothing_fwhm_mm,
+        "recurrent.weight_decay": config.recurrent.weight_decay,
+        "recurrent.null_fits": config.recurrent.null_fits,
     }
     for key, value in not_negative.items():
         yield key, value, "0 or more", 0 <= value < math.inf
@@ -164,6 +174,8 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "folds.soft_gap_share": folds.soft_gap_share,
         "folds.transcript_overlap": folds.transcript_overlap,
         "nulls.censored_limit": config.nulls.censored_limit,
+        "recurrent.dropout": config.recurrent.dropout,
+        "recurrent.validation_share": config.recurrent.validation_share,
     } | {f"ridge.band_weights[{i}]": weight for i, weight in enumerate(ridge.band_weights)}
     for key, value in shares.items():
         yield key, value, "between 0 and 1", 0 <= value <= 1
@@ -223,6 +235,13 @@ def _decoding(decoding: Decoding, ieeg: Ieeg) -> Iterator[tuple[str, object, str
 def _is_band(band_hz: tuple[float, ...]) -> bool:
     """Whether it is empty, or a lower and a higher frequency."""
     return not band_hz or (len(band_hz) == 2 and 0 < band_hz[0] < band_hz[1] < math.inf)
+
+
+def _recurrent_sizes(recurrent: Recurrent) -> dict[str, float]:
+    """Keys whose values must be above 0."""
+    names = ("seeds", "hidden", "queries", "epochs", "rows_per_epoch", "batch_rows",
+             "learning_rate", "patience", "n_bootstrap", "block_s")  # fmt: skip
+    return {f"recurrent.{name}": getattr(recurrent, name) for name in names}
 
 
 def _windows(features: Features) -> Iterator[tuple[str, object, str, bool]]:

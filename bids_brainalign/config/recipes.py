@@ -14,6 +14,15 @@ SLOPPY: dict[str, object] = {
     "ieeg": {"lag_step_s": 0.1, "n_components": 16},
     "eeg": {"lag_step_s": 0.09375, "n_components": 16},
     "ridge": {"alphas": (1e3, 1e5, 1e7), "band_weights": (0.5,)},
+    "recurrent": {
+        "seeds": 2,
+        "hidden": 8,
+        "queries": 2,
+        "epochs": 2,
+        "rows_per_epoch": 2048,
+        "null_fits": 2,
+        "n_bootstrap": 200,
+    },
     "nulls": {"n_draws": 200},
 }
 

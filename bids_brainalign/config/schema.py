@@ -202,6 +202,47 @@ class Ridge:
 
 
 @dataclass(frozen=True)
+class Recurrent:
+    """Networks on the ridge's window: gru, lstm, attention, recurrent, mlp."""
+
+    linear_path: bool = True
+    """Add the network to the ridge, and train it on what the ridge leaves of unseen rows; without,
+    the network replaces the ridge, as published."""
+    layers: str = "selected"
+    """``selected``: per outer fold the layer whose ridge does best on the inner folds, over all
+    electrodes; ``all``: every layer."""
+    seeds: int = 3
+    hidden: int = 32
+    """Units of the input layer, and of the recurrent layer in each direction."""
+    queries: int = 4
+    """Attention patterns; electrodes weigh them, so that not all need the same lag."""
+    dropout: float = 0.2
+    epochs: int = 40
+    rows_per_epoch: int = 16384
+    """Rows drawn per epoch, of all training rows."""
+    batch_rows: int = 512
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.05
+    patience: int = 6
+    """Epochs without a better validation error before training stops."""
+    validation_share: float = 0.15
+    """Of the training rows: a contiguous block with a gap around it."""
+    n_bootstrap: int = 2000
+    block_s: float = 30.0
+    """Least length of the blocks of held-out time that the bootstrap draws."""
+    null_fits: int = 5
+    """Networks trained on shifted responses, for the null of attention and occlusion."""
+
+
+@dataclass(frozen=True)
+class Timescale:
+    """Precision in time of the ridge's scores (iEEG)."""
+
+    jitter_s: tuple[float, ...] = ()
+    """Ridge is fitted again on features shifted in pieces by up to this; one more fit each."""
+
+
+@dataclass(frozen=True)
 class Folds:
     """Cross-validation."""
 
@@ -309,6 +350,8 @@ class Config:
     sloppy: bool = False
     language: str = "en"
     """BCP-47 tag of stimuli whose language nothing else tells."""
+    encoders: tuple[str, ...] = ("ridge",)
+    """``ridge`` always runs; the others of ``--encoder`` beside it, for iEEG."""
     save: tuple[str, ...] = ()
     """Beyond the usual outputs: ``predictions`` (of voxels), ``weights``."""
     selection: Selection = field(default_factory=Selection)
@@ -320,6 +363,8 @@ class Config:
     fmri: Fmri = field(default_factory=Fmri)
     anatomy: Anatomy = field(default_factory=Anatomy)
     ridge: Ridge = field(default_factory=Ridge)
+    recurrent: Recurrent = field(default_factory=Recurrent)
+    timescale: Timescale = field(default_factory=Timescale)
     folds: Folds = field(default_factory=Folds)
     nulls: Nulls = field(default_factory=Nulls)
     phonemes: Phonemes = field(default_factory=Phonemes)

@@ -10,8 +10,8 @@ from pathlib import Path
 from bids_brainalign.dataset.types import Recording
 
 
-def analysis_label(model: str) -> str:
-    """BIDS label of a feature space.
+def analysis_label(model: str, encoder: str = "ridge") -> str:
+    """BIDS label of a feature space and, beyond ridge, its encoding model.
 
     Examples
     --------
@@ -19,11 +19,14 @@ def analysis_label(model: str) -> str:
     'whisperbase'
     >>> analysis_label("whisper-base:untrained")
     'whisperbaseUntrained'
+    >>> analysis_label("whisper-base", "gru")
+    'whisperbaseGru'
     >>> analysis_label("whisper-base:causal:untrained")
     'whisperbaseCausalUntrained'
     """
+    suffix = "" if encoder == "ridge" else encoder.capitalize()
     name, *variants = model.split(":")
-    return re.sub(r"[^A-Za-z0-9]", "", name) + "".join(v.capitalize() for v in variants)
+    return re.sub(r"[^A-Za-z0-9]", "", name) + "".join(v.capitalize() for v in variants) + suffix
 
 
 @dataclass(frozen=True)

@@ -127,8 +127,11 @@ def _maps(folder: Path, prefix: str, label: str) -> dict[str, Path]:
 
 def _blocks_of(analyses: list[Analysis]) -> list[Block]:
     lowlevel = next((item for item in analyses if item.model == LOWLEVEL), None)
+    # Other encoders of a model are compared within the block of its ridge.
     models = [
-        item for item in analyses if item is not lowlevel and not item.model.endswith(UNTRAINED)
+        item
+        for item in analyses
+        if item is not lowlevel and not item.model.endswith(UNTRAINED) and item.encoder == "ridge"
     ]
     locked = _locked(analyses[0])
     blocks = []

@@ -14,6 +14,11 @@ from bids_brainalign.reports.decoding_section import decoding_section
 from bids_brainalign.reports.first_looks_section import first_looks_section
 from bids_brainalign.reports.lags_section import lags_section
 from bids_brainalign.reports.phoneme_section import phoneme_section
+from bids_brainalign.reports.recurrent_section import (
+    attention_section,
+    encoders_section,
+    timescale_section,
+)
 from bids_brainalign.reports.reference_section import reference_section
 from bids_brainalign.reports.rendering import Album
 from bids_brainalign.reports.section import Cells, Section
@@ -26,6 +31,9 @@ SectionMaker = Callable[[Block, Album], Section | None]
 OF_RECORDINGS: tuple[SectionMaker, ...] = (first_looks_section, phoneme_section)
 """Sections about the recordings alone: shown once for all models."""
 OF_MODELS: tuple[SectionMaker, ...] = (
+    encoders_section,
+    attention_section,
+    timescale_section,
     reference_section,
     variance_section,
     combined_section,

@@ -17,8 +17,11 @@ from bids_brainalign.workflow.locked import locked_step
 from bids_brainalign.workflow.onset import assumed_recordings, onset_step, warn_of_onsets
 from bids_brainalign.workflow.phone_times import missing_reason, phone_steps
 from bids_brainalign.workflow.phonemes import phoneme_step
+from bids_brainalign.workflow.recurrent import recurrent_steps
+from bids_brainalign.workflow.recurrent_attention import attention_steps
 from bids_brainalign.workflow.reference_check import reference_steps
 from bids_brainalign.workflow.spaces import LOWLEVEL, Space
+from bids_brainalign.workflow.timescale import timescale_step
 
 logger = logging.getLogger(__name__)
 
@@ -55,18 +58,34 @@ def _encoding_steps(
         warn_of_onsets(config, fit)
     for space in spaces:
         if space.kind != "untrained":
-            twin = by_name.get(f"{space.name}:untrained")
-            yield encoding_step(config, fit, space, twin, spaces)
-            yield from reference_steps(config, fit, space, spaces)
-            if config.decoding.decoders and fit.modality != "fmri" and space.kind != "lowlevel":
-                yield decoding_step(config, fit, space, twin, spaces)
-            scores = scores_path(config, fit, space)
-            if fit.modality == "fmri" or scores is None:
-                continue
-            if config.lags.modes:
-                yield lag_step(config, fit, space, spaces)
-            if config.ridge.top_layers and space.kind != "lowlevel":
-                yield combined_step(config, fit, space, spaces, scores=scores)
+            yield from _space_steps(config, fit, space, spaces, by_name)
+
+
+def _space_steps(
+    config: Config,
+    fit: Fit,
+    space: Space,
+    spaces: Sequence[Space],
+    by_name: Mapping[str, Space],
+) -> Iterator[Step]:
+    """Encode with one feature space; what builds on its scores follows where there are any."""
+    twin = by_name.get(f"{space.name}:untrained")
+    yield encoding_step(config, fit, space, twin, spaces)
+    scores = scores_path(config, fit, space)
+    if fit.modality == "fmri" or scores is None:
+        return
+    if config.lags.modes:
+        yield lag_step(config, fit, space, spaces)
+    if space.kind == "lowlevel":
+        return
+    yield timescale_step(config, fit, space, spaces)
+    if config.ridge.top_layers:
+        yield combined_step(config, fit, space, spaces, scores=scores)
+    yield from reference_steps(config, fit, space, spaces)
+    if config.decoding.decoders:
+        yield decoding_step(config, fit, space, twin, spaces)
+    yield from recurrent_steps(config, fit, space, spaces)
+    yield from attention_steps(config, fit, space, spaces)
 
 
 def _phoneme_steps(

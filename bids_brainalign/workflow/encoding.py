@@ -57,28 +57,7 @@ def encoding_step(
     spaces : sequence of Space
         All feature spaces of the run (the folds depend on their context).
     """
-    memo = config.paths.work_dir / "digests"
-    slices = ("ieeg", "eeg", "fmri", "ridge", "folds", "nulls")
-    stimuli = {p.stimulus.name: p.stimulus for p in fit.presentations}.values()
-    rate = rate_of(config, fit.modality)
-    inputs: dict[str, object] = {name: asdict(getattr(config, name)) for name in slices}
-    # Whether the result is compared afterwards does not change it.
-    inputs["ieeg"] = {k: v for k, v in asdict(config.ieeg).items() if k != "compare_reference"}
-    inputs |= {
-        "seed": config.random_seed,
-        "features": [[s.name, feature_key(config, s, st, rate)] for s in spaces for st in stimuli],
-        "responses": [response_path(config, fit, r).name for r in fit.recordings],
-        "presentations": [
-            [p.recording.name, p.stimulus.name, p.onset_s, p.content_group, p.segments, p.rule]
-            for p in fit.presentations
-        ],
-        "folds_file": config.paths.folds.read_text() if config.paths.folds else "",
-        "anatomy": anatomy_inputs(config, fit),
-        "targets_files": [file_digest(p, memo) for p in config.paths.targets],
-        "save": config.save,
-        "model": space.name,
-        "stem": [fit.name.stem, fit.name.datatype],
-    }
+    inputs = fit_inputs(config, fit, spaces) | {"save": config.save, "model": space.name}
 
     def work() -> list[Path]:
         result = encode(config, fit, space, twin, spaces)
@@ -90,6 +69,30 @@ def encoding_step(
         modules=("bids_brainalign.workflow.encoding",),
         work=work,
     )
+
+
+def fit_inputs(config: Config, fit: Fit, spaces: Sequence[Space]) -> dict[str, object]:
+    """List what every result of one fit depends on: its data, features, folds and nulls."""
+    memo = config.paths.work_dir / "digests"
+    slices = ("ieeg", "eeg", "fmri", "ridge", "folds", "nulls")
+    stimuli = {p.stimulus.name: p.stimulus for p in fit.presentations}.values()
+    rate = rate_of(config, fit.modality)
+    inputs: dict[str, object] = {name: asdict(getattr(config, name)) for name in slices}
+    # Whether the result is compared afterwards does not change it.
+    inputs["ieeg"] = {k: v for k, v in asdict(config.ieeg).items() if k != "compare_reference"}
+    return inputs | {
+        "seed": config.random_seed,
+        "features": [[s.name, feature_key(config, s, st, rate)] for s in spaces for st in stimuli],
+        "responses": [response_path(config, fit, r).name for r in fit.recordings],
+        "presentations": [
+            [p.recording.name, p.stimulus.name, p.onset_s, p.content_group, p.segments, p.rule]
+            for p in fit.presentations
+        ],
+        "folds_file": config.paths.folds.read_text() if config.paths.folds else "",
+        "anatomy": anatomy_inputs(config, fit),
+        "targets_files": [file_digest(p, memo) for p in config.paths.targets],
+        "stem": [fit.name.stem, fit.name.datatype],
+    }
 
 
 def encode(

@@ -103,6 +103,7 @@ DEAR: dict[str, dict[str, tuple[str, ...]]] = {
     "whisper-ecog": {
         "ieeg": ("compare_reference",),
         "ridge": ("top_layers",),
+        "timescale": ("jitter_s",),
         "lags": ("modes", "step_s", "word_step_s"),
     }
 }
@@ -114,7 +115,10 @@ def test_recipes_are_the_defaults_of_their_data(name: str) -> None:
     """Without --recipe the data choose: the settings must be the same ones."""
     config = merge(PLACES, load_recipe(name))
     expected = dataclasses.replace(
-        merge(PLACES), recipe=name, modalities=("ieeg", "eeg") if "ecog" in name else ("fmri",)
+        merge(PLACES),
+        encoders=config.encoders,
+        recipe=name,
+        modalities=("ieeg", "eeg") if "ecog" in name else ("fmri",),
     )
     for table, keys in DEAR.get(name, {}).items():
         given = {key: getattr(getattr(config, table), key) for key in keys}

@@ -1,0 +1,306 @@
+"""The steps that score networks of one fit and model, and compare them with ridge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bids_brainalign.config.schema import Config
+from bids_brainalign.encoding.scoring import HeldOut, Scores
+from bids_brainalign.outputs.names import analysis_label
+from bids_brainalign.outputs.tables import write_tsv
+from bids_brainalign.statistics.block_bootstrap import (
+    MIN_BLOCKS,
+    Blocks,
+    draw_counts,
+    drawn_scores,
+    make_blocks,
+    percentile_interval,
+)
+from bids_brainalign.statistics.tails import p_values
+from bids_brainalign.store.steps import Step
+from bids_brainalign.workflow import recurrent_tables as tables
+from bids_brainalign.workflow.encoding import fit_inputs
+from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.inference import corrected, p_over_targets
+from bids_brainalign.workflow.narrative import sidecar_fields
+from bids_brainalign.workflow.recurrent_fits import MODULES, Study
+from bids_brainalign.workflow.spaces import Space, seed_of
+
+Array32 = NDArray[np.float32]
+Array64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One encoder on all folds, at one layer per fold."""
+
+    scores: Scores
+    """Means over seeds."""
+    seed_r: Array64
+    """(n_seeds, n_targets)."""
+    null: Array32 | None
+    """(n_draws, n_targets), the mean over seeds at the same draws."""
+    predictions: tuple[tuple[Array32, ...], ...]
+    """Per seed and fold (n_test_k, n_targets)."""
+    best_epochs: NDArray[np.int64]
+    """(n_seeds, n_folds); none for ridge."""
+
+
+def recurrent_steps(
+    config: Config, fit: Fit, space: Space, spaces: Sequence[Space]
+) -> Iterator[Step]:
+    """Networks of one model on one iEEG fit: a step per encoder, then their comparison.
+
+    Parameters
+    ----------
+    config : Config
+    fit : Fit
+    space : Space
+        A model or the user's features.
+    spaces : sequence of Space
+        All feature spaces of the run.
+    """
+    encoders = [name for name in config.encoders if name != "ridge"]
+    inputs = fit_inputs(config, fit, spaces) | {
+        "model": space.name,
+        "recurrent": asdict(config.recurrent),
+    }
+    for encoder in encoders:
+        yield _scores_step(config, fit, space, spaces, inputs, encoder)
+    if encoders:
+        yield Step(
+            name=f"encoders {fit.name.stem} {fit.name.datatype} {space.name}",
+            inputs=inputs | {"encoders": encoders},
+            modules=("bids_brainalign.workflow.recurrent", *MODULES),
+            work=lambda: _write_comparison(Study(config, fit, space, spaces), space, encoders),
+        )
+
+
+def _scores_step(
+    config: Config,
+    fit: Fit,
+    space: Space,
+    spaces: Sequence[Space],
+    inputs: dict[str, object],
+    encoder: str,
+) -> Step:
+    return Step(
+        name=f"encoding {fit.name.stem} {fit.name.datatype} {space.name} {encoder}",
+        inputs=inputs | {"encoder": encoder},
+        modules=("bids_brainalign.workflow.recurrent", *MODULES),
+        work=lambda: _write_scores(Study(config, fit, space, spaces), space, encoder),
+    )
+
+
+def encode_ridge(study: Study, layers: NDArray[np.int64]) -> Encoded:
+    """Ridge at the given layer of each fold: what networks on the same layers compare with."""
+    predictions = tuple(
+        study.window(int(layer), k).linear.prediction for k, layer in enumerate(layers)
+    )
+    return _encoded(study.held_out, (predictions,), np.zeros((0, len(layers)), dtype=np.int64))
+
+
+def encode_network(study: Study, encoder: str, layers: NDArray[np.int64]) -> Encoded:
+    """All seeds of one network at the given layer of each fold."""
+    n_seeds = study.config.recurrent.seeds
+    linear = study.config.recurrent.linear_path
+    fits = [
+        [study.fit(encoder, int(layer), k, s, with_linear=linear) for s in range(n_seeds)]
+        for k, layer in enumerate(layers)
+    ]
+    by_seed = tuple(tuple(fits[k][s].prediction for k in range(len(fits))) for s in range(n_seeds))
+    epochs = np.array([[fits[k][s].best_epoch for k in range(len(fits))] for s in range(n_seeds)])
+    return _encoded(study.held_out, by_seed, epochs)
+
+
+def _encoded(
+    held_out: HeldOut,
+    predictions: tuple[tuple[Array32, ...], ...],
+    best_epochs: NDArray[np.int64],
+) -> Encoded:
+    """Score every seed by itself; the mean of the predictions would be an ensemble."""
+    scores = [held_out.score(one) for one in predictions]
+    null = None
+    if held_out.has_null:
+        drawn = np.stack([held_out.null(one) for one in predictions])
+        null = np.asarray(drawn.mean(axis=0), dtype=np.float32)
+    return Encoded(
+        Scores(
+            r_fold=_mean_r(np.stack([s.r_fold for s in scores])),
+            r=_mean_r(np.stack([s.r for s in scores])),
+            r2=np.mean([s.r2 for s in scores], axis=0),
+        ),
+        np.stack([s.r for s in scores]),
+        null,
+        predictions,
+        best_epochs,
+    )
+
+
+def _mean_r(r: Array64) -> Array64:
+    """Mean over seeds (first axis)."""
+    return np.asarray(r.mean(axis=0))
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """Blocks of held-out time and how often each comes in each draw."""
+
+    responses: Sequence[Array32]
+    blocks: Blocks
+    counts: Array64
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether there are enough blocks for an interval."""
+        return self.blocks.n_blocks >= MIN_BLOCKS
+
+    def draws(self, encoded: Encoded) -> Array64:
+        """(n_draws, n_targets) mean over seeds of the drawn scores."""
+        return np.asarray(
+            np.mean(
+                [
+                    drawn_scores(self.responses, one, self.blocks, self.counts)
+                    for one in encoded.predictions
+                ],
+                axis=0,
+            )
+        )
+
+
+def bootstrap_of(study: Study) -> Bootstrap:
+    """Draw blocks once for all encoders of a fit, so that their differences are paired."""
+    samples, config = study.assembly.samples, study.config
+    scored = study.held_out.scored
+    tests = [study.assembly.plan.folds[k].outer.test for k in scored]
+    blocks = make_blocks(
+        [samples.time_s[rows] for rows in tests],
+        [samples.run[rows] for rows in tests],
+        block_s=config.recurrent.block_s,
+        interval_s=samples.interval_s,
+    )
+    rng = np.random.default_rng(seed_of(config, "bootstrap", study.assembly.fit.name.stem))
+    counts = draw_counts(blocks.n_blocks, n_draws=config.recurrent.n_bootstrap, rng=rng)
+    return Bootstrap([study.held_out.responses[k] for k in scored], blocks, counts)
+
+
+def _only_scored(study: Study, encoded: Encoded) -> Encoded:
+    """Leave out folds that are too short to be scored."""
+    kept = study.held_out.scored
+    return replace(
+        encoded, predictions=tuple(tuple(one[k] for k in kept) for one in encoded.predictions)
+    )
+
+
+def _write_scores(study: Study, space: Space, encoder: str) -> list[Path]:
+    layers = study.chosen_layers
+    ridge, network = encode_ridge(study, layers), encode_network(study, encoder, layers)
+    bootstrap = bootstrap_of(study)
+    low = high = np.full(study.held_out.n_targets, np.nan)
+    if bootstrap.is_possible:
+        difference = bootstrap.draws(_only_scored(study, network)) - bootstrap.draws(
+            _only_scored(study, ridge)
+        )
+        low, high = percentile_interval(difference, level=0.95)
+    p, p_max = _significance(network)
+    names = np.array(study.features.layers, dtype=object)
+    selected = tables.Selected(
+        layers=names[layers],
+        r=network.scores.r,
+        r2=network.scores.r2,
+        r_fold=network.scores.r_fold,
+        r_ridge=ridge.scores.r,
+        r_ridge_fold=ridge.scores.r_fold,
+        seed_sd=network.seed_r.std(axis=0, ddof=1) if len(network.seed_r) > 1 else low * np.nan,
+        low=low,
+        high=high,
+        p=p,
+        q=corrected(p),
+        p_max=p_max,
+    )
+    per_layer = []
+    if study.config.recurrent.layers == "all":
+        for index, name in enumerate(study.features.layers):
+            every = np.full(study.n_folds, index)
+            one, base = encode_network(study, encoder, every), encode_ridge(study, every)
+            per_layer.append(
+                tables.OneLayer(
+                    name, one.scores.r, one.scores.r2, base.scores.r, _significance(one)[0]
+                )
+            )
+    return _write_table(study, space, encoder, tables.score_rows(selected, per_layer))
+
+
+def _significance(encoded: Encoded) -> tuple[Array64, Array64]:
+    """P of each target, and against the maximum over targets."""
+    r = encoded.scores.r
+    if encoded.null is None:
+        return np.full(len(r), np.nan), np.full(len(r), np.nan)
+    p = p_values(r, encoded.null)
+    return p, p_over_targets(r, encoded.null.max(axis=1).astype(np.float64))
+
+
+def _write_table(
+    study: Study, space: Space, encoder: str, rows: list[dict[str, object]]
+) -> list[Path]:
+    assembly, config = study.assembly, study.config
+    name = assembly.fit.name
+    sizes = [len(fold.outer.test) for fold in assembly.plan.folds]
+    table = tables.score_table(
+        rows,
+        assembly.targets,
+        model=space.name,
+        encoder=encoder,
+        n_null=assembly.draws[0].n_draws if study.held_out.has_null else 0,
+        n_seeds=config.recurrent.seeds,
+        fold_sizes=sizes,
+    )
+    fields = sidecar_fields(config, assembly, space)
+    fields["Encoder"] = tables.encoder_sentence(encoder, config.recurrent)
+    label = analysis_label(space.name, encoder)
+    path = config.paths.output_dir / name.file("scores.tsv", analysis=label)
+    return list(write_tsv(path, table, tables.COLUMNS, extra=fields))
+
+
+def _write_comparison(study: Study, space: Space, encoders: list[str]) -> list[Path]:
+    """Differences between encoders per electrode and on average, all from the same draws."""
+    layers = study.chosen_layers
+    encoded = {"ridge": encode_ridge(study, layers)}
+    encoded |= {name: encode_network(study, name, layers) for name in encoders}
+    bootstrap = bootstrap_of(study)
+    draws = {
+        name: bootstrap.draws(_only_scored(study, one)) if bootstrap.is_possible else None
+        for name, one in encoded.items()
+    }
+    parts = []
+    for encoder, reference in tables.contrasts(encoders):
+        mine, other = encoded[encoder].scores.r, encoded[reference].scores.r
+        here, there = draws[encoder], draws[reference]
+        parts.append(
+            tables.comparison_rows(
+                encoder,
+                reference,
+                r=mine,
+                r_reference=other,
+                draws=None if here is None or there is None else here - there,
+                targets=[str(name) for name in study.assembly.targets["name"]],
+            )
+        )
+    table = pd.concat(parts, ignore_index=True)
+    table["n_blocks"], table["n_seeds"] = bootstrap.blocks.n_blocks, study.config.recurrent.seeds
+    name = study.assembly.fit.name
+    path = study.config.paths.output_dir / name.file(
+        "encoders.tsv", analysis=analysis_label(space.name)
+    )
+    extra = {
+        "BlockSeconds": study.config.recurrent.block_s,
+        "Draws": study.config.recurrent.n_bootstrap,
+        "Encoders": {e: tables.encoder_sentence(e, study.config.recurrent) for e in encoders},
+    }
+    return list(write_tsv(path, table, tables.COMPARISON_COLUMNS, extra=extra))

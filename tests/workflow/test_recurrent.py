@@ -1,0 +1,104 @@
+"""From stored responses to tables about networks; what is done is not done again."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bids_brainalign.config.schema import Recurrent, Timescale
+from bids_brainalign.workflow.encoding import encoding_step
+from bids_brainalign.workflow.recurrent import recurrent_steps
+from bids_brainalign.workflow.recurrent_attention import attention_steps
+from bids_brainalign.workflow.recurrent_tables import EVERY_TARGET
+from bids_brainalign.workflow.timescale import timescale_step
+from tests.workflow.planted import PLANTED_LAYER, make_fit
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    planted = make_fit(tmp_path_factory.mktemp("recurrent"), "ieeg", n_targets=6)
+    config = replace(
+        planted.config,
+        encoders=("ridge", "attention", "mlp"),
+        recurrent=Recurrent(
+            seeds=2, hidden=16, epochs=6, rows_per_epoch=4096, null_fits=2, block_s=15,
+            n_bootstrap=200,
+        ),
+        timescale=Timescale((0.02, 0.2)),
+    )  # fmt: skip
+    own = next(s for s in planted.spaces if s.name == "own")
+    steps = [
+        encoding_step(config, planted.fit, own, None, planted.spaces),
+        timescale_step(config, planted.fit, own, planted.spaces),
+        *recurrent_steps(config, planted.fit, own, planted.spaces),
+        *attention_steps(config, planted.fit, own, planted.spaces),
+    ]
+    paths = [path for step in steps for path in step.work()]
+    return planted, config, {p.name.partition("_desc-")[2]: p for p in paths}
+
+
+def read(path):
+    return pd.read_csv(path, sep="\t", na_values="n/a", dtype={"layer": str, "fold": str})
+
+
+def test_scores_are_means_over_seeds_beside_ridge(written):
+    table = read(written[2]["ownMlp_scores.tsv"])
+    chosen = table[table.fold == "all"].set_index("target")
+    assert (chosen.encoder == "mlp").all()
+    assert (chosen.layer_mode == PLANTED_LAYER).all()
+    assert chosen.loc[["E00", "E01", "E02"], "p"].max() < 0.01
+    assert np.allclose(chosen.r - chosen.r_ridge, chosen.delta_r_ridge, atol=1e-5)
+    # The planted response is linear: nothing is to be gained.
+    assert chosen.delta_r_ridge.abs().max() < 0.03
+    assert set(table.fold) == {"all", "1", "2", "3", "4"}
+
+
+def test_differences_have_intervals_around_them(written):
+    table = read(written[2]["own_encoders.tsv"])
+    assert set(zip(table.encoder, table.reference, strict=True)) == {
+        ("attention", "ridge"), ("mlp", "ridge"),
+    }  # fmt: skip
+    mean = table[table.target == EVERY_TARGET]
+    assert ((mean.ci95_low <= mean.ci90_low) & (mean.ci90_low <= mean.delta_r + 1e-9)).all()
+    assert ((mean.ci95_high >= mean.ci90_high) & (mean.ci90_high >= mean.delta_r - 1e-9)).all()
+
+
+def test_planted_lag_and_injected_delays_are_found(written):
+    lags = read(written[2]["ownAttention_peaks.tsv"]).set_index("target")
+    assert (lags.loc[["E00", "E01", "E02"], "p_occlusion"] < 0.05).all()
+    assert np.allclose(lags.loc[["E00", "E01", "E02"], "occlusion_lag_s"], 0.2, atol=0.041)
+    checks = read(written[2]["ownAttention_checks.tsv"])
+    injected = checks[checks.check.str.startswith("injected")]
+    assert len(injected) == 3
+    assert (injected.value - injected.reference).abs().max() <= 0.02
+    profile = read(written[2]["ownAttention_attention.tsv"])
+    assert np.allclose(profile.groupby("target").attention.sum(), 1, atol=1e-4)
+
+
+def test_slow_modulation_and_small_jitter_carry_the_prediction(written):
+    table = read(written[2]["own_timescale.tsv"])
+    mean = table[table.target == "E00"].set_index(["kind", "value"]).r
+    assert mean["band", 1.0] > mean["band", 8.0]
+    assert mean["jitter", 0.02] > mean["jitter", 0.2]
+
+
+def test_kept_networks_are_read_not_trained_again(written, monkeypatch):
+    planted, config, _ = written
+    own = next(s for s in planted.spaces if s.name == "own")
+    from bids_brainalign.encoding.recurrent import seed_fit
+
+    def never(*_, **__):
+        raise AssertionError("a kept network was trained again")
+
+    monkeypatch.setattr(seed_fit, "fit_seed", never)
+    before = written[2]["ownMlp_scores.tsv"].read_bytes()
+    for step in recurrent_steps(config, planted.fit, own, planted.spaces):
+        step.work()
+    assert written[2]["ownMlp_scores.tsv"].read_bytes() == before
+    # Lost ones are trained again.
+    for path in (config.paths.work_dir / "recurrent").glob("*.npz"):
+        path.unlink()
+    step = next(iter(recurrent_steps(config, planted.fit, own, planted.spaces)))
+    with pytest.raises(AssertionError, match="trained again"):
+        step.work()
