@@ -28,16 +28,15 @@ from bids_brainalign.phonemes.selectivity import (
 from bids_brainalign.phonemes.times import PhoneTimes
 from bids_brainalign.statistics.multiplicity import benjamini_hochberg
 from bids_brainalign.statistics.tails import p_values
-from bids_brainalign.store.digest import file_digest
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.assemble import Assembly, assemble
+from bids_brainalign.workflow.encoding import fit_inputs
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.locked import phone_classes
 from bids_brainalign.workflow.phone_times import load_phone_times, phone_key, stimuli_of_fit
 from bids_brainalign.workflow.phoneme_tokens import categories, heard_phones, token_table
 from bids_brainalign.workflow.phoneme_variance import UniqueVariance, unique_variance
-from bids_brainalign.workflow.responses import response_path
-from bids_brainalign.workflow.spaces import Space, feature_key, rate_of, seed_of
+from bids_brainalign.workflow.spaces import Space, seed_of
 
 logger = logging.getLogger(__name__)
 
@@ -52,24 +51,10 @@ MIN_PHONES = 3
 
 def phoneme_step(config: Config, fit: Fit, lowlevel: Space, spaces: Sequence[Space]) -> Step:
     """Describe one fit's responses to phones; needs responses, low-level features, phone times."""
-    memo = config.paths.work_dir / "digests"
-    stimuli = stimuli_of_fit(fit)
-    rate = rate_of(config, fit.modality)
-    slices = ("phonemes", "ieeg", "ridge", "folds", "nulls")
-    inputs: dict[str, object] = {name: asdict(getattr(config, name)) for name in slices}
-    inputs |= {
-        "seed": config.random_seed,
-        "phones": [phone_key(config, s) for s in stimuli],
-        "features": [[s.name, feature_key(config, s, st, rate)] for s in spaces for st in stimuli],
-        "responses": [response_path(config, fit, r).name for r in fit.recordings],
-        "presentations": [
-            [p.recording.name, p.stimulus.name, p.onset_s, p.content_group, p.segments]
-            for p in fit.presentations
-        ],
+    inputs = fit_inputs(config, fit, spaces) | {
+        "phonemes": asdict(config.phonemes),
+        "phones": [phone_key(config, s) for s in stimuli_of_fit(fit)],
         "classes": phone_classes(config).table,
-        "folds_file": config.paths.folds.read_text() if config.paths.folds else "",
-        "targets_files": [file_digest(p, memo) for p in config.paths.targets],
-        "stem": [fit.name.stem, fit.name.datatype],
     }
     return Step(
         name=f"phonemes {fit.name.stem} {fit.name.datatype}",
