@@ -81,6 +81,36 @@ def onto_fast_clock(
     return out
 
 
+def held_means(
+    frames: NDArray[np.float32], frame_times_s: NDArray[np.float64], *, rate_hz: float
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Means, over equal steps, of frames that are held until the next one.
+
+    Parameters
+    ----------
+    frames : ndarray of shape (n_frames, n_dims)
+    frame_times_s : ndarray of shape (n_frames,)
+        Rising, in any steps; the last frame has no duration.
+    rate_hz : float
+        Steps per second.
+
+    Returns
+    -------
+    means : ndarray of shape (n_steps, n_dims), float32
+    times : ndarray of shape (n_steps,)
+        The middles of the steps.
+    """
+    n_steps = max(1, round(float(frame_times_s[-1] - frame_times_s[0]) * rate_hz))
+    edges = frame_times_s[0] + np.arange(n_steps + 1) / rate_hz
+    area = np.zeros(frames.shape, dtype=np.float64)  # of the frames before each one
+    np.cumsum(frames[:-1] * np.diff(frame_times_s)[:, None], axis=0, out=area[1:])
+    at = np.clip(np.searchsorted(frame_times_s, edges, side="right") - 1, 0, len(frames) - 2)
+    inside = np.minimum(edges, frame_times_s[-1]) - frame_times_s[at]
+    total = area[at] + inside[:, None] * frames[at]
+    means = np.diff(total, axis=0) * rate_hz
+    return means.astype(np.float32), (edges[:-1] + edges[1:]) / 2
+
+
 def onto_slow_clock(
     frames: NDArray[np.float32],
     frame_times_s: NDArray[np.float64],

@@ -46,6 +46,24 @@ def word_means(
     return ((total[stop] - total[first]) / (stop - first)[:, None]).astype(np.float32)
 
 
+def held_at(frames: Array32, frame_times_s: Array64, onsets_s: Array64) -> Array32:
+    """Give the frames that begin at words, where each frame stands for a word until the next.
+
+    Parameters
+    ----------
+    frames : ndarray of shape (n_frames, n_dims)
+    frame_times_s : ndarray of shape (n_frames,)
+        s on the stimulus clock; at or before the first word.
+    onsets_s : ndarray of shape (n_words,)
+
+    Returns
+    -------
+    ndarray of shape (n_words, n_dims), float32
+    """
+    latest = np.searchsorted(frame_times_s, onsets_s + _ROUNDING_S, side="right") - 1
+    return frames[np.maximum(latest, 0)]
+
+
 def epoch_starts(
     times_s: Array64, onsets_s: Array64, lags_s: Array64, *, window_s: float
 ) -> tuple[NDArray[np.int64], int]:

@@ -212,6 +212,13 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         help="seconds between causal or sliding windows (default: 0.1)",
     )
     group.add_argument(
+        "--decoder-features",
+        dest="features.decoder",
+        action="store_true",
+        help="also every layer of Whisper's decoder per word, reading the words along with the "
+        "audio (NAME:decoder); needs word times",
+    )
+    group.add_argument(
         "--sloppy", action="store_true", help="quick and rough: for trying out, not for results"
     )
     group.add_argument("--random-seed", type=int, metavar="N", help="master seed")

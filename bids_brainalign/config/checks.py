@@ -6,7 +6,15 @@ import math
 import re
 from collections.abc import Iterator
 
-from bids_brainalign.config.schema import Config, Control, Decoding, Features, Ieeg, Recurrent
+from bids_brainalign.config.schema import (
+    WHISPER_WINDOW_S,
+    Config,
+    Control,
+    Decoding,
+    Features,
+    Ieeg,
+    Recurrent,
+)
 from bids_brainalign.config.toml import nearest
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
@@ -25,7 +33,6 @@ DECODED_UNITS = ("segment", "word")
 FEATURE_MODES = ("dense", "sliding", "causal")
 LAG_MODES = ("continuous", "word")
 PRECISIONS = ("fp32", "bf16", "fp16")
-WHISPER_WINDOW_S = 30.0
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 LABEL = re.compile(r"[A-Za-z0-9._-]+")
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
@@ -83,6 +90,8 @@ def _check_names(config: Config) -> None:
         for mode in FEATURE_MODES[1:]:
             for end in ("", "Untrained"):
                 taken[f"{label}{mode.capitalize()}{end}"] = f"{name} in {mode} mode"
+        for end in ("", "Untrained"):
+            taken[f"{label}Decoder{end}"] = f"the decoder of {name}"
 
 
 def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:

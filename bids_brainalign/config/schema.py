@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+WHISPER_WINDOW_S = 30.0
+"""Length of Whisper's windows, part of the model."""
 DOWNLOADS = "models"
 """Below the work folder: models that ``--allow-download`` got without ``--model-dir``."""
 
@@ -92,6 +94,9 @@ class Features:
     trained with, in much less time."""
     sliding_window_s: float = 16.1
     """Sliding windows, and causal ones of the other speech models: 16 s of context + 0.1 s."""
+    decoder: bool = False
+    """Also every layer of Whisper's decoder per word, reading the transcript along with the
+    audio (``NAME:decoder``)."""
 
 
 @dataclass(frozen=True)

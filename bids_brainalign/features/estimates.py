@@ -6,12 +6,13 @@ import math
 import time
 from dataclasses import dataclass
 
+from bids_brainalign.config.schema import WHISPER_WINDOW_S
+from bids_brainalign.features.decoder_folder import DecoderFacts
 from bids_brainalign.features.dense import Windowing
 from bids_brainalign.features.ending import EndingWindows
 from bids_brainalign.features.folders import ModelFacts
 
 FRAMES_PER_SECOND = 50
-WHISPER_WINDOW_S = 30.0
 _BYTES = 2  # float16 wherever that changes nothing of weight
 _PROBE = 1024
 _FRONT_END = 1.4
@@ -58,6 +59,34 @@ def estimate(
     windows = sum(windowing.count(d) for d in durations_s)
     operations = windows * per_window * (1.0 if facts.is_whisper else _FRONT_END)
     return Estimate(kept * facts.n_layers * facts.n_dims * _BYTES, operations)
+
+
+def estimate_decoder(
+    facts: ModelFacts,
+    decoder: DecoderFacts,
+    windowing: Windowing,
+    *,
+    told: list[tuple[float, int]],
+) -> Estimate:
+    """Estimate disk space and work of a decoder's layers per word, with the encoder they need.
+
+    Parameters
+    ----------
+    facts : ModelFacts
+    decoder : DecoderFacts
+    windowing : Windowing
+    told : list of (float, int)
+        Duration in s and number of words of every stimulus.
+    """
+    heard = estimate(facts, windowing, durations_s=[seconds for seconds, _ in told], rate_hz=1.0)
+    # A word and the silence after it; every window may fill the decoder's positions.
+    n_bytes = 2 * sum(n for _, n in told) * decoder.n_layers * decoder.n_dims * _BYTES
+    windows = sum(windowing.count(seconds) for seconds, _ in told)
+    d, frames = decoder.n_dims, WHISPER_WINDOW_S * FRAMES_PER_SECOND
+    # Attention to words and to the audio (queries and outputs), MLP; keys and values of the audio.
+    per_token = 6 * d**2 + 2 * d * decoder.n_hidden + 2 * d * (decoder.max_tokens + frames)
+    per_window = 2 * (decoder.n_layers - 1) * (decoder.max_tokens * per_token + frames * 2 * d**2)
+    return Estimate(n_bytes, heard.operations + windows * per_window)
 
 
 def operations_per_second(device: str) -> float:

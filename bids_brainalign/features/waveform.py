@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bids_brainalign.config.schema import Features
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.audio import SAMPLE_RATE_HZ
 from bids_brainalign.features.dense import EncoderLayers, FrameGrid, Windowing, run_windows
@@ -22,7 +23,12 @@ from bids_brainalign.features.loading import (
     random_twin,
 )
 
-WINDOWING = Windowing(window_s=20.0, hop_s=10.0, margin_s=4.0, blend_s=2.0)
+WINDOWING = Windowing(
+    Features.waveform_window_s,
+    Features.waveform_hop_s,
+    Features.waveform_margin_s,
+    Features.blend_s,
+)
 """A used frame hears at most 16 s on either side, as in the published sliding scheme; up to 20 s
 near the ends of the stimulus, where windows have no neighbour."""
 _PROBE_SAMPLES = SAMPLE_RATE_HZ

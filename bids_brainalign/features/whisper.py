@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bids_brainalign.config.schema import WHISPER_WINDOW_S, Features
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.audio import SAMPLE_RATE_HZ
 from bids_brainalign.features.dense import EncoderLayers, FrameGrid, Windowing, run_windows
@@ -29,7 +30,7 @@ FRAME_S = 0.02
 """One encoder frame: mel hop 10 ms × stride 2 of the second convolution; frame i is centred at
 0.02·i s (both the STFT and the convolutions are centred)."""
 GRID = FrameGrid(stride=320, receptive=320, first_centre=0.0)
-WINDOWING = Windowing(window_s=30.0, hop_s=18.0, margin_s=5.0, blend_s=2.0)
+WINDOWING = Windowing(WHISPER_WINDOW_S, Features.hop_s, Features.margin_s, Features.blend_s)
 
 
 class WhisperLayers:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bids_brainalign.alignment.clock import (
     Placement,
+    held_means,
     onto_response_clock,
     stimulus_clock,
 )
@@ -337,6 +338,7 @@ def feature_space(config: Config, assembly: Assembly, space: Space) -> FeatureSp
         for p in fit.presentations
     }
     layers = next(iter(stored.values())).layers
+    electric = fit.modality != "fmri"
 
     def read(layer: int) -> list[Array32]:
         out = []
@@ -345,17 +347,18 @@ def feature_space(config: Config, assembly: Assembly, space: Space) -> FeatureSp
             parts = []
             for presentation, placement in zip(mine, placements(mine), strict=True):
                 source = stored[presentation.stimulus.name]
-                frames = source.read(layer)
+                frames, times = source.read(layer), source.times
+                if space.reads_words and not electric:
+                    frames, times = held_means(frames, times, rate_hz=config.features.fmri_rate_hz)
                 parts.append(
                     onto_response_clock(
-                        frames, source.times, response.times, placement,
-                        slow=fit.modality == "fmri", hold=space.mode == "causal",
+                        frames, times, response.times, placement,
+                        slow=not electric, hold=space.is_held,
                     )
                 )  # fmt: skip
             out.append(sum(parts[1:], start=parts[0]))
         return out
 
-    electric = fit.modality != "fmri"
     n_components = config.electrodes(fit.modality).n_components if electric else None
     if space.kind == "lowlevel":
         n_components = None

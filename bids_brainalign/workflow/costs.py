@@ -9,13 +9,20 @@ from pathlib import Path
 from bids_brainalign.config.schema import Config
 from bids_brainalign.dataset.types import Stimulus
 from bids_brainalign.errors import BrainAlignError, ExitCode
+from bids_brainalign.features.decoder_folder import decoder_facts
 from bids_brainalign.features.dense import Windowing
 from bids_brainalign.features.ending import EndingWindows
-from bids_brainalign.features.estimates import estimate, in_words, operations_per_second
+from bids_brainalign.features.estimates import (
+    Estimate,
+    estimate,
+    estimate_decoder,
+    in_words,
+    operations_per_second,
+)
 from bids_brainalign.features.folders import model_facts
 from bids_brainalign.store.features import FeatureStore
 from bids_brainalign.workflow.extraction import device_of
-from bids_brainalign.workflow.spaces import Space, feature_key, windowing_of
+from bids_brainalign.workflow.spaces import Space, feature_key, usable_spaces, windowing_of
 
 
 def announce(
@@ -40,26 +47,40 @@ def announce(
     for space in spaces:
         if space.kind not in {"model", "untrained"} or space.source is None:
             continue
-        keyed = {feature_key(config, space, s, rate): (s, rate) for s, rate in stimuli}
+        known = [(s, rate) for s, rate in stimuli if usable_spaces([space], [s])]
+        keyed = {feature_key(config, space, s, rate): (s, rate) for s, rate in known}
         todo = [one for key, one in keyed.items() if not store.path_for(key).is_file()]
         if not todo:
             continue
-        facts, windowing = model_facts(space.source), windowing_of(config, space)
-        parts = [
-            estimate(facts, windowing, durations_s=[s.duration_s], rate_hz=rate)
-            for s, rate in todo
-        ]
+        parts, what = _parts(config, space, space.source, todo)
         n_bytes = sum(part.n_bytes for part in parts)
         total += n_bytes
         speed = speed or operations_per_second(device_of(config))
         seconds = sum(part.operations for part in parts) / speed
         lines.append(
-            f"{space.name}: {facts.n_layers} layers of {facts.n_dims} numbers over "
+            f"{space.name}: {what} over "
             f"{sum(s.duration_s for s, _ in todo) / 60:.1f} min of audio: "
-            f"{in_words(n_bytes, seconds)}{_windows_in_words(windowing, todo)}"
+            f"{in_words(n_bytes, seconds)}{_windows_in_words(windowing_of(config, space), todo)}"
         )
     _require_space(config.paths.work_dir, total)
     return lines
+
+
+def _parts(
+    config: Config, space: Space, folder: Path, todo: Sequence[tuple[Stimulus, float]]
+) -> tuple[list[Estimate], str]:
+    """Estimate each stimulus, and say what there will be of each frame or word."""
+    facts, windowing = model_facts(folder), windowing_of(config, space)
+    if space.reads_words and isinstance(windowing, Windowing):
+        decoder = decoder_facts(folder)
+        told = [(s.duration_s, len(s.words.table)) for s, _ in todo if s.words is not None]
+        what = f"{decoder.n_layers} layers of {decoder.n_dims} numbers for "
+        what += f"{sum(n for _, n in told):,} words"
+        return [estimate_decoder(facts, decoder, windowing, told=[one]) for one in told], what
+    parts = [
+        estimate(facts, windowing, durations_s=[s.duration_s], rate_hz=rate) for s, rate in todo
+    ]
+    return parts, f"{facts.n_layers} layers of {facts.n_dims} numbers"
 
 
 def _windows_in_words(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -21,8 +24,44 @@ from bids_brainalign.workflow.spaces import (
     feature_key,
     rate_of,
     twin_seed,
+    usable_spaces,
     windowing_of,
 )
+
+if TYPE_CHECKING:
+    from bids_brainalign.features.whisper_decoder import WhisperDecoder
+
+Opened = TypeVar("Opened")
+
+
+@dataclass
+class _Models:
+    """The model of a space, loaded when the first step needs it."""
+
+    config: Config
+    space: Space
+
+    @cached_property
+    def encoder(self) -> SpeechModel:
+        from bids_brainalign.features.models import open_model
+
+        return self._open(open_model)
+
+    @cached_property
+    def decoder(self) -> WhisperDecoder:
+        from bids_brainalign.features.whisper_decoder import WhisperDecoder
+
+        return self._open(WhisperDecoder)
+
+    def _open(self, kind: Callable[..., Opened]) -> Opened:
+        assert self.space.source is not None  # noqa: S101 - models always have a folder
+        untrained = self.space.kind == "untrained"
+        return kind(
+            self.space.source,
+            untrained_seed=twin_seed(self.config, self.space) if untrained else None,
+            device=device_of(self.config),
+            precision=self.config.resources.precision,
+        )
 
 
 def stimuli_of(config: Config, fits: Sequence[Fit]) -> list[tuple[Stimulus, float]]:
@@ -37,9 +76,16 @@ def stimuli_of(config: Config, fits: Sequence[Fit]) -> list[tuple[Stimulus, floa
 def feature_steps(
     config: Config, space: Space, stimuli: Sequence[tuple[Stimulus, float]]
 ) -> list[Step]:
-    """One step per stimulus and rate; the model is loaded once, when the first one needs it."""
-    load = _lazy_model(config, space)
-    return [_step(config, space, stimulus, rate, load) for stimulus, rate in stimuli]
+    """One step per stimulus and rate; the model is loaded once, when the first one needs it.
+
+    Features that are made of words have no step where a stimulus has none.
+    """
+    models = _Models(config, space)
+    return [
+        _step(config, space, stimulus, rate, models)
+        for stimulus, rate in stimuli
+        if usable_spaces([space], [stimulus])
+    ]
 
 
 def _step(
@@ -47,12 +93,12 @@ def _step(
     space: Space,
     stimulus: Stimulus,
     rate_hz: float,
-    load: Callable[[], SpeechModel],
+    models: _Models,
 ) -> Step:
     key = feature_key(config, space, stimulus, rate_hz)
 
     def work() -> list[Path]:
-        layers, names, times, past, future = _extract(config, space, stimulus, rate_hz, load)
+        layers, names, times, past, future = _extract(config, space, stimulus, rate_hz, models)
         store = FeatureStore(config.paths.work_dir / "features")
         return [
             store.save(
@@ -68,11 +114,12 @@ def _step(
     return Step(
         name=f"features {space.name} {stimulus.name} {rate_hz:g}Hz {key[:6]}",
         inputs={"key": key},
-        modules=_MODULES[space.kind],
+        modules=(_DECODER_MODULE,) if space.reads_words else _MODULES[space.kind],
         work=work,
     )
 
 
+_DECODER_MODULE = "bids_brainalign.features.whisper_decoder"
 _MODULES = {
     "model": ("bids_brainalign.features.models",),
     "untrained": ("bids_brainalign.features.models",),
@@ -88,7 +135,7 @@ def _extract(
     space: Space,
     stimulus: Stimulus,
     rate_hz: float,
-    load: Callable[[], SpeechModel],
+    models: _Models,
 ) -> Extracted:
     if space.kind == "own" and space.source is not None:
         from bids_brainalign.features.own import load_own_features, own_feature_file
@@ -112,34 +159,18 @@ def _extract(
         return [frames], ["n/a"], times, LOWLEVEL_CONTEXT_S, LOWLEVEL_CONTEXT_S
     windowing, batch_size = windowing_of(config, space), config.resources.batch_size
     if isinstance(windowing, EndingWindows):
-        found = load().extract_ending(wave, windowing, batch_size=batch_size)
+        found = models.encoder.extract_ending(wave, windowing, batch_size=batch_size)
+    elif space.reads_words:
+        assert stimulus.words is not None  # noqa: S101 - feature_steps asks for words
+        found = models.decoder.extract(
+            wave, stimulus.words.table, language=stimulus.language, windowing=windowing
+        )
     else:
-        found = load().extract(wave, rate_hz=rate_hz, windowing=windowing, batch_size=batch_size)
+        found = models.encoder.extract(
+            wave, rate_hz=rate_hz, windowing=windowing, batch_size=batch_size
+        )
     names = [str(i) for i in range(len(found.layers))]
     return list(found.layers), names, found.times, found.context_past_s, found.context_future_s
-
-
-def _lazy_model(config: Config, space: Space) -> Callable[[], SpeechModel]:
-    loaded: list[SpeechModel] = []
-
-    def load() -> SpeechModel:
-        if not loaded:
-            from bids_brainalign.features.models import open_model
-
-            assert space.source is not None  # noqa: S101 - models always have a folder
-            loaded.append(
-                open_model(
-                    space.source,
-                    untrained_seed=(
-                        twin_seed(config, space) if space.kind == "untrained" else None
-                    ),
-                    device=device_of(config),
-                    precision=config.resources.precision,
-                )
-            )
-        return loaded[0]
-
-    return load
 
 
 def device_of(config: Config) -> str:

@@ -15,6 +15,7 @@ _MODES = {
     "dense": "",
     "sliding": ", a window per frame",
     "causal": ", windows that end at the frame",
+    "decoder": ", of its decoder per word",
 }
 
 

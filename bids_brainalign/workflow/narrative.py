@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bids_brainalign.config.checks import WHISPER_WINDOW_S
-from bids_brainalign.config.schema import Config
+from bids_brainalign.config.schema import WHISPER_WINDOW_S, Config
 from bids_brainalign.dataset.ready_made import HIGH_GAMMA
 from bids_brainalign.dataset.stimuli import annotations_used
+from bids_brainalign.features.decoder_folder import decoder_facts
 from bids_brainalign.features.ending import EndingWindows
 from bids_brainalign.features.folders import model_facts
 from bids_brainalign.statistics.multiplicity import bh_reachable
@@ -52,19 +52,29 @@ def model_description(config: Config, space: Space) -> str:
     if space.source is None:
         return ""
     facts = model_facts(space.source)
-    size = f"{facts.n_layers - 1} blocks, width {facts.n_dims}"
-    if facts.n_parameters:
+    family, size = facts.family, f"{facts.n_layers - 1} blocks, width {facts.n_dims}"
+    if space.reads_words:
+        decoder = decoder_facts(space.source)
+        family, size = "Whisper decoder", f"{decoder.n_layers - 1} blocks, width {decoder.n_dims}"
+    elif facts.n_parameters:
         size += f", {facts.n_parameters / 1e6:.3g} M parameters"
     if space.kind == "untrained":
-        text = f"{facts.family} ({size}) with random weights: what the architecture alone gives."
+        text = f"{family} ({size}) with random weights: what the architecture alone gives."
     else:
-        text = f"{facts.family} ({size}). {facts.note or 'Weights from a local folder.'}"
+        text = f"{family} ({size}). {facts.note or 'Weights from a local folder.'}"
     return f"{text} {mode_sentence(config, space)}".strip()
 
 
 def mode_sentence(config: Config, space: Space) -> str:
     """Say how windows lay on the stimulus, where that is not the usual way."""
     windows = windowing_of(config, space)
+    if space.reads_words:
+        return (
+            f"It read the transcript with the audio of {windows.window_s:g} s around each word: a "
+            "word's state knows the words before it and itself, no later word, but has heard the "
+            "audio after it. States are means over the word's tokens, after reading them, held "
+            "from the word's onset to its end."
+        )
     if not isinstance(windows, EndingWindows):
         return ""
     lies = f"Windows of {windows.window_s:g} s, one every {windows.stride_s * 1000:g} ms"

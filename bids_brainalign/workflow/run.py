@@ -28,7 +28,7 @@ from bids_brainalign.workflow.front_matter import write_front_matter
 from bids_brainalign.workflow.group import group_steps
 from bids_brainalign.workflow.pages import index_step, participant_page_step
 from bids_brainalign.workflow.responses import response_step
-from bids_brainalign.workflow.spaces import Space, list_spaces
+from bids_brainalign.workflow.spaces import Space, list_spaces, usable_spaces
 from bids_brainalign.workflow.summary import Summary, Unit
 
 logger = logging.getLogger(__name__)
@@ -214,6 +214,12 @@ def _run_fit(
 
     units: list[Unit] = []
     steps: list[Step] = []
+    all_spaces, spaces = spaces, usable_spaces(spaces, [p.stimulus for p in fit.presentations])
+    for space in all_spaces:
+        if space not in spaces and space.kind == "model":
+            name = f"encoding {fit.name.stem} {fit.name.datatype} {space.name}"
+            reason = "it reads words, and a stimulus of this fit has none with times"
+            units.append(Unit(name, "skipped", message=reason, participant=fit.participant))
     with threadpool_limits(config.resources.omp_nthreads):
         if "responses" in config.control.steps:
             steps = [response_step(config, fit, r) for r in fit.recordings]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bids_brainalign.config.checks import WHISPER_WINDOW_S
-from bids_brainalign.config.schema import Config
+from bids_brainalign.config.schema import WHISPER_WINDOW_S, Config
 from bids_brainalign.dataset.types import Stimulus
+from bids_brainalign.errors import BrainAlignError, ExitCode
+from bids_brainalign.features.decoder_folder import decoder_facts
 from bids_brainalign.features.dense import Windowing
 from bids_brainalign.features.embedded import EMBEDDED, embedded_model_folder
 from bids_brainalign.features.ending import EndingWindows
@@ -18,6 +20,8 @@ from bids_brainalign.store.digest import digest_of, file_digest
 from bids_brainalign.store.features import FeatureStore, StoredFeatures
 
 LOWLEVEL = "lowlevel"
+DECODER = "decoder"
+"""Mode of the features of Whisper's decoder: frames are words."""
 LOWLEVEL_CONTEXT_S = 0.0125
 """Half of the 25 ms analysis window."""
 
@@ -37,7 +41,17 @@ class Space:
     is_whisper: bool = False
     """Whisper's windows have a fixed length."""
     mode: str = "dense"
-    """``dense``, ``sliding`` or ``causal``."""
+    """``dense``, ``sliding``, ``causal`` or ``decoder``."""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether each frame stands until the next one, and never before its time."""
+        return self.mode in {"causal", DECODER}
+
+    @property
+    def reads_words(self) -> bool:
+        """Whether these features are made of the stimulus' words, and so need their times."""
+        return self.mode == DECODER
 
     @property
     def model(self) -> str:
@@ -58,7 +72,7 @@ def list_spaces(config: Config) -> tuple[Space, ...]:
         whisper = model_facts(folder).is_whisper
         # The twin needs the architecture and the preprocessing, but no weights.
         shape = digest_of({n: d for n, d in files.items() if n.endswith(".json")})
-        for mode in dict.fromkeys(config.features.mode):
+        for mode in _modes_of(config, folder, is_whisper=whisper):
             spaced = name if mode == "dense" else f"{name}:{mode}"
             spaces.append(Space(spaced, "model", folder, digest_of(files), whisper, mode))
             if config.features.untrained:
@@ -66,7 +80,29 @@ def list_spaces(config: Config) -> tuple[Space, ...]:
                 spaces.append(Space(twin, "untrained", folder, shape, whisper, mode))
     for name, folder in config.paths.features:
         spaces.append(Space(name, "own", folder, ""))
+    if config.features.decoder and not any(s.reads_words for s in spaces):
+        raise BrainAlignError(
+            "No model of this run has a decoder.",
+            where="decoder in [features], --decoder-features",
+            fix="give a Whisper (--models NAME=FOLDER or hub id), or leave the option out",
+            exit_code=ExitCode.USAGE,
+        )
     return tuple(spaces)
+
+
+def _modes_of(config: Config, folder: Path, *, is_whisper: bool) -> tuple[str, ...]:
+    """Feature modes of one model; a decoder is asked of Whispers but the shipped one."""
+    modes = tuple(dict.fromkeys(config.features.mode))
+    if not (config.features.decoder and is_whisper) or folder == embedded_model_folder():
+        return modes
+    decoder_facts(folder)  # refuses a folder without tokenizer, before any work
+    return (*modes, DECODER)
+
+
+def usable_spaces(spaces: Sequence[Space], stimuli: Sequence[Stimulus]) -> tuple[Space, ...]:
+    """Leave out spaces that are made of words where some stimulus has none."""
+    spoken = all(s.words is not None and len(s.words.table) for s in stimuli)
+    return tuple(space for space in spaces if spoken or not space.reads_words)
 
 
 def models_of(config: Config) -> tuple[tuple[str, Path], ...]:
@@ -107,7 +143,11 @@ def feature_key(config: Config, space: Space, stimulus: Stimulus, rate_hz: float
 
         memo = config.paths.work_dir / "digests"
         extra = [file_digest(p, memo) for p in own_feature_files(space.source, stimulus.name)]
-    if space.mode != "dense":
+    if space.reads_words:
+        table = None if stimulus.words is None else stimulus.words.table.round(6)
+        words = [] if table is None else table[["onset", "duration", "label"]].to_numpy().tolist()
+        extra, rate_hz = [extra, words, stimulus.language], 0.0  # frames are words
+    elif space.mode != "dense":
         rate_hz = 1 / config.features.causal_stride_s  # frames are as many as windows
     return digest_of(
         [stimulus.sha256, space.kind, space.digest, extra, rate_hz, _options(config, space)]
@@ -142,4 +182,6 @@ def _options(config: Config, space: Space) -> object:
         return config.features.n_mels
     if space.kind == "own":
         return None
+    if space.reads_words:
+        return [config.features.hop_s, config.resources.precision]
     return [asdict(windowing_of(config, space)), config.resources.precision]

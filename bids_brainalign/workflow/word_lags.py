@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bids_brainalign.alignment.words import epoch_means, epoch_starts, word_means
+from bids_brainalign.alignment.words import epoch_means, epoch_starts, held_at, word_means
 from bids_brainalign.config.schema import Config
 from bids_brainalign.encoding.design import RunLayout
 from bids_brainalign.encoding.lagged import LagCurves
@@ -214,9 +214,13 @@ def _word_features(config: Config, fit: Fit, space: Space, table: pd.DataFrame) 
                     out = np.zeros((len(mine), frames.shape[1]), dtype=np.float32)
                 if len(rows):
                     words = mine.iloc[rows]
+                    onset = words["onset"].to_numpy(np.float64)
+                    if space.reads_words:
+                        out[rows] = held_at(frames, source.times, onset)
+                        continue
                     out[rows] = word_means(
-                        frames, source.times, words["onset"].to_numpy(np.float64),
-                        words["offset"].to_numpy(np.float64), hold=space.mode == "causal",
+                        frames, source.times, onset, words["offset"].to_numpy(np.float64),
+                        hold=space.is_held,
                     )  # fmt: skip
             runs.append(np.asarray(out))
         return runs

@@ -2,6 +2,7 @@ import numpy as np
 
 from bids_brainalign.alignment.clock import (
     Placement,
+    held_means,
     onto_fast_clock,
     onto_slow_clock,
     stimulus_clock,
@@ -41,3 +42,14 @@ def test_slow_clock_does_not_hear_parts_that_were_not_played():
     placed = onto_slow_clock(frames, frame_times, times, placement, cutoff_hz=0.5)
     assert np.abs(placed[times > 26.5]).max() == 0
     assert placed[times == 10.0] > 15
+
+
+def test_means_of_held_frames_equal_means_of_a_fine_clock():
+    rng = np.random.default_rng(0)
+    frame_times = np.concatenate([[0.0], np.sort(rng.uniform(0, 20, 40)), [20.0]]).round(3)
+    frames = rng.standard_normal((42, 3)).astype(np.float32)
+    means, times = held_means(frames, frame_times, rate_hz=10)
+    np.testing.assert_allclose(times, np.arange(200) / 10 + 0.05)
+    fine = np.arange(20_000) / 1000 + 0.0005
+    held = frames[np.searchsorted(frame_times, fine, side="right") - 1]
+    np.testing.assert_allclose(means, held.reshape(200, 100, 3).mean(axis=1), atol=1e-5)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bids_brainalign.alignment.words import epoch_means, epoch_starts, word_means
+from bids_brainalign.alignment.words import epoch_means, epoch_starts, held_at, word_means
 
 
 def test_word_means_are_means_of_the_frames_inside():
@@ -38,3 +38,11 @@ def test_epochs_are_centred_on_the_lags():
     # The mean of a straight line over a window is its value at the window's centre.
     np.testing.assert_allclose(means[..., 0], onsets[:, None] + lags, atol=0.0101)
     assert epoch_starts(times, np.array([3.1]), lags, window_s=0.2)[0].min() < 0
+
+
+def test_a_held_word_is_found_at_its_onset_and_not_mixed_with_its_neighbours():
+    # A word of 5 ms between two others: no frame of a regular clock would lie in it.
+    times = np.array([0.0, 0.5, 0.7, 0.705, 0.9])
+    frames = np.arange(5, dtype=np.float32)[:, None]
+    found = held_at(frames, times, np.array([0.7, 0.5, 0.7050000001]))
+    np.testing.assert_array_equal(found[:, 0], [2, 1, 3])

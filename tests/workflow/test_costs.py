@@ -2,16 +2,22 @@
 
 import shutil
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bids_brainalign.dataset.types import Stimulus
 from bids_brainalign.errors import BrainAlignError, ExitCode
+from bids_brainalign.features.decoder_folder import decoder_facts
+from bids_brainalign.features.dense import Windowing
+from bids_brainalign.features.estimates import estimate, estimate_decoder
+from bids_brainalign.features.folders import model_facts
 from bids_brainalign.workflow.costs import announce
 from bids_brainalign.workflow.spaces import feature_key, list_spaces
+from tests.features.test_whisper_decoder import write_reading_whisper
 from tests.small_whisper import write_small_whisper
-from tests.workflow.test_spaces import RATE_HZ, make_config
+from tests.workflow.test_spaces import RATE_HZ, make_config, spoken
 
 Usage = namedtuple("Usage", "total used free")
 STORY = Stimulus("story", Path("story.wav"), 600.0, "0" * 64)
@@ -44,3 +50,22 @@ def test_features_that_do_not_fit_on_the_disk_are_refused(config, monkeypatch):
         announce(config, list_spaces(config), [(STORY, RATE_HZ)])
     assert caught.value.exit_code == ExitCode.IO_ERROR
     assert "--work-dir" in caught.value.fix
+
+
+def test_a_decoder_counts_words_and_needs_its_encoder(tmp_path):
+    folder = write_reading_whisper(tmp_path / "reader")
+    config = make_config(tmp_path, folder, decoder=True, untrained=False)
+    told = replace(STORY, words=spoken().words)
+    lines = announce(config, list_spaces(config), [(told, RATE_HZ)])
+    assert lines[1].startswith("small:decoder: 3 layers of 16 numbers for 1 words over 10.0 min")
+    # Without words there is nothing to read.
+    assert len(announce(config, list_spaces(config), [(STORY, RATE_HZ)])) == 1
+
+
+def test_a_decoder_costs_its_encoder_and_more(tmp_path):
+    folder = write_reading_whisper(tmp_path / "reader")
+    facts, windowing = model_facts(folder), Windowing(30.0, 18.0, 5.0, 2.0)
+    heard = estimate(facts, windowing, durations_s=[60.0], rate_hz=50)
+    read = estimate_decoder(facts, decoder_facts(folder), windowing, told=[(60.0, 150)])
+    assert read.operations > heard.operations
+    assert read.n_bytes == 2 * 150 * 3 * 16 * 2

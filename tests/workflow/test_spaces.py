@@ -9,7 +9,9 @@ import pytest
 
 from bids_brainalign.config.schema import Config, Features, Paths, Resources
 from bids_brainalign.dataset.types import Annotations, Stimulus
-from bids_brainalign.workflow.spaces import feature_key, list_spaces
+from bids_brainalign.errors import BrainAlignError, ExitCode
+from bids_brainalign.workflow.spaces import feature_key, list_spaces, usable_spaces
+from tests.features.test_whisper_decoder import write_reading_whisper
 from tests.small_whisper import write_small_whisper
 
 RATE_HZ = 50.0
@@ -96,3 +98,45 @@ def test_own_times_are_part_of_own_features(tmp_path):
     before = keys(config)["mine"]
     np.save(own / "story_times.npy", np.arange(10) / 5)
     assert keys(config)["mine"] != before
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    return write_reading_whisper(tmp_path_factory.mktemp("reader") / "model")
+
+
+def spoken(label="word", **changes):
+    table = pd.DataFrame({"onset": [0.5], "duration": [0.2], "label": [label]})
+    return stimulus(words=Annotations(table, Path("story_words.tsv")), **changes)
+
+
+def test_a_decoder_is_a_space_of_its_own_with_its_twin(reader, tmp_path):
+    spaces = list_spaces(make_config(tmp_path, reader, decoder=True))
+    names = ["lowlevel", "small", "small:untrained", "small:decoder", "small:decoder:untrained"]
+    assert [space.name for space in spaces] == names
+    assert [space.name for space in list_spaces(make_config(tmp_path, reader))] == names[:3]
+
+
+def test_words_and_language_are_part_of_a_decoders_features(reader, tmp_path):
+    config = make_config(tmp_path, reader, decoder=True)
+    first = keys(config, spoken())
+    for changed in (spoken("world"), spoken(language="nl")):
+        other = keys(config, changed)
+        assert first["small:decoder"] != other["small:decoder"]
+        assert first["small:decoder:untrained"] != other["small:decoder:untrained"]
+        assert first["small"] == other["small"]
+
+
+def test_a_decoder_is_left_out_where_a_stimulus_has_no_words(reader, tmp_path):
+    spaces = list_spaces(make_config(tmp_path, reader, decoder=True))
+    assert usable_spaces(spaces, [spoken(), spoken()]) == spaces
+    assert usable_spaces(spaces, [spoken(), stimulus()]) == spaces[:3]
+
+
+def test_a_decoder_is_refused_where_no_model_can_have_one(model, tmp_path):
+    with pytest.raises(BrainAlignError, match="No model of this run has a decoder") as caught:
+        list_spaces(make_config(tmp_path, decoder=True))  # the shipped model
+    assert caught.value.exit_code == ExitCode.USAGE
+    with pytest.raises(BrainAlignError, match=r"no tokenizer\.json") as caught:
+        list_spaces(make_config(tmp_path, model, decoder=True))
+    assert caught.value.exit_code == ExitCode.MISSING_INPUT
