@@ -198,10 +198,13 @@ class Ridge:
     alphas: tuple[float, ...] = tuple(10.0 ** (2 + 0.5 * i) for i in range(15))
     """1e2 … 1e9; on standardised features."""
     band_weights: tuple[float, ...] = (0.5, 0.9)
-    """Share of the model in the two-band kernel; 0 (low-level alone) and 1 are always tried."""
+    """Share of the model in the two-band kernel; 0 (low-level alone) is always tried."""
     top_layers: int = 0
     """Combine this many of the best layers per electrode (iEEG); 0: don't. Costs as much as the
     encoding of the model."""
+    partition_models: bool = False
+    """Variance of every pair of models: of each alone, and shared (iEEG, EEG). Costs more than
+    the encoding of both."""
     fixed_alpha: float = 1e5
     """Used, and said, where inner folds don't fit."""
 

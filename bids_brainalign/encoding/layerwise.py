@@ -204,17 +204,24 @@ def encode_jointly(
     chosen: NDArray[np.int64],
     problem: Problem,
     held_out: HeldOut,
+    *,
+    chosen_baseline: NDArray[np.int64] | None = None,
+    weights: tuple[float, ...] | None = None,
 ) -> tuple[Array32, ...]:
     """Two-band ridge: the baseline's features together with each target's chosen layer.
 
     Parameters
     ----------
     space, baseline : FeatureSpace
-        The model, and the low-level features (one layer).
+        The model, and the low-level features (one layer) or another model.
     chosen : ndarray of int, shape (n_folds, n_targets)
         Layer per outer fold and target, from the inner folds.
     problem, held_out
         As for :func:`encode_layers`.
+    chosen_baseline : ndarray of int, shape (n_folds, n_targets), optional
+        Layer of the baseline; its first one if not given.
+    weights : tuple of float, optional
+        Shares of the model in the kernel; those below if not given.
 
     Returns
     -------
@@ -222,14 +229,25 @@ def encode_jointly(
         Held-out predictions per fold. The share of the bands is chosen on the inner folds among
         the baseline alone and ``problem.band_weights``.
     """
-    low = _designs(baseline, 0, problem)
+    second = np.zeros_like(chosen) if chosen_baseline is None else chosen_baseline
+    shares = (0.0, *problem.band_weights) if weights is None else weights
     predictions = tuple(np.zeros_like(y) for y in held_out.responses)
-    for layer in np.unique(chosen):
-        maker = _designs(space, int(layer), problem)
+    makers: dict[int, DesignMaker] = {}  # of the baseline's layer at hand
+    # Sorted by the baseline's layer: each of them is read once.
+    pairs = np.unique(np.stack([second.ravel(), chosen.ravel()]), axis=1).T
+    for low_layer, layer in pairs:
+        if low_layer not in makers:
+            makers = {low_layer: _designs(baseline, int(low_layer), problem)}
+        maker, low = _designs(space, int(layer), problem), makers[low_layer]
+        mine = (chosen == layer) & (second == low_layer)
 
-        def work(k: int, layer: int = layer, maker: DesignMaker = maker) -> FoldFit | None:
-            fold = problem.plan.folds[k]
-            targets = chosen[k] == layer
+        def work(
+            k: int,
+            mine: NDArray[np.bool_] = mine,
+            maker: DesignMaker = maker,
+            low: DesignMaker = low,
+        ) -> FoldFit | None:
+            fold, targets = problem.plan.folds[k], mine[k]
             if not targets.any():
                 return None
             return fit_fold(
@@ -238,10 +256,10 @@ def encode_jointly(
                 fold,
                 alphas=problem.alphas,
                 fixed_alpha=problem.fixed_alpha,
-                weights=(0.0, *problem.band_weights),
+                weights=shares,
             )
 
         for k, fit in enumerate(over_folds(problem, work)):
             if fit is not None:
-                predictions[k][:, chosen[k] == layer] = fit.prediction
+                predictions[k][:, mine[k]] = fit.prediction
     return predictions

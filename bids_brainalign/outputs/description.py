@@ -79,7 +79,8 @@ Written by bids_brainalign {version}. Open `index.html` first.
   quantiles, held-out predictions, weights per delay (with `--save weights`).
 - `*_lags.tsv`, `*_lagslopes.tsv` (iEEG): prediction from features at one lag at a time, and
   whether the best lag grows with the layer.
-- `*_variance.tsv`: variance explained by the model and by low-level features alone, and shared.
+- `*_variance.tsv`: variance explained by the model and by low-level features alone, and
+  shared; `desc-<A>And<B>`: of two models.
 - `*_combined.tsv` (iEEG): the best layers together against the best one.
 - `*_decoding.tsv` (with `--decode`): how well held-out speech is identified from the electrodes.
 - `*_phonemes.tsv`, `*_coherence.tsv` (iEEG): responses to phones and classes of phones, clusters

@@ -29,6 +29,18 @@ def analysis_label(model: str, encoder: str = "ridge") -> str:
     return re.sub(r"[^A-Za-z0-9]", "", name) + "".join(v.capitalize() for v in variants) + suffix
 
 
+def pair_label(model: str, other: str) -> str:
+    """BIDS label of what compares two feature spaces.
+
+    Examples
+    --------
+    >>> pair_label("whisper-base", "whisper-base:decoder")
+    'whisperbaseAndWhisperbaseDecoder'
+    """
+    second = analysis_label(other)
+    return f"{analysis_label(model)}And{second[:1].upper()}{second[1:]}"
+
+
 @dataclass(frozen=True)
 class FitName:
     """What all files of one fit share."""

@@ -15,6 +15,7 @@ from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.lags import lag_step, scores_path
 from bids_brainalign.workflow.locked import locked_step
 from bids_brainalign.workflow.onset import assumed_recordings, onset_step, warn_of_onsets
+from bids_brainalign.workflow.partition import partition_steps
 from bids_brainalign.workflow.phone_times import missing_reason, phone_steps
 from bids_brainalign.workflow.phonemes import phoneme_step
 from bids_brainalign.workflow.recurrent import recurrent_steps
@@ -59,6 +60,7 @@ def _encoding_steps(
     for space in spaces:
         if space.kind != "untrained":
             yield from _space_steps(config, fit, space, spaces, by_name)
+    yield from partition_steps(config, fit, spaces)
 
 
 def _space_steps(

@@ -78,14 +78,16 @@ def feature_steps(
 ) -> list[Step]:
     """One step per stimulus and rate; the model is loaded once, when the first one needs it.
 
-    Features that are made of words have no step where a stimulus has none.
+    Features that are made of words have no step where a stimulus has none, and what is the same at
+    two rates has one.
     """
     models = _Models(config, space)
-    return [
-        _step(config, space, stimulus, rate, models)
-        for stimulus, rate in stimuli
-        if usable_spaces([space], [stimulus])
-    ]
+    wanted: dict[str, tuple[Stimulus, float]] = {}
+    for stimulus, rate in stimuli:
+        if usable_spaces([space], [stimulus]):
+            # Frames that are words, or ends of windows, are the same at every rate.
+            wanted.setdefault(feature_key(config, space, stimulus, rate), (stimulus, rate))
+    return [_step(config, space, stimulus, rate, models) for stimulus, rate in wanted.values()]
 
 
 def _step(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.outputs.citation import write_citation
 from bids_brainalign.outputs.description import write_dataset_description, write_descriptions
-from bids_brainalign.outputs.names import analysis_label
+from bids_brainalign.outputs.names import analysis_label, pair_label
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.spaces import Space
 
@@ -41,6 +42,10 @@ def _write_labels(config: Config, spaces: Sequence[Space]) -> None:
             "own": f"the user's features {space.name}",
         }[space.kind]
         labels[analysis_label(space.name)] = what
+    if config.ridge.partition_models:
+        compared = [s.name for s in spaces if s.kind in {"model", "own"}]
+        for first, second in combinations(compared, 2):
+            labels[pair_label(first, second)] = f"variance of {first} and {second}, and shared"
     write_descriptions(config.paths.output_dir, labels)
 
 
