@@ -133,6 +133,8 @@ def _blocks_of(analyses: list[Analysis]) -> list[Block]:
         for item in analyses
         if item is not lowlevel and not item.model.endswith(UNTRAINED) and item.encoder == "ridge"
     ]
+    # File names would put NAME:causal and NAME:decoder before NAME.
+    models.sort(key=lambda item: item.model.split(":"))
     locked = _locked(analyses[0])
     blocks = []
     for main in models or analyses[:1]:
