@@ -102,6 +102,7 @@ def test_the_joint_fit_equals_himalayas_banded_ridge(planted):
         kernels.append(design @ design.T)
     kernel = np.stack(kernels)
     y = np.concatenate([(r - r.mean(axis=0)) / r.std(axis=0) for r in problem.responses])
+    alphas = np.logspace(0, 5, 6)
     shares = np.array([[w, 1 - w] for w in (0.001, 0.1, 0.5, 0.9, 0.999)])
     z = []
     for fold in problem.plan.folds:
@@ -113,7 +114,7 @@ def test_the_joint_fit_equals_himalayas_banded_ridge(planted):
         ]
         model = MultipleKernelRidgeCV(
             kernels="precomputed", cv=inner, random_state=0,
-            solver_params={"n_iter": shares, "alphas": np.logspace(0, 5, 6), "progress_bar": False},
+            solver_params={"n_iter": shares, "alphas": alphas, "progress_bar": False},
         )  # fmt: skip
         model.fit(kernel[:, train][:, :, train], y[train])
         predicted = model.predict(kernel[:, test][:, :, train])
