@@ -28,7 +28,7 @@ def transcription_section(block: Block, album: Album) -> Section | None:
     table = read_table(path, text=TEXT)
     if table is None:
         return None
-    sums = table[table["fold"] == "all"].set_index("states")
+    sums = table[table["fold"] == "all"].set_index("states")[["wer", "n_words", "n_errors"]]
     method = str(read_sidecar(path.with_suffix(".json")).get("Method", ""))
     windows = table[(table["fold"] != "all") & (table["states"] == "predicted")]
     return Section(
@@ -39,28 +39,32 @@ def transcription_section(block: Block, album: Album) -> Section | None:
     )
 
 
+def _sum(sums: pd.DataFrame, kind: str, column: str) -> float:
+    return float(sums[column].astype(float)[kind])
+
+
 def _headline(sums: pd.DataFrame, n_windows: int) -> str:
     if not n_windows:
         return "Nothing was transcribed: no held-out window has words and enough data."
-    rate, other, best = (float(sums.loc[k, "wer"]) for k in ("predicted", "shuffled", "true"))
+    rate, other, best = (_sum(sums, k, "wer") for k in ("predicted", "shuffled", "true"))
     return (
-        f"From states predicted on held-out data, Whisper's decoder wrote {n_windows} windows with "
-        f"{int(sums.loc['predicted', 'n_words'])} words: its word error rate is {number(rate)}, "
-        f"against {number(other)} for predictions of other windows and {number(best)} for the true "
-        "states. These are numbers beside controls, not a test."
+        f"From states predicted on held-out data, Whisper's decoder wrote {n_windows} windows "
+        f"with {_sum(sums, 'predicted', 'n_words'):.0f} words: its word error rate is "
+        f"{number(rate)}, against {number(other)} for predictions of other windows and "
+        f"{number(best)} for the true states. These are numbers beside controls, not a test."
     )
 
 
 def _rates(sums: pd.DataFrame) -> Cells:
     rows = tuple(
-        (name, number(float(sums.loc[kind, "wer"])), number(float(sums.loc[kind, "n_errors"])))
+        (name, number(_sum(sums, kind, "wer")), number(_sum(sums, kind, "n_errors")))
         for kind, name in NAMES.items()
     )
     return Cells(
         ("States given to the decoder", "Word error rate", "Errors"),
         rows,
-        caption=f"Of {int(sums.loc['predicted', 'n_words'])} words said; a rate above 1 means more "
-        "errors than words.",
+        caption=f"Of {_sum(sums, 'predicted', 'n_words'):.0f} words said; a rate above 1 means "
+        "more errors than words.",
     )
 
 

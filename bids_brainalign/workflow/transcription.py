@@ -136,7 +136,7 @@ def _writes(space: Space) -> bool:
 def _said(presentation: Presentation) -> list[list[object]]:
     assert presentation.stimulus.words is not None  # noqa: S101 - asked for where there are some
     table = presentation.stimulus.words.table
-    return [[round(float(o), 6), str(w)] for o, w in zip(table["onset"], table["label"], strict=True)]  # fmt: skip
+    return [[round(float(o), 6), str(w)] for o, w in table[["onset", "label"]].to_numpy()]
 
 
 @dataclass(frozen=True)
@@ -196,9 +196,9 @@ def _covered(
     if not isinstance(windowing, Windowing):
         return
     n_frames = _n_frames(presentation)
-    rows = _held_out(assembly, k, presentation)
+    at_s = _heard_s(assembly, k)[_held_out(assembly, k, presentation)]
     covered = onto_frames(
-        np.zeros((len(rows), 0), dtype=np.float32), assembly.samples.stimulus_s[rows],
+        np.zeros((len(at_s), 0), dtype=np.float32), at_s,
         interval_s=assembly.interval_s, frame_s=FRAME_S, n_frames=n_frames,
     )[1]  # fmt: skip
     size = {
@@ -215,12 +215,17 @@ def _n_frames(presentation: Presentation) -> int:
 
 
 def _held_out(assembly: Assembly, k: int, presentation: Presentation) -> NDArray[np.int64]:
-    """Rows of fold k at which this presentation was heard."""
+    """Held-out rows of fold k (counted among them) at which this presentation was heard."""
     samples, rows = assembly.samples, assembly.plan.folds[k].outer.test
     names = [recording.name for recording in assembly.fit.recordings]
     here = samples.run[rows] == names.index(presentation.recording.name)
     clock = samples.time_s[rows] - presentation.onset_s
-    return np.asarray(rows[here & (np.abs(clock - samples.stimulus_s[rows]) < 1e-6)])
+    return np.flatnonzero(here & (np.abs(clock - samples.stimulus_s[rows]) < 1e-6))
+
+
+def _heard_s(assembly: Assembly, k: int) -> NDArray[np.float64]:
+    """Second of the stimulus at each held-out row of fold k."""
+    return assembly.samples.stimulus_s[assembly.plan.folds[k].outer.test]
 
 
 def _words_in(presentation: Presentation, part: Part, covered: NDArray[np.bool_]) -> str:
@@ -246,11 +251,11 @@ def _filled(
     fold = problem.plan.folds[k]
     predicted, true, mean = decoded_states(features, problem, fold)
     for presentation, part in found:
-        rows = np.searchsorted(fold.outer.test, _held_out(assembly, k, presentation))
+        rows = _held_out(assembly, k, presentation)
         states, covered = [], np.zeros(0, dtype=bool)
         for values in (predicted, true, np.broadcast_to(mean, true.shape)):
             frames, covered = onto_frames(
-                values[rows], assembly.samples.stimulus_s[fold.outer.test[rows]],
+                values[rows], _heard_s(assembly, k)[rows],
                 interval_s=assembly.interval_s, frame_s=FRAME_S, n_frames=_n_frames(presentation),
             )  # fmt: skip
             states.append(in_window(frames, covered, part, silence))
