@@ -1,5 +1,7 @@
 """States stand where the decoder looks for them; errors of words are Levenshtein's."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -47,7 +49,7 @@ def test_parts_follow_the_window_with_the_largest_weight(n_frames):
     parts = window_parts(n_frames, window=1500, hop=900, margin=250)
     assert parts[0].start == 0
     assert parts[-1].stop == n_frames
-    assert all(a.stop == b.start for a, b in zip(parts, parts[1:], strict=False))
+    assert all(a.stop == b.start for a, b in pairwise(parts))
     starts = window_starts(n_frames, window=1500, hop=900)
     weights = blend_weights(starts, n_frames=n_frames, window=1500, margin=250, blend=100)
     for index, part in enumerate(parts):

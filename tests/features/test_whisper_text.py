@@ -24,11 +24,10 @@ def write_tokenizer(folder):
     from transformers import PreTrainedTokenizerFast
 
     letters = ["<pad>", "<s>", "</s>", *map(chr, range(32, 93))]
-    inner = Tokenizer(models.WordLevel({c: i for i, c in enumerate(letters)}, unk_token="<pad>"))
+    inner = Tokenizer(models.WordLevel({c: i for i, c in enumerate(letters)}, letters[0]))
     inner.decoder = decoders.Fuse()
-    PreTrainedTokenizerFast(
-        tokenizer_object=inner, pad_token="<pad>", bos_token="<s>", eos_token="</s>"
-    ).save_pretrained(folder)
+    special = dict(zip(("pad_token", "bos_token", "eos_token"), letters, strict=False))
+    PreTrainedTokenizerFast(tokenizer_object=inner, **special).save_pretrained(folder)
 
 
 def test_small_model_takes_states_of_its_windows(small, tmp_path):
