@@ -59,10 +59,9 @@ class WhisperText:
         self.device = torch.device(device)
         self.model: Any = load_pretrained(Whisper, folder).eval().to(self.device)
         self.window_frames = int(self.model.config.max_source_positions)
-        # A limit on the whole sequence would only repeat the one on new tokens, with a warning.
-        self.model.generation_config.max_length = None
-        self.model.generation_config.max_new_tokens = min(
-            MAX_TOKENS, int(self.model.config.max_target_positions) - _PROMPT_TOKENS
+        # The prompt counts here; a limit on new tokens beside it would only cause a warning.
+        self.model.generation_config.max_length = min(
+            MAX_TOKENS + _PROMPT_TOKENS, int(self.model.config.max_target_positions)
         )
 
     def silence(self) -> Array32:
