@@ -102,7 +102,7 @@ class WhisperText:
         texts: list[str] = []
         for part in np.array_split(states, max(1, math.ceil(len(states) / batch_size))):
             given = BaseModelOutput(
-                last_hidden_state=torch.from_numpy(part.astype(np.float32)).to(self.device)  # type: ignore[arg-type]
+                last_hidden_state=torch.from_numpy(part.astype(np.float32)).to(self.device)
             )
             with torch.inference_mode():
                 tokens = self.model.generate(encoder_outputs=given, **options)

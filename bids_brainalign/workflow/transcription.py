@@ -181,7 +181,7 @@ def _windows(config: Config, assembly: Assembly, space: Space, silence: Array32)
     most = config.decoding.transcribe_windows
     if len(found) > most:
         found = [found[i] for i in np.linspace(0, len(found) - 1, most).round().astype(int)]
-    windows = []
+    windows: list[_Window] = []
     for k in sorted({fold for fold, _, _ in found}):
         mine = [(p, part) for fold, p, part in found if fold == k]
         windows += _filled(assembly, features, problem, k, mine, silence)
@@ -277,7 +277,7 @@ def _rows(
         kind: [writer.words(text, language=language) for text in texts]
         for kind, texts in written.items()
     }
-    rows = []
+    rows: list[dict[str, object]] = []
     for i, window in enumerate(windows):
         errors: dict[str, float] = {k: word_errors(said[i], read[k][i]) for k in read}
         others = [word_errors(said[i], t) for j, t in enumerate(read["predicted"]) if j != i]
