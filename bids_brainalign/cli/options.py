@@ -254,6 +254,12 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         metavar="DECODER",
         help="also decode the models' embeddings from electrodes: ridge, or ridge gru",
     )
+    group.add_argument(
+        "--transcribe",
+        dest="decoding.transcribe",
+        action="store_true",
+        help="with --decode: let Whisper's decoder write down predicted encoder states",
+    )
 
 
 def _add_resources(group: argparse._ArgumentGroup) -> None:

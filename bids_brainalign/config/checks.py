@@ -225,7 +225,7 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
 
 def _decoding(decoding: Decoding, *encoded: Ieeg | Eeg) -> Iterator[tuple[str, object, str, bool]]:
     for name in ("lag_step_s", "n_components", "segment_s", "step_s", "max_segments",
-                 "gru_hidden", "gru_seeds", "gru_epochs"):  # fmt: skip
+                 "gru_hidden", "gru_seeds", "gru_epochs", "transcribe_windows"):  # fmt: skip
         value = getattr(decoding, name)
         yield f"decoding.{name}", value, "above 0", 0 < value < math.inf
     for name in ("electrode_components", "apart_s"):
@@ -243,6 +243,9 @@ def _decoding(decoding: Decoding, *encoded: Ieeg | Eeg) -> Iterator[tuple[str, o
     rule = "with ridge, which chooses the layer for it"
     holds = "gru" not in decoding.decoders or "ridge" in decoding.decoders
     yield "decoding.decoders", decoding.decoders, rule, holds
+    rule = "with --decode ridge, which predicts the states"
+    holds = not decoding.transcribe or "ridge" in decoding.decoders
+    yield "decoding.transcribe", decoding.transcribe, rule, holds
 
 
 def _is_band(band_hz: tuple[float, ...]) -> bool:

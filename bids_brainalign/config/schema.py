@@ -314,6 +314,10 @@ class Decoding:
     gru_seeds: int = 3
     gru_epochs: int = 60
     """At most; training stops early on the first inner folds."""
+    transcribe: bool = False
+    """Let Whisper's decoder write down predicted states of its last encoder layer."""
+    transcribe_windows: int = 40
+    """At most, evenly thinned: each is decoded word by word, three times."""
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,8 @@ IGNORED = (
     "*_variance.json",
     "*_decoding.tsv",
     "*_decoding.json",
+    "*_transcription.tsv",
+    "*_transcription.json",
     "*_contrast.tsv",
     "*_contrast.json",
     "*_predictions.h5",
@@ -83,6 +85,8 @@ Written by bids_brainalign {version}. Open `index.html` first.
   shared; `desc-<A>And<B>`: of two models.
 - `*_combined.tsv` (iEEG): the best layers together against the best one.
 - `*_decoding.tsv` (with `--decode`): how well held-out speech is identified from the electrodes.
+- `*_transcription.tsv` (with `--transcribe`): what Whisper's decoder writes down from predicted
+  encoder states, beside what it writes from other windows, the mean state and the true states.
 - `*_phonemes.tsv`, `*_coherence.tsv` (iEEG): responses to phones and classes of phones, clusters
   of electrodes, and their anatomical order.
 - `group/`: tables over participants.

@@ -22,6 +22,7 @@ from bids_brainalign.reports.recurrent_section import (
 from bids_brainalign.reports.reference_section import reference_section
 from bids_brainalign.reports.rendering import Album
 from bids_brainalign.reports.section import Cells, Section
+from bids_brainalign.reports.transcription_section import transcription_section
 from bids_brainalign.reports.variance_section import variance_section
 
 __all__ = ["OF_MODELS", "OF_RECORDINGS", "Cells", "Section", "SectionMaker", "sections_of"]
@@ -39,6 +40,7 @@ OF_MODELS: tuple[SectionMaker, ...] = (
     combined_section,
     lags_section,
     decoding_section,
+    transcription_section,
 )
 """Sections about one model and the recordings."""
 

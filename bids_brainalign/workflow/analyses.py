@@ -23,6 +23,7 @@ from bids_brainalign.workflow.recurrent_attention import attention_steps
 from bids_brainalign.workflow.reference_check import reference_steps
 from bids_brainalign.workflow.spaces import LOWLEVEL, Space
 from bids_brainalign.workflow.timescale import timescale_step
+from bids_brainalign.workflow.transcription import transcription_steps
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ def _space_steps(
     yield from reference_steps(config, fit, space, spaces)
     if config.decoding.decoders:
         yield decoding_step(config, fit, space, twin, spaces)
+        yield from transcription_steps(config, fit, space, spaces)
     yield from recurrent_steps(config, fit, space, spaces)
     yield from attention_steps(config, fit, space, spaces)
 

@@ -42,7 +42,11 @@ def decoding_step(
     """
     # Decoding sees what encoding sees, the other way round.
     inputs = dict(encoding_step(config, fit, space, twin, spaces).inputs)
-    inputs["decoding"] = asdict(config.decoding)
+    inputs["decoding"] = {
+        key: value
+        for key, value in asdict(config.decoding).items()
+        if not key.startswith("transcribe")  # another step, and it takes nothing from here
+    }
     inputs["annotations"] = [
         [] if p.stimulus.words is None else p.stimulus.words.table["onset"].round(6).tolist()
         for p in fit.presentations

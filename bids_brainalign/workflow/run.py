@@ -30,6 +30,7 @@ from bids_brainalign.workflow.pages import index_step, participant_page_step
 from bids_brainalign.workflow.responses import response_step
 from bids_brainalign.workflow.spaces import Space, list_spaces, usable_spaces
 from bids_brainalign.workflow.summary import Summary, Unit
+from bids_brainalign.workflow.transcription import require_writer
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ def _participant(config: Config, run_id: str) -> Summary:
         Unit(name, "skipped", message=reason) for name, reason in (*index.skipped, *found.skipped)
     ]
     spaces = list_spaces(config)
+    require_writer(config, spaces)
     if not config.features.models and not config.paths.features:
         logger.warning("No model was given (--models NAME=SOURCE). %s", NOTE)
     units: list[Unit] = []

@@ -105,6 +105,7 @@ DEAR: dict[str, dict[str, tuple[str, ...]]] = {
         "ridge": ("top_layers",),
         "timescale": ("jitter_s",),
         "lags": ("modes", "step_s", "word_step_s"),
+        "decoding": ("decoders",),
     }
 }
 """Settings of a recipe that would make a run without --recipe too slow."""
