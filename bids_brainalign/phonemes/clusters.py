@@ -119,8 +119,8 @@ def _one_profile(profiles: Array64, null: Array64) -> Array64:
     """Put the mean profile into the null: (n_draws, n_electrodes, n_phones).
 
     As far as it is more than the common profile of shifted labels (the share of its power, as
-    James and Stein shrink). Without it, noise around a strong common profile has one dimension less than in the null and
-    seems clustered (23 % instead of 5 % of simulated runs).
+    James and Stein shrink). Without it, noise around a strong common profile has one dimension
+    less than in the null and seems clustered (23 % instead of 5 % of simulated runs).
     """
     mean = profiles.mean(axis=0)
     length = float(np.linalg.norm(mean))
@@ -193,7 +193,7 @@ def _silhouette(distances: Array64, labels: Labels) -> float:
 
 
 def _by_size(cut: Labels) -> Labels:
-    """Number groups from the largest, from 1."""
+    """Renumber groups from the largest, from 1."""
     order = np.argsort(-np.bincount(cut), kind="stable")
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(1, len(order) + 1)

@@ -135,11 +135,11 @@ def coherence(
         return _untested(n, observed, k)
     drawn = surrogates(profiles, likeness(null), n_draws=n_draws, rng=rng)
     clusters = k if k > 1 and _arrangements(labels) >= MIN_DISTINCT else 1
-    values = _statistics(drawn, near, regions, clusters)
-    p = _p(observed, values).tolist()
+    values = statistics_of(drawn, near, regions, clusters)
+    p = p_of(observed, values).tolist()
     # Clusters of shifted labels follow what neighbours share, so only similarity has this floor.
-    shifted = _statistics(null, near, regions, 1)
-    p[0] = max(p[0], float(_p(observed, shifted)[0]))
+    shifted = statistics_of(null, near, regions, 1)
+    p[0] = max(p[0], float(p_of(observed, shifted)[0]))
     mean = values.mean(axis=0)
     return Coherence(
         n, n_draws, observed[0], float(mean[0]), p[0],
@@ -148,7 +148,7 @@ def coherence(
     )  # fmt: skip
 
 
-def _statistics(
+def statistics_of(
     maps: Array64, near: NDArray[np.int64], regions: NDArray[np.str_], k: int
 ) -> Array64:
     """(n_maps, 3): similarity, and agreement and AMI of new clusters of each map."""
@@ -161,7 +161,7 @@ def _statistics(
     return values
 
 
-def _p(observed: list[float], drawn: Array64) -> Array64:
+def p_of(observed: list[float], drawn: Array64) -> Array64:
     """One-sided; NaN where anything is."""
     above = (drawn >= np.asarray(observed)).sum(axis=0)
     known = np.isfinite(observed) & np.isfinite(drawn).all(axis=0)
