@@ -93,7 +93,7 @@ def _pairs(table: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 
 def _numbers(column: pd.Series[str], path: Path) -> pd.Series[float]:
-    values = pd.to_numeric(column.replace("n/a", np.nan), errors="coerce")
+    values: pd.Series[float] = pd.to_numeric(column.replace("n/a", np.nan), errors="coerce")
     wrong = column[(values.isna() & (column != "n/a")) | np.isinf(values)]
     if len(wrong):
         raise BrainAlignError(
@@ -102,4 +102,4 @@ def _numbers(column: pd.Series[str], path: Path) -> pd.Series[float]:
             where=str(path),
             fix="write numbers, or n/a where a score is missing",
         )
-    return values.astype(float)
+    return values

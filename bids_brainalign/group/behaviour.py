@@ -109,7 +109,7 @@ def _permuted(
     x: pd.Series[float], y: pd.Series[float], rng: np.random.Generator
 ) -> tuple[float, float, int]:
     """Spearman's rho, its p over orders of participants, and the number of orders."""
-    first, second = _standard_ranks(x.to_numpy(float)), _standard_ranks(y.to_numpy(float))
+    first, second = (_standard_ranks(np.asarray(v, dtype=np.float64)) for v in (x, y))
     n = len(first)
     if n < 3 or not first.any() or not second.any():
         return float("nan"), float("nan"), 0
@@ -128,7 +128,8 @@ def _mantel(
     if len(used) < 3:
         return float("nan"), float("nan"), 0
     rows = profiles[[names.index(name) for name in used]]
-    distance = np.linalg.norm(rows[:, None] - rows[None, :], axis=-1)
+    apart = rows[:, None] - rows[None, :]
+    distance = np.asarray(np.linalg.norm(apart, axis=-1), dtype=np.float64)
     where = {name: index for index, name in enumerate(used)}
     a = pairs["phone_a"].map(where).to_numpy(dtype=int)
     b = pairs["phone_b"].map(where).to_numpy(dtype=int)

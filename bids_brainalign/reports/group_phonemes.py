@@ -120,14 +120,15 @@ def _order(table: pd.DataFrame) -> Cells:
 
 def _behaviour(table: pd.DataFrame) -> Cells:
     """Show the rows of each score and measure that lie furthest from 0."""
-    shown = table.assign(size=table["rho"].abs()).sort_values("size", ascending=False)
+    named = table.fillna({"participant": "n/a", "phone_class": "n/a"})
+    shown = named.assign(size=table["rho"].abs()).sort_values("size", ascending=False)
     shown = shown.groupby(["score", "measure"], sort=False).head(MAX_BEHAVIOUR).sort_index()
 
     def number(value: float) -> str:
         return "n/a" if pd.isna(value) else f"{value:.3g}"
 
     rows = [
-        (str(r["score"]), _or_na(r["participant"]), str(r["measure"]), _or_na(r["phone_class"]),
+        (str(r["score"]), str(r["participant"]), str(r["measure"]), str(r["phone_class"]),
          number(r["rho"]), f"{int(r['n'])}", number(r["p"]), number(r["q_fdr"]))
         for _, r in shown.iterrows()
     ]  # fmt: skip
@@ -139,7 +140,3 @@ def _behaviour(table: pd.DataFrame) -> Cells:
         "and measure; p by permutation of participants or of phones"
         + (f"; {few} of {len(table)} rows have too few for a p." if few else "."),
     )
-
-
-def _or_na(value: object) -> str:
-    return "n/a" if pd.isna(value) else str(value)
