@@ -89,11 +89,11 @@ def _pairs(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     )
     # Confusions are counted both ways (a heard as b, b heard as a): their mean says how alike.
     apart = ordered[ordered["phone_a"] != ordered["phone_b"]].dropna(subset=["score"])
-    return apart.groupby(["phone_a", "phone_b"], as_index=False)["score"].mean()
+    return apart.groupby(["phone_a", "phone_b"])["score"].mean().reset_index()
 
 
 def _numbers(column: pd.Series[str], path: Path) -> pd.Series[float]:
-    values: pd.Series[float] = pd.to_numeric(column.replace("n/a", np.nan), errors="coerce")
+    values: pd.Series[float] = pd.to_numeric(column.mask(column == "n/a"), errors="coerce")
     wrong = column[(values.isna() & (column != "n/a")) | np.isinf(values)]
     if len(wrong):
         raise BrainAlignError(

@@ -84,7 +84,7 @@ Written by bids_brainalign {version}. Open `index.html` first.
 - `*_decoding.tsv` (with `--decode`): how well held-out speech is identified from the electrodes.
 - `*_phonemes.tsv`, `*_coherence.tsv` (iEEG): responses to phones and classes of phones, clusters
   of electrodes, and their anatomical order.
-- `group/`: tables over participants.
+- `group/`: tables over participants; `desc-phones_behaviour.tsv` with `--behaviour`.
 - `logs/`: configuration, versions, commands, crash files, and how to cite (`CITATION.md`).
 """
 
