@@ -126,6 +126,13 @@ def _add_material(group: argparse._ArgumentGroup) -> None:
         "(default: manner of articulation)",
     )
     group.add_argument(
+        "--behaviour",
+        dest="paths.behaviour",
+        metavar="TSV",
+        help="group level: participant_id and scores, or phone_a, phone_b and score (how alike "
+        "they are heard), correlated with responses to phones",
+    )
+    group.add_argument(
         "--language",
         metavar="TAG",
         help="language of stimuli where nothing else tells it, e.g. nl (default: en)",

@@ -29,7 +29,7 @@ PREFIXES = {
     "selection.runs": ("--run-label", "run-"),
 }
 _PATHS = ("paths.work_dir", "paths.stimuli_map", "paths.folds", "paths.bids_database_dir",
-          "paths.model_dir", "paths.phone_classes")  # fmt: skip
+          "paths.model_dir", "paths.phone_classes", "paths.behaviour")  # fmt: skip
 _NAMED_PATHS = {"paths.derivatives": "--derivatives", "paths.features": "--features"}
 _NOT_CONFIGURATION = ("bids_dir", "output_dir", "level", "recipe", "config_file", "mem", "notrack")
 

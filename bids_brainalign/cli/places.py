@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bids_brainalign.config.checks import ATLAS_IMAGES
 from bids_brainalign.config.schema import Config, Paths
+from bids_brainalign.dataset.behaviour import read_behaviour
 from bids_brainalign.dataset.description import generators, read_description
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
@@ -34,13 +35,24 @@ def check_places(config: Config) -> None:
                 f"OUTPUT_DIR {paths.output_dir} does not exist.",
                 "run the participant level first: group reads its results",
             )
+        _check_behaviour(paths)
         return
     read_description(paths.bids_dir)
+    _check_behaviour(paths)
     for option, path, is_folder in _inputs(config):
         if not (path.is_dir() if is_folder else path.is_file()):
             raise _missing(
                 f"{option}: there is no {'folder' if is_folder else 'file'} {path}.", ""
             )
+
+
+def _check_behaviour(paths: Paths) -> None:
+    """Read it at once: what is wrong in it should not wait for the group level."""
+    if paths.behaviour is None:
+        return
+    if not paths.behaviour.is_file():
+        raise _missing(f"--behaviour: there is no file {paths.behaviour}.", "")
+    read_behaviour(paths.behaviour)
 
 
 def _inputs(config: Config) -> Iterator[tuple[str, Path, bool]]:

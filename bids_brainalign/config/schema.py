@@ -33,6 +33,8 @@ class Paths:
     """``--targets``: a TSV of electrodes, or a mask of voxels."""
     phone_classes: Path | None = None
     """TSV: phone, class."""
+    behaviour: Path | None = None
+    """TSV: scores of participants, or of pairs of phones; for the group level."""
     bids_database_dir: Path | None = None
     model_dir: Path | None = None
     """Where models lie that ``--models`` names by their hub id."""

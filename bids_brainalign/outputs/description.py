@@ -89,7 +89,7 @@ Written by bids_brainalign {version}. Open `index.html` first.
   encoder states, beside what it writes from other windows, the mean state and the true states.
 - `*_phonemes.tsv`, `*_coherence.tsv` (iEEG): responses to phones and classes of phones, clusters
   of electrodes, and their anatomical order.
-- `group/`: tables over participants.
+- `group/`: tables over participants; `desc-phones_behaviour.tsv` with `--behaviour`.
 - `logs/`: configuration, versions, commands, crash files, and how to cite (`CITATION.md`).
 """
 

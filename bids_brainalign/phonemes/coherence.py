@@ -27,6 +27,7 @@ MIN_DISTINCT = 100
 FLOOR = 1e-6
 """Of the eigenvalues of the likeness, relative to the largest. No more: shrunken likeness is put
 back in full only in part, and every measured map then looks too smooth."""
+_TINY = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ def surrogates(
     values = np.maximum(values, FLOOR * values.max())
     mixing = (vectors * np.sqrt(values)) @ vectors.T
     unmixed = (vectors / np.sqrt(values)) @ vectors.T @ directions(profiles)
-    return np.stack([mixing @ unmixed[rng.permutation(len(unmixed))] for _ in range(n_draws)])
+    order = rng.permuted(np.tile(np.arange(len(unmixed)), (n_draws, 1)), axis=1)
+    return np.asarray(mixing @ unmixed[order])
 
 
 def coherence(
@@ -124,7 +126,7 @@ def coherence(
     near = neighbours(positions_mm)
     point = directions(profiles)
     observed = [
-        neighbour_similarity(point, near),
+        float(neighbour_similarity(point, near)),
         float((labels[near] == labels[:, None]).mean()),
         _ami(labels, regions),
     ]
@@ -133,11 +135,11 @@ def coherence(
         return _untested(n, observed, k)
     drawn = surrogates(profiles, likeness(null), n_draws=n_draws, rng=rng)
     clusters = k if k > 1 and _arrangements(labels) >= MIN_DISTINCT else 1
-    values = _statistics(drawn, near, regions, clusters)
-    p = _p(observed, values).tolist()
+    values = statistics_of(drawn, near, regions, clusters)
+    p = p_of(observed, values).tolist()
     # Clusters of shifted labels follow what neighbours share, so only similarity has this floor.
-    shifted = _statistics(null, near, regions, 1)
-    p[0] = max(p[0], float(_p(observed, shifted)[0]))
+    shifted = statistics_of(null, near, regions, 1)
+    p[0] = max(p[0], float(p_of(observed, shifted)[0]))
     mean = values.mean(axis=0)
     return Coherence(
         n, n_draws, observed[0], float(mean[0]), p[0],
@@ -146,21 +148,20 @@ def coherence(
     )  # fmt: skip
 
 
-def _statistics(
+def statistics_of(
     maps: Array64, near: NDArray[np.int64], regions: NDArray[np.str_], k: int
 ) -> Array64:
     """(n_maps, 3): similarity, and agreement and AMI of new clusters of each map."""
     values = np.full((len(maps), 3), np.nan)
-    for index, draw in enumerate(maps):
-        values[index, 0] = neighbour_similarity(directions(draw), near)
-        if k > 1:
-            labels = partition(draw, k)
-            values[index, 1] = (labels[near] == labels[:, None]).mean()
-            values[index, 2] = _ami(labels, regions)
+    values[:, 0] = neighbour_similarity(directions(maps), near)
+    for index, draw in enumerate(maps if k > 1 else ()):
+        labels = partition(draw, k)
+        values[index, 1] = (labels[near] == labels[:, None]).mean()
+        values[index, 2] = _ami(labels, regions)
     return values
 
 
-def _p(observed: list[float], drawn: Array64) -> Array64:
+def p_of(observed: list[float], drawn: Array64) -> Array64:
     """One-sided; NaN where anything is."""
     above = (drawn >= np.asarray(observed)).sum(axis=0)
     known = np.isfinite(observed) & np.isfinite(drawn).all(axis=0)
@@ -175,22 +176,53 @@ def neighbours(positions_mm: Array64, count: int = N_NEIGHBOURS) -> NDArray[np.i
     return np.asarray(order[:, : min(count, len(distances) - 1)], dtype=np.int64)
 
 
-def neighbour_similarity(points: Array64, near: NDArray[np.int64]) -> float:
-    """Mean correlation with neighbours, less the mean over all pairs."""
-    cosine = points @ points.T
-    n = len(points)
-    everyone = (cosine.sum() - np.trace(cosine)) / (n * (n - 1))
-    return float(np.take_along_axis(cosine, near, axis=1).mean() - everyone)
+def neighbour_similarity(points: Array64, near: NDArray[np.int64]) -> Array64:
+    """Mean correlation with neighbours, less the mean over all pairs.
+
+    Parameters
+    ----------
+    points : ndarray of shape (…, n_electrodes, n_phones)
+        From :func:`~bids_brainalign.phonemes.clusters.directions`.
+    near : ndarray of int, shape (n_electrodes, n_neighbours)
+
+    Returns
+    -------
+    ndarray of shape (…)
+    """
+    n = points.shape[-2]
+    nearest = [
+        np.einsum("...ep,...ep->...", points, points[..., column, :]) / n for column in near.T
+    ]
+    total = (points.sum(axis=-2) ** 2).sum(axis=-1) - (points**2).sum(axis=(-2, -1))
+    return np.asarray(np.mean(nearest, axis=0) - total / (n * (n - 1)))
 
 
 def _ami(labels: Labels, regions: NDArray[np.str_]) -> float:
-    """NaN with one region or one cluster."""
-    from sklearn.metrics import adjusted_mutual_info_score
+    """Adjust mutual information for chance (mean of entropies); NaN with one region or cluster.
+
+    What scikit-learn's ``adjusted_mutual_info_score`` gives, without its checks of the input:
+    they would take most of the time of a thousand surrogates.
+    """
+    from sklearn.metrics.cluster import expected_mutual_information
 
     known = regions != "n/a"
-    if len(np.unique(regions[known])) < 2 or len(np.unique(labels[known])) < 2:
+    names, region = np.unique(regions[known], return_inverse=True)
+    clusters, cluster = np.unique(labels[known], return_inverse=True)
+    if len(names) < 2 or len(clusters) < 2:
         return float("nan")
-    return float(adjusted_mutual_info_score(regions[known], labels[known]))
+    flat = np.bincount(region * len(clusters) + cluster, minlength=len(names) * len(clusters))
+    counts = flat.reshape(len(names), len(clusters))
+    n = int(counts.sum())
+    expected = float(expected_mutual_information(counts, n))
+    marginals = _entropy(counts.sum(axis=0)), _entropy(counts.sum(axis=1))
+    shared = sum(marginals) - _entropy(flat)
+    spread = sum(marginals) / 2 - expected
+    return (shared - expected) / (spread if abs(spread) > _TINY else _TINY)
+
+
+def _entropy(counts: NDArray[np.int64]) -> float:
+    share = counts[counts > 0] / counts.sum()
+    return float(-(share * np.log(share)).sum())
 
 
 def _arrangements(labels: Labels) -> int:

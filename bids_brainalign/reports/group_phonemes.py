@@ -18,6 +18,7 @@ from bids_brainalign.statistics.intervals import MIN_FOR_INTERVAL
 
 REGIONS = {"all": "all electrodes", "L": "left hemisphere", "R": "right hemisphere"}
 MAX_REGIONS = 20
+MAX_BEHAVIOUR = 10
 
 
 def group_phoneme_files(output_dir: Path) -> list[Path]:
@@ -55,7 +56,14 @@ def group_phoneme_section(output_dir: Path, album: Album) -> Section | None:
     order = read_table(
         output_dir / "group" / f"desc-{PHONES_LABEL}_coherence.tsv", text=TEXT_COLUMNS
     )
-    return Section("Phones", (rule,), pictures, () if order is None else (_order(order),))
+    behaviour = read_table(
+        output_dir / "group" / f"desc-{PHONES_LABEL}_behaviour.tsv",
+        text=("score", "participant", "measure", "phone_class"),
+    )
+    tables = [] if order is None else [_order(order)]
+    if behaviour is not None:
+        tables.append(_behaviour(behaviour))
+    return Section("Phones", (rule,), pictures, tuple(tables))
 
 
 def region_responses(table: pd.DataFrame) -> Figure:
@@ -107,4 +115,28 @@ def _order(table: pd.DataFrame) -> Cells:
         tuple(rows),
         caption="Participants' p combined by Stouffer's method: a statement on these participants "
         "together, not on a population.",
+    )
+
+
+def _behaviour(table: pd.DataFrame) -> Cells:
+    """Show the rows of each score and measure that lie furthest from 0."""
+    named = table.fillna({"participant": "n/a", "phone_class": "n/a"})
+    shown = named.assign(size=table["rho"].abs()).sort_values("size", ascending=False)
+    shown = shown.groupby(["score", "measure"], sort=False).head(MAX_BEHAVIOUR).sort_index()
+
+    def number(value: float) -> str:
+        return "n/a" if pd.isna(value) else f"{value:.3g}"
+
+    rows = [
+        (str(r["score"]), str(r["participant"]), str(r["measure"]), str(r["phone_class"]),
+         number(r["rho"]), f"{int(r['n'])}", number(r["p"]), number(r["q_fdr"]))
+        for _, r in shown.iterrows()
+    ]  # fmt: skip
+    few = int(table["p"].isna().sum())
+    return Cells(
+        ("Behaviour", "Participant", "Measure", "Category", "rho", "n", "p", "q"),
+        tuple(rows),
+        caption=f"Spearman's rank correlation, the {MAX_BEHAVIOUR} furthest from 0 of each score "
+        "and measure; p by permutation of participants or of phones"
+        + (f"; {few} of {len(table)} rows have too few for a p." if few else "."),
     )

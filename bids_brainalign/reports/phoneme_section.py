@@ -118,7 +118,7 @@ def _best(table: pd.DataFrame, every: pd.DataFrame) -> Cells:
         rows.append(
             (
                 str(target),
-                str(row["region"]),
+                "n/a" if pd.isna(row["region"]) else str(row["region"]),
                 "n/a" if np.isnan(cluster) else f"{int(cluster)}",
                 " ".join(mine["phone_class"].head(N_FAVOURITES)) or "–",
                 _number(row["q_fdr"], 2),

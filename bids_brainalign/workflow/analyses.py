@@ -17,7 +17,7 @@ from bids_brainalign.workflow.locked import locked_step
 from bids_brainalign.workflow.onset import assumed_recordings, onset_step, warn_of_onsets
 from bids_brainalign.workflow.partition import partition_steps
 from bids_brainalign.workflow.phone_times import missing_reason, phone_steps
-from bids_brainalign.workflow.phonemes import phoneme_step
+from bids_brainalign.workflow.phonemes import phoneme_step, skipped_step
 from bids_brainalign.workflow.recurrent import recurrent_steps
 from bids_brainalign.workflow.recurrent_attention import attention_steps
 from bids_brainalign.workflow.reference_check import reference_steps
@@ -98,6 +98,7 @@ def _phoneme_steps(
     reason = missing_reason(config, fit)
     if reason is not None:
         logger.info("phonemes %s: skipped, %s", fit.name.stem, reason)
+        yield skipped_step(config, fit, reason=reason)
         return
     yield from phone_steps(config, fit)
     yield phoneme_step(config, fit, by_name[LOWLEVEL], spaces)

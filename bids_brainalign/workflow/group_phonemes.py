@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from bids_brainalign.config.schema import Config
+from bids_brainalign.dataset.behaviour import read_behaviour
+from bids_brainalign.group.behaviour import BEHAVIOUR_COLUMNS, behaviour_table
 from bids_brainalign.group.phonemes import (
     GROUP_COHERENCE_COLUMNS,
     GROUP_PHONEME_COLUMNS,
@@ -17,12 +20,13 @@ from bids_brainalign.outputs.phonemes import PHONES_LABEL, phoneme_files, read_p
 from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.store.digest import file_digest
 from bids_brainalign.store.steps import Step
+from bids_brainalign.workflow.spaces import seed_of
 
 
 def group_phoneme_steps(config: Config) -> list[Step]:
     """One step if some participant has responses to phones, else none."""
     output, memo = config.paths.output_dir, config.paths.work_dir / "digests"
-    chosen = config.selection.participants
+    chosen, behaviour = config.selection.participants, config.paths.behaviour
     files = [
         path
         for kind in ("phonemes", "coherence")
@@ -33,19 +37,29 @@ def group_phoneme_steps(config: Config) -> list[Step]:
     return [
         Step(
             name="group phonemes",
-            inputs={"files": [[str(p.relative_to(output)), file_digest(p, memo)] for p in files]},
+            inputs={
+                "files": [[str(p.relative_to(output)), file_digest(p, memo)] for p in files],
+                "behaviour": "" if behaviour is None else file_digest(behaviour, memo),
+                "seed": config.random_seed,
+            },
             modules=("bids_brainalign.group.phonemes", "bids_brainalign.workflow.group_phonemes"),
-            work=lambda: _write(output, chosen),
+            work=lambda: _write(config),
         )
     ]
 
 
-def _write(output: Path, chosen: tuple[str, ...]) -> list[Path]:
+def _write(config: Config) -> list[Path]:
+    output, chosen = config.paths.output_dir, config.selection.participants
     written: list[Path] = []
     phones = read_phoneme_tables(output, "phonemes", chosen=chosen)
     if not phones.empty:
         path = output / "group" / f"desc-{PHONES_LABEL}_phonemes.tsv"
         written += write_tsv(path, phoneme_group_table(phones), GROUP_PHONEME_COLUMNS)
+    if config.paths.behaviour is not None and not phones.empty:
+        path = output / "group" / f"desc-{PHONES_LABEL}_behaviour.tsv"
+        rng = np.random.default_rng(seed_of(config, "behaviour"))
+        found = behaviour_table(read_behaviour(config.paths.behaviour), phones, rng)
+        written += write_tsv(path, found, BEHAVIOUR_COLUMNS)
     order: pd.DataFrame = read_phoneme_tables(output, "coherence", chosen=chosen)
     if not order.empty:
         path = output / "group" / f"desc-{PHONES_LABEL}_coherence.tsv"

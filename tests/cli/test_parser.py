@@ -139,6 +139,7 @@ OTHERS = [
     ("bids out participant --atlas no.nii.gz", 66, "--atlas: there is no file"),
     ("bids out participant --atlas destrieu", 64, "did you mean destrieux?"),
     ("bids out participant --phone-classes no.tsv", 66, "--phone-classes: there is no file"),
+    ("bids out participant --behaviour no.tsv", 66, "--behaviour: there is no file"),
     ("bids out participant --targets nowhere.tsv", 66, "--targets: there is no file"),
     ("bids out participant --folds empty", 66, "--folds: there is no file"),
     ("bids out participant --participant-label @nowhere", 66, "The list @nowhere can't be read"),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.cluster.hierarchy import cut_tree, linkage
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from bids_brainalign.phonemes.clusters import cluster, directions, partition, stability
@@ -55,3 +56,11 @@ def test_clusters_are_numbered_from_the_largest():
     labels = np.array([0] * 3 + [1] * 9)
     found = partition(modes[labels] + rng.standard_normal((12, N_PHONES)), 2)
     assert found.tolist() == [2] * 3 + [1] * 9
+
+
+@pytest.mark.parametrize("k", [2, 3, 8])
+def test_partitions_are_those_of_scipy(k):
+    profiles = np.random.default_rng(k).standard_normal((40, 10))
+    tree = linkage(directions(profiles), method="ward")
+    expected = cut_tree(tree, n_clusters=k)[:, 0]
+    assert adjusted_rand_score(expected, partition(profiles, k)) == 1
