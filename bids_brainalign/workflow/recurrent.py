@@ -22,12 +22,14 @@ from bids_brainalign.statistics.block_bootstrap import (
     make_blocks,
     percentile_interval,
 )
+from bids_brainalign.statistics.correlation import fisher_mean
 from bids_brainalign.statistics.tails import p_values
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow import recurrent_tables as tables
 from bids_brainalign.workflow.encoding import fit_inputs
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.inference import corrected, p_over_targets
+from bids_brainalign.workflow.kept_networks import Wanted
 from bids_brainalign.workflow.narrative import sidecar_fields
 from bids_brainalign.workflow.recurrent_fits import MODULES, Study
 from bids_brainalign.workflow.spaces import Space, seed_of
@@ -100,9 +102,7 @@ def _scores_step(
 
 def encode_ridge(study: Study, layers: NDArray[np.int64]) -> Encoded:
     """Ridge at the given layer of each fold: what networks on the same layers compare with."""
-    predictions = tuple(
-        study.window(int(layer), k).linear.prediction for k, layer in enumerate(layers)
-    )
+    predictions = tuple(study.ridge(int(layer), k) for k, layer in enumerate(layers))
     return _encoded(study.held_out, (predictions,), np.zeros((0, len(layers)), dtype=np.int64))
 
 
@@ -110,12 +110,15 @@ def encode_network(study: Study, encoder: str, layers: NDArray[np.int64]) -> Enc
     """All seeds of one network at the given layer of each fold."""
     n_seeds = study.config.recurrent.seeds
     linear = study.config.recurrent.linear_path
-    fits = [
-        [study.fit(encoder, int(layer), k, s, with_linear=linear) for s in range(n_seeds)]
-        for k, layer in enumerate(layers)
-    ]
-    by_seed = tuple(tuple(fits[k][s].prediction for k in range(len(fits))) for s in range(n_seeds))
-    epochs = np.array([[fits[k][s].best_epoch for k in range(len(fits))] for s in range(n_seeds)])
+    kept = study.fits(
+        [
+            Wanted(encoder, int(layer), k, seed, with_linear=linear)
+            for k, layer in enumerate(layers)
+            for seed in range(n_seeds)
+        ]
+    )
+    by_seed = tuple(tuple(fit.prediction for fit in kept[s::n_seeds]) for s in range(n_seeds))
+    epochs = np.array([[fit.best_epoch for fit in kept[s::n_seeds]] for s in range(n_seeds)])
     return _encoded(study.held_out, by_seed, epochs)
 
 
@@ -129,11 +132,11 @@ def _encoded(
     null = None
     if held_out.has_null:
         drawn = np.stack([held_out.null(one) for one in predictions])
-        null = np.asarray(drawn.mean(axis=0), dtype=np.float32)
+        null = _over_seeds(drawn).astype(np.float32)
     return Encoded(
         Scores(
-            r_fold=_mean_r(np.stack([s.r_fold for s in scores])),
-            r=_mean_r(np.stack([s.r for s in scores])),
+            r_fold=_over_seeds(np.stack([s.r_fold for s in scores])),
+            r=_over_seeds(np.stack([s.r for s in scores])),
             r2=np.mean([s.r2 for s in scores], axis=0),
         ),
         np.stack([s.r for s in scores]),
@@ -143,9 +146,9 @@ def _encoded(
     )
 
 
-def _mean_r(r: Array64) -> Array64:
-    """Mean over seeds (first axis)."""
-    return np.asarray(r.mean(axis=0))
+def _over_seeds(r: NDArray[np.floating]) -> Array64:
+    """Mean over seeds (first axis) on Fisher's z, as over folds."""
+    return fisher_mean(r, np.ones(len(r)))
 
 
 @dataclass(frozen=True)
@@ -163,15 +166,11 @@ class Bootstrap:
 
     def draws(self, encoded: Encoded) -> Array64:
         """(n_draws, n_targets) mean over seeds of the drawn scores."""
-        return np.asarray(
-            np.mean(
-                [
-                    drawn_scores(self.responses, one, self.blocks, self.counts)
-                    for one in encoded.predictions
-                ],
-                axis=0,
-            )
-        )
+        drawn = [
+            drawn_scores(self.responses, one, self.blocks, self.counts)
+            for one in encoded.predictions
+        ]
+        return _over_seeds(np.stack(drawn))
 
 
 def bootstrap_of(study: Study) -> Bootstrap:
