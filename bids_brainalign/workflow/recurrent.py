@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bids_brainalign.config.schema import Config
 from bids_brainalign.encoding.scoring import HeldOut, Scores
 from bids_brainalign.outputs.names import analysis_label
+from bids_brainalign.outputs.reading import read_score_table
 from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.statistics.block_bootstrap import (
     MIN_BLOCKS,
@@ -26,10 +27,11 @@ from bids_brainalign.statistics.correlation import fisher_mean
 from bids_brainalign.statistics.tails import p_values
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow import recurrent_tables as tables
-from bids_brainalign.workflow.encoding import fit_inputs
+from bids_brainalign.workflow.encoding import context_of, fit_inputs
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.inference import corrected, p_over_targets
 from bids_brainalign.workflow.kept_networks import Wanted
+from bids_brainalign.workflow.lags import scores_path
 from bids_brainalign.workflow.narrative import sidecar_fields
 from bids_brainalign.workflow.recurrent_fits import MODULES, Study
 from bids_brainalign.workflow.spaces import Space, seed_of
@@ -259,12 +261,25 @@ def _write_table(
         n_null=assembly.draws[0].n_draws if study.held_out.has_null else 0,
         n_seeds=config.recurrent.seeds,
         fold_sizes=sizes,
+        r_lowlevel=_r_lowlevel(study, space),
+        context_s=context_of(config, assembly.fit, space),
     )
     fields = sidecar_fields(config, assembly, space)
     fields["Encoder"] = tables.encoder_sentence(encoder, config.recurrent)
     label = analysis_label(space.name, encoder)
     path = config.paths.output_dir / name.file("scores.tsv", analysis=label)
     return list(write_tsv(path, table, tables.COLUMNS, extra=fields))
+
+
+def _r_lowlevel(study: Study, space: Space) -> Array64:
+    """Read r of the low-level features on the same folds from the ridge's scores."""
+    names = [str(name) for name in study.assembly.targets["name"]]
+    path = scores_path(study.config, study.assembly.fit, space)
+    scores = None if path is None else read_score_table(path)
+    if scores is None:
+        return np.full(len(names), np.nan)
+    chosen = scores[(scores["layer"] == "selected") & (scores["fold"] == "all")]
+    return chosen.set_index("target")["r_lowlevel"].reindex(names).to_numpy(dtype=float)
 
 
 def _write_comparison(study: Study, space: Space, encoders: list[str]) -> list[Path]:
