@@ -108,8 +108,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="networks at once")
     asked = parser.parse_args()
     data = make_data(asked.minutes, asked.electrodes, asked.dims)
-    print(f"{len(data.fold.outer.train)} training rows, windows of {data.windows.shape[1]} lags × "
-          f"{asked.dims} dimensions, {asked.electrodes} electrodes; a layer is {N_FOLDS} folds")  # fmt: skip
+    print(f"{len(data.fold.outer.train)} training rows, windows of {data.windows.shape[1]} "
+          f"lags × {asked.dims} dimensions, {asked.electrodes} electrodes; a layer is {N_FOLDS} "
+          "folds")  # fmt: skip
     design = data.windows.reshape(len(data.windows), -1)
     settings = Ridge()
     with threadpool_limits(1):
@@ -130,8 +131,9 @@ def main() -> None:
     for encoder in asked.encoders:
         cpu, wall = measure(data, encoder, linear, seeds=asked.seeds, threads=asked.threads)
         layer = N_FOLDS * (asked.seeds * cpu + path)
-        print(f"{encoder}: {cpu:.1f} CPU s a network ({wall:.1f} s by the clock), {layer:.0f} CPU "
-              f"s a layer of {asked.seeds} seeds: {layer / (N_FOLDS * ridge):.1f} × ridge")  # fmt: skip
+        print(f"{encoder}: {cpu:.1f} CPU s a network ({wall:.1f} s by the clock), "
+              f"{layer:.0f} CPU s a layer of {asked.seeds} seeds: "
+              f"{layer / (N_FOLDS * ridge):.1f} × ridge")  # fmt: skip
 
 
 if __name__ == "__main__":

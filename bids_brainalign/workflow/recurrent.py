@@ -22,6 +22,7 @@ from bids_brainalign.statistics.block_bootstrap import (
     drawn_scores,
     make_blocks,
     percentile_interval,
+    widened,
 )
 from bids_brainalign.statistics.correlation import fisher_mean
 from bids_brainalign.statistics.tails import p_values
@@ -208,7 +209,9 @@ def _write_scores(study: Study, space: Space, encoder: str) -> list[Path]:
         difference = bootstrap.draws(_only_scored(study, network)) - bootstrap.draws(
             _only_scored(study, ridge)
         )
-        low, high = percentile_interval(difference, level=0.95)
+        gained = network.scores.r - ridge.scores.r
+        stretched = widened(difference, gained, scale=study.held_out.null_scale)
+        low, high = percentile_interval(stretched, level=0.95)
     p, p_max = _significance(network)
     names = np.array(study.features.layers, dtype=object)
     selected = tables.Selected(
@@ -296,13 +299,16 @@ def _write_comparison(study: Study, space: Space, encoders: list[str]) -> list[P
     for encoder, reference in tables.contrasts(encoders):
         mine, other = encoded[encoder].scores.r, encoded[reference].scores.r
         here, there = draws[encoder], draws[reference]
+        drawn = None
+        if here is not None and there is not None:
+            drawn = widened(here - there, mine - other, scale=study.held_out.null_scale)
         parts.append(
             tables.comparison_rows(
                 encoder,
                 reference,
                 r=mine,
                 r_reference=other,
-                draws=None if here is None or there is None else here - there,
+                draws=drawn,
                 targets=[str(name) for name in study.assembly.targets["name"]],
             )
         )

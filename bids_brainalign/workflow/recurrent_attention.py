@@ -381,14 +381,15 @@ class _Attention:
             profile = getattr(look, by).mean(axis=0, keepdims=True)
             found = float(peak_lag(profile, self.lags_s)[0][0])
             within = abs(found - self.lags_s[lag]) <= self.frame_s + 1e-9
-            verdict = "within one frame" if within else "NOT within one frame: not interpretable"
+            frame = f"within one frame ({self.frame_s * 1000:.0f} ms)"
+            verdict = frame if within else f"NOT {frame}: not interpretable"
             rows.append(
                 {
                     "check": f"injected delay, by {by} (s)",
                     "value": found,
                     "reference": float(self.lags_s[lag]),
-                    "note": f"{verdict} ({self.frame_s * 1000:.0f} ms); responses made of the "
-                    "features at that lag and as much noise",
+                    "note": f"{verdict}; responses made of the features at that lag and as much "
+                    "noise",
                 }
             )
         return rows

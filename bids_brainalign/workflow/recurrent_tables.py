@@ -33,7 +33,8 @@ COLUMNS: dict[str, str] = {
     "r_ridge": "r of ridge on the same design: the same layer, lags and folds",
     "delta_r_ridge": "r minus r_ridge",
     "delta_r_ridge_ci_low": "95 % interval of delta_r_ridge: blocks of held-out time drawn with "
-    "replacement, percentiles; n/a with fewer than 6 blocks",
+    "replacement, percentiles, widened because folds train each other; n/a with fewer than 6 "
+    "blocks",
     "delta_r_ridge_ci_high": "Its upper end",
 }
 
@@ -45,7 +46,7 @@ COMPARISON_COLUMNS: dict[str, str] = {
     "r_reference": "Held-out r of the reference, mean over seeds",
     "delta_r": "r minus r_reference",
     "ci95_low": "95 % interval of delta_r: blocks of held-out time drawn with replacement, "
-    "percentiles; n/a with fewer than 6 blocks",
+    "percentiles, widened because folds train each other; n/a with fewer than 6 blocks",
     "ci95_high": "Its upper end",
     "ci90_low": "90 % interval of delta_r",
     "ci90_high": "Its upper end",
