@@ -53,7 +53,7 @@ GROUPS = {
 }
 PHONE_GROUPS = {
     # class: mm in MNI space; eight electrodes each, 130 ms after the phone's onset
-    "stop": (-62, -38, 14),
+    "plosive": (-62, -38, 14),
     "fricative": (-64, -30, 2),
     "nasal": (-58, -46, 22),
     "vowel": (-64, -24, 18),

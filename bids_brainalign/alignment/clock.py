@@ -107,6 +107,20 @@ def onto_slow_clock(
     return np.asarray(weights @ frames[played], dtype=np.float32)
 
 
+def held_age_s(
+    frame_times_s: NDArray[np.float64], times_s: NDArray[np.float64], placement: Placement
+) -> float:
+    """Mean age of held frames in s: a lag measured with them is that much too short.
+
+    Parameters as :func:`onto_fast_clock`; NaN where nothing played.
+    """
+    clock = stimulus_clock(times_s, placement)
+    clock = clock[np.isfinite(clock)]
+    latest = np.searchsorted(frame_times_s, clock + _ROUNDING_S, side="right") - 1
+    heard = latest >= 0
+    return float(np.mean(clock[heard] - frame_times_s[latest[heard]])) if heard.any() else np.nan
+
+
 def onto_response_clock(
     frames: NDArray[np.float32],
     frame_times_s: NDArray[np.float64],

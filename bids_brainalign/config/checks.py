@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 
-from bids_brainalign.config.schema import Config, Control, Decoding, Features, Ieeg, Recurrent
+from bids_brainalign.config.schema import Config, Control, Decoding, Eeg, Features, Ieeg, Recurrent
 from bids_brainalign.config.toml import nearest
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
@@ -25,6 +25,8 @@ DECODED_UNITS = ("segment", "word")
 FEATURE_MODES = ("dense", "sliding", "causal")
 LAG_MODES = ("continuous", "word")
 PRECISIONS = ("fp32", "bf16", "fp16")
+RECORDING_LABELS = ("onset", "phones", "silence", "sound")
+"""``desc-`` labels of outputs that belong to no model."""
 WHISPER_WINDOW_S = 30.0
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 LABEL = re.compile(r"[A-Za-z0-9._-]+")
@@ -69,6 +71,7 @@ def check_level(level: str) -> None:
 def _check_names(config: Config) -> None:
     """Names become labels in file names; two must not become one."""
     taken = {"lowlevel": "lowlevel, the name of the baseline"}
+    taken |= {label: f"{label}, a table about the recordings" for label in RECORDING_LABELS}
     names = [name for name, _ in (*config.features.models, *config.paths.features)]
     for name in names:
         label = re.sub(r"[^A-Za-z0-9]", "", name)
@@ -207,10 +210,10 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     band = ieeg.band_hz
     yield "ieeg.band_hz", band, "two rising frequencies in Hz", _is_band(band)
     yield from _windows(features)
-    yield from _decoding(config.decoding, config.ieeg)
+    yield from _decoding(config.decoding, config.ieeg, config.eeg)
 
 
-def _decoding(decoding: Decoding, ieeg: Ieeg) -> Iterator[tuple[str, object, str, bool]]:
+def _decoding(decoding: Decoding, *encoded: Ieeg | Eeg) -> Iterator[tuple[str, object, str, bool]]:
     for name in ("lag_step_s", "n_components", "segment_s", "step_s", "max_segments",
                  "gru_hidden", "gru_seeds", "gru_epochs"):  # fmt: skip
         value = getattr(decoding, name)
@@ -222,7 +225,7 @@ def _decoding(decoding: Decoding, ieeg: Ieeg) -> Iterator[tuple[str, object, str
     low, high = decoding.lag_min_s, decoding.lag_max_s
     yield "decoding.lag_max_s", high, below, high >= low
     # Folds are shared with encoding, and their gaps are as wide as its lags.
-    span = ieeg.lag_max_s - ieeg.lag_min_s
+    span = min(e.lag_max_s - e.lag_min_s for e in encoded)
     rule = f"at most lag_min_s plus the span of the lags of encoding ({low + span:g})"
     yield "decoding.lag_max_s", high, rule, high - low <= span + 1e-9
     rule = f"at least one step_s ({decoding.step_s:g})"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bids_brainalign.dataset.pointers import is_pointer
+from bids_brainalign.dataset.tables import read_tsv
 from bids_brainalign.dataset.types import Recording
 from bids_brainalign.errors import BrainAlignError
 
@@ -35,7 +36,7 @@ def recording_length(recording: Recording) -> tuple[float | None, float]:
         said = recording.metadata.get("RecordingDuration")
         if isinstance(said, int | float):
             return float(said), 0.0
-        return (_by_mne(path) if here else None), 0.0
+        return (_by_mne(recording) if here else None), 0.0
     except (OSError, ValueError, RuntimeError) as error:
         raise BrainAlignError(
             f"the header of {path.name} can't be read: {error}",
@@ -66,11 +67,14 @@ def _bold(recording: Recording) -> tuple[float | None, float]:
     return image.shape[3] * tr_s, tr_s
 
 
-def _by_mne(path: Path) -> float:
+def _by_mne(recording: Recording) -> float:
+    path = recording.path
     if path.suffix == ".nwb":
         from bids_brainalign.dataset.nwb import open_nwb
 
-        series = open_nwb(path)
+        table = recording.channels_path
+        known = table is not None and table.is_file()
+        series = open_nwb(path, list(read_tsv(table)["name"]) if known and table else ())
         return series.n_times / series.rate_hz
     import mne
 

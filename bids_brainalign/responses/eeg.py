@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bids_brainalign.dataset.ready_made import HIGH_GAMMA
 from bids_brainalign.dataset.types import Recording
 from bids_brainalign.responses import resampling
 from bids_brainalign.responses.channels import EEG_TYPES
@@ -22,7 +23,7 @@ from bids_brainalign.responses.voltages import (
 )
 
 REFERENCE_KINDS = {"average": "car", "none": "none"}
-TEMPLATE = "standard_1005"
+TEMPLATES = ("colin27_1005", "standard_1005")
 """Positions of the 10-05 system on a template head, by mne."""
 MUSCLE = (
     "WARNING: high gamma of scalp EEG is mostly muscle activity of the face, the neck and the "
@@ -60,7 +61,8 @@ def load_eeg(
         As :func:`~bids_brainalign.responses.ieeg.load_ieeg`.
     """
     kind = REFERENCE_KINDS[reference]
-    if high_gamma:
+    ready = recording.prepared == HIGH_GAMMA
+    if high_gamma or ready:
         response = load_ieeg(
             recording, reference=kind, high_gamma=high_gamma, rate_hz=rate_hz, phase_s=phase_s,
             types=EEG_TYPES,
@@ -127,9 +129,10 @@ def _placed(
     """Positions by electrode name where there is no table; no claim about anatomy."""
     if recording.electrodes_path is not None:
         return targets, notes
-    from mne.channels import make_standard_montage
+    from mne.channels import get_builtin_montages, make_standard_montage
 
-    positions = make_standard_montage(TEMPLATE).get_positions()["ch_pos"]
+    template = next(name for name in TEMPLATES if name in get_builtin_montages())
+    positions = make_standard_montage(template).get_positions()["ch_pos"]
     by_name = {name.lower(): 1000 * np.asarray(xyz) for name, xyz in positions.items()}
     placed = targets.copy()
     known = 0
@@ -142,7 +145,7 @@ def _placed(
         return placed, notes
     said = (
         f"There is no electrodes.tsv: positions are those of {known} of {len(targets)} names on "
-        f"the template head of the 10-05 system ({TEMPLATE}); they were not measured and say "
+        f"the template head of the 10-05 system ({template}); they were not measured and say "
         "nothing about places in the brain."
     )
     return placed, (*(note for note in notes if note != NO_TABLE), said)

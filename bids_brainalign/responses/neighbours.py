@@ -66,16 +66,28 @@ def along(targets: pd.DataFrame, members: list[int]) -> list[int]:
 
 def _positions(targets: pd.DataFrame, members: list[int]) -> NDArray[np.float64] | None:
     """(n_members, 3), or None where any is unknown; pixels of a photograph have no z."""
+    xyz = _with_z(targets, members)
+    return None if np.isnan(xyz).any() else xyz
+
+
+def _with_z(targets: pd.DataFrame, members: list[int]) -> NDArray[np.float64]:
+    """(n_members, 3); z is 0 where none has one."""
     xyz = targets[["x", "y", "z"]].to_numpy(dtype=np.float64)[members]
     if np.isnan(xyz[:, 2]).all():
         xyz[:, 2] = 0.0
-    return None if np.isnan(xyz).any() else xyz
+    return xyz
 
 
 def neighbours(
     targets: pd.DataFrame, members: list[int], *, reach: float
 ) -> dict[int, tuple[int, ...]] | None:
     """Neighbours of every contact: by coordinates, else by number; None if neither tells."""
+    lost = np.isnan(_with_z(targets, members)).sum(axis=1)
+    placed = [i for i, n_lost in zip(members, lost, strict=True) if n_lost == 0]
+    if 2 <= len(placed) < len(members):
+        # Contacts without a place have no neighbours; the others keep theirs.
+        found = neighbours(targets, placed, reach=reach)
+        return None if found is None else found | {i: () for i in members if i not in placed}
     xyz = _positions(targets, members)
     if xyz is not None and len(members) > 1:
         distance = np.linalg.norm(xyz[:, None] - xyz, axis=-1)

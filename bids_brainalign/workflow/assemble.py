@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bids_brainalign.alignment.clock import (
     Placement,
+    held_age_s,
     onto_response_clock,
     stimulus_clock,
 )
@@ -360,3 +361,17 @@ def feature_space(config: Config, assembly: Assembly, space: Space) -> FeatureSp
     if space.kind == "lowlevel":
         n_components = None
     return FeatureSpace(space.name, tuple(layers), read, n_components)
+
+
+def held_age(config: Config, assembly: Assembly, space: Space) -> float:
+    """Mean age in s of features that are held until the next window; 0 for other modes."""
+    if space.mode != "causal":
+        return 0.0
+    fit = assembly.fit
+    ages = []
+    for recording, response in zip(fit.recordings, assembly.responses, strict=True):
+        mine = fit.of(recording)
+        for presentation, placement in zip(mine, placements(mine), strict=True):
+            source = stored_features(config, space, presentation.stimulus, fit.modality)
+            ages.append(held_age_s(source.times, response.times, placement))
+    return float(np.nanmean(ages))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +10,17 @@ import pandas as pd
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.encoding.combined import CombinedFit, combine_layers
-from bids_brainalign.errors import BrainAlignError
 from bids_brainalign.outputs.names import analysis_label
 from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.store.digest import file_digest
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.assemble import assemble, feature_space
-from bids_brainalign.workflow.encoding import problem_of
+from bids_brainalign.workflow.encoding import fit_inputs, problem_of
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.inference import corrected
 from bids_brainalign.workflow.spaces import Space
 
+NO_FOLDS = "Too short for inner folds, by which layers would be chosen and weighed."
 COMBINED_COLUMNS: dict[str, str] = {
     "target": "Channel",
     "hemisphere": "L or R",
@@ -63,22 +62,18 @@ def combined_step(
         found = combine_layers(
             features, problem, problem.held_out(), n_best=config.ridge.top_layers
         )
+        path = config.paths.output_dir / name
         if found is None:
-            raise BrainAlignError(
-                f"{fit.name.stem}: there are no inner folds to choose layers by",
-                fix="use longer recordings, or set top_layers = 0 in [ridge]",
-            )
+            empty = pd.DataFrame(columns=list(COMBINED_COLUMNS))
+            return list(write_tsv(path, empty, COMBINED_COLUMNS, extra={"Notes": [NO_FOLDS]}))
         table = _table(found, assembly.targets, features.layers, space.name)
         table["n_best"] = min(config.ridge.top_layers, len(features.layers))
-        path = config.paths.output_dir / name
         return list(write_tsv(path, table[list(COMBINED_COLUMNS)], COMBINED_COLUMNS))
 
     return Step(
         name=f"combined {fit.name.stem} {fit.name.datatype} {space.name}",
-        inputs={
-            "ridge": asdict(config.ridge),
-            "scores": file_digest(scores, config.paths.work_dir / "digests"),
-        },
+        inputs=fit_inputs(config, fit, spaces)
+        | {"scores": file_digest(scores, config.paths.work_dir / "digests")},
         modules=("bids_brainalign.workflow.combined",),
         work=work,
     )

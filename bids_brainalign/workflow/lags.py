@@ -23,8 +23,14 @@ from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.statistics.multiplicity import benjamini_hochberg
 from bids_brainalign.store.digest import file_digest
 from bids_brainalign.store.steps import Step
-from bids_brainalign.workflow.assemble import Assembly, assemble, feature_space, null_draws
-from bids_brainalign.workflow.encoding import context_of, problem_of
+from bids_brainalign.workflow.assemble import (
+    Assembly,
+    assemble,
+    feature_space,
+    held_age,
+    null_draws,
+)
+from bids_brainalign.workflow.encoding import context_of, fit_inputs, problem_of
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.spaces import Space, seed_of
 from bids_brainalign.workflow.word_lags import word_lag_curves
@@ -107,9 +113,9 @@ def lag_step(config: Config, fit: Fit, space: Space, spaces: Sequence[Space]) ->
 
     return Step(
         name=f"lags {fit.name.stem} {fit.name.datatype} {space.name}",
-        inputs={
+        inputs=fit_inputs(config, fit, spaces)
+        | {
             "lags": asdict(config.lags),
-            "nulls": asdict(config.nulls),
             "words": [
                 [] if p.stimulus.words is None else p.stimulus.words.table.round(6).values.tolist()
                 for p in fit.presentations
@@ -196,7 +202,8 @@ def continuous_lags(
     chosen = _chosen(scores, features.layers, assembly)
     return LagResult(
         "continuous",
-        np.array(lags) * assembly.interval_s,
+        # A held frame is older than the sample it stands for.
+        np.array(lags) * assembly.interval_s + held_age(config, assembly, space),
         features.layers,
         lag_curves(features, problem, held_out, chosen),
         held_out.weights,

@@ -86,8 +86,9 @@ def localised(
     if config.anatomy.atlas is None:
         places, notes = _said_by_the_dataset(fit, targets)
     else:
-        spaces = {} if table is None else dict(zip(table["name"], table["space"], strict=True))
-        electrodes = targets.assign(space=targets["name"].map(spaces).fillna("n/a"))
+        # One table, one space; targets between two contacts have names of their own.
+        space = "n/a" if table is None or table.empty else str(table["space"].iloc[0])
+        electrodes = targets.assign(space=space)
         a = config.anatomy
         limits = Limits(a.limit_mm, a.strip_limit_mm, a.sphere_mm)
         places, notes = label_electrodes(electrodes, _atlas(config, fit), limits=limits)
@@ -121,8 +122,15 @@ def _said_by_the_dataset(fit: Fit, targets: pd.DataFrame) -> tuple[pd.DataFrame,
         how = "give --atlas NAME|FILE to label electrodes"
         return places, (f"No atlas was given and electrodes.tsv names no regions: {how}.",)
     said = table.assign(name=table["name"].str.strip()).set_index("name")[column].str.strip()
-    places["region"] = targets["name"].map(said).fillna("n/a").replace("", "n/a").to_numpy()
+    places["region"] = [_region(str(name), said) for name in targets["name"]]
     return places, (f"Regions are those of the column {column} of electrodes.tsv.",)
+
+
+def _region(target: str, said: pd.Series[str]) -> str:
+    """Region of a channel, or of a derivation whose two contacts lie in the same one."""
+    contacts = [target] if target in said.index else target.split("-", 1)
+    regions = {str(said.get(contact, "n/a")) or "n/a" for contact in contacts}
+    return regions.pop() if len(regions) == 1 else "n/a"
 
 
 def _atlas(config: Config, fit: Fit) -> Atlas:

@@ -62,7 +62,7 @@ def locked_step(config: Config, fit: Fit, lowlevel: Space) -> Step:
     classes = phone_classes(config)
     rate = rate_of(config, fit.modality)
     onsets = [
-        [p.recording.name, p.onset_s, p.stimulus.name, _annotated(p.stimulus)]
+        [p.recording.name, p.onset_s, p.segments, p.stimulus.name, _annotated(p.stimulus)]
         for p in fit.presentations
     ]
 
@@ -94,8 +94,10 @@ def phone_classes(config: Config) -> PhoneClasses:
 
 
 def _annotated(stimulus: Stimulus) -> list[object]:
+    """Words and phones as they are used: the ends of words tell where silence begins."""
+    columns = ["onset", "duration", "label"]
     return [
-        [] if a is None else [a.table["onset"].round(6).tolist(), a.table["label"].tolist()]
+        [] if a is None else [a.n_untimed, *(a.table[column].tolist() for column in columns)]
         for a in (stimulus.words, stimulus.phones)
     ]
 

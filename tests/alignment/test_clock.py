@@ -1,7 +1,10 @@
 import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter1d
 
 from bids_brainalign.alignment.clock import (
     Placement,
+    held_age_s,
     onto_fast_clock,
     onto_slow_clock,
     stimulus_clock,
@@ -41,3 +44,23 @@ def test_slow_clock_does_not_hear_parts_that_were_not_played():
     placed = onto_slow_clock(frames, frame_times, times, placement, cutoff_hz=0.5)
     assert np.abs(placed[times > 26.5]).max() == 0
     assert placed[times == 10.0] > 15
+
+
+@pytest.mark.parametrize("stride_s", [0.1, 0.25])
+def test_lags_of_held_features_are_right_once_their_age_is_added(stride_s):
+    """A response 200 ms after a feature that is known every stride only."""
+    rng = np.random.default_rng(0)
+    times = np.arange(0, 300, 0.02)
+    feature = gaussian_filter1d(rng.standard_normal(len(times)), 5)
+    placement = Placement(0.0, 300.0, ((0.0, 300.0),))
+    frame_times = np.arange(0, 300, stride_s)
+    frames = np.interp(frame_times, times, feature)[:, None].astype(np.float32)
+    held = onto_fast_clock(frames, frame_times, times, placement, hold=True)[:, 0]
+    response = np.roll(feature, 10)
+    lags = np.arange(-5, 20)
+    r = [np.corrcoef(np.roll(held, lag)[100:-100], response[100:-100])[0, 1] for lag in lags]
+    peak_s = lags[int(np.argmax(r))] * 0.02
+    age_s = held_age_s(frame_times, times, placement)
+    assert peak_s < 0.2
+    assert peak_s + age_s == pytest.approx(0.2, abs=0.011)
+    assert age_s == pytest.approx((stride_s - 0.02) / 2, abs=0.006)

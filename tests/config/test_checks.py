@@ -50,6 +50,8 @@ def test_defaults_are_accepted() -> None:
         ({"features": {"models": (("a/b", "x"),)}}, "NAME = a/b must be letters"),
         ({"features": {"models": (("..", "x"),)}}, "NAME = .. must be letters"),
         ({"features": {"models": (("low-level", "x"),)}}, "the name of the baseline"),
+        ({"features": {"models": (("sound", "x"),)}}, "sound, a table about the recordings"),
+        ({"eeg": {"lag_max_s": 0.1}, "decoding": {"lag_max_s": 0.4}}, "span of the lags of encod"),
         ({"features": {"models": (("a-b", "x"), ("ab", "x"))}}, "desc-ab, as a-b"),
         ({"features": {"models": (("ab", "x"), ("abUntrained", "x"))}}, "untrained twin of ab"),
         (

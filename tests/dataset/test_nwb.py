@@ -2,7 +2,9 @@ import h5py
 import numpy as np
 import pytest
 
+from bids_brainalign.dataset.lengths import recording_length
 from bids_brainalign.dataset.nwb import open_nwb
+from bids_brainalign.dataset.types import Recording
 from bids_brainalign.errors import BrainAlignError
 
 RATE = 1024.0
@@ -97,3 +99,13 @@ def test_what_cannot_be_told_is_listed(tmp_path, dutch):
         series(file, "acquisition/a", np.zeros((4, 2)), kind="ElectricalSeries")
     with pytest.raises(BrainAlignError, match="nothing names the 2 channels"):
         open_nwb(path, ["x", "y", "z"])
+
+
+def test_its_length_is_that_of_the_series_of_channels_tsv(tmp_path):
+    path, table = tmp_path / "a_ieeg.nwb", tmp_path / "a_channels.tsv"
+    with h5py.File(path, "w") as file:
+        series(file, "acquisition/ecog", np.zeros((600, 3)), kind="ElectricalSeries")
+        series(file, "acquisition/micro", np.zeros((900, 2)), kind="ElectricalSeries")
+    table.write_text("name\ttype\nA1\tECOG\nA2\tECOG\nA3\tECOG\n")
+    recording = Recording("01", None, "a", None, "ieeg", path, "ieeg", (), {}, channels_path=table)
+    assert recording_length(recording) == (600 / RATE, 0.0)

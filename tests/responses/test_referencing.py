@@ -183,3 +183,16 @@ def test_refusals():
     for kind in ("bipolar", "laplacian"):
         with pytest.raises(BrainAlignError, match=f"--reference {kind} has no target"):
             derivations(kind, targets(["A1", "A3", "B1"]))
+
+
+@pytest.mark.parametrize("kind", ["bipolar", "laplacian"])
+def test_a_contact_without_a_place_does_not_stop_its_grid(kind):
+    names, xyz = grid(n_rows=8, n_columns=8)
+    whole, _ = derivations(kind, targets(names, xyz=xyz, device="G"))
+    xyz[20] = np.nan
+    derived, _ = derivations(kind, targets(names, xyz=xyz, device="G"))
+    lost = names[20]
+    expected = {d.name for d in whole if lost not in d.name.split("-")}
+    assert {d.name for d in derived} == expected
+    if kind == "laplacian":
+        assert all(20 not in d.minus for d in derived)

@@ -174,3 +174,21 @@ def test_a_named_atlas_is_read_from_nilearns_folder(placed, tmp_path, monkeypatc
     assert list(targets["region"]) == ["G_temp_sup-Lateral", "unknown", "G_cuneus", "n/a"]
     assert targets["atlas"].iloc[0] == "destrieux"
     assert any("were moved to fsaverage" in note for note in notes)
+
+
+def test_targets_between_two_contacts_get_the_region_where_they_lie(placed, tmp_path):
+    planted, fit = placed
+    config = with_atlas(planted, write_atlas(tmp_path))
+    names = ["E00-E01", "E01-E02", "E02-E03", "E03-E04"]
+
+    def read(column):
+        responses = [load_response(response_path(config, fit, r)) for r in fit.recordings]
+        between = [replace(r, targets=r.targets.assign(name=names)) for r in responses]
+        return list(localised(column, fit, between)[0][0].targets["region"])
+
+    assert read(config) == ["Front", "unknown", "Back", "n/a"]
+    (tmp_path / "said").mkdir()
+    columns = {"region": ["STG", "STG", "IFG", "IFG"]}
+    planted, fit = fit_in(tmp_path / "said", "Other", columns=columns)
+    config = planted.config
+    assert read(config) == ["STG", "n/a", "IFG", "n/a"]

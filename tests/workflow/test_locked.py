@@ -12,7 +12,7 @@ from bids_brainalign.reports.figures.canvas import svg
 from bids_brainalign.reports.figures.onset_response import onset_response
 from bids_brainalign.workflow.extraction import feature_steps
 from bids_brainalign.workflow.fits import pool_fits
-from bids_brainalign.workflow.locked import locked_table, phone_classes
+from bids_brainalign.workflow.locked import locked_step, locked_table, phone_classes
 from bids_brainalign.workflow.responses import load_response, response_path, save_response
 from bids_brainalign.workflow.spaces import Space
 from tests.workflow.planted import make_fit
@@ -124,3 +124,26 @@ def test_fmri_has_no_averages_per_phone(tmp_path):
     planted = make_fit(tmp_path, "fmri", seconds=(120, 120))
     table = locked_table(planted.config, planted.fit, PhoneClasses(), LOWLEVEL)
     assert set(table["locked_to"]) == {"word onset"}  # 3 s before the stimulus are too few
+
+
+def test_what_moves_a_speech_onset_changes_the_key(spoken):
+    config, fit = spoken
+
+    def key(**changes):
+        first, *others = fit.presentations
+        words = first.stimulus.words
+        kept = {k: v for k, v in changes.items() if k in ("table", "n_untimed")}
+        stimulus = replace(first.stimulus, words=replace(words, **kept))
+        segments = changes.get("segments", first.segments)
+        (new,) = pool_fits([replace(first, stimulus=stimulus, segments=segments), *others])
+        return locked_step(config, new, LOWLEVEL).inputs
+
+    words = fit.presentations[0].stimulus.words.table
+    keys = [
+        key(),
+        key(table=words.assign(duration=words["duration"] + 0.1)),
+        key(n_untimed=3),
+        key(segments=((0.0, 30.0),)),
+    ]
+    assert all(a != b for i, a in enumerate(keys) for b in keys[:i])
+    assert key() == key()
