@@ -86,6 +86,8 @@ class LayerwiseFit:
     layer_scores: tuple[Scores, ...]
     layer_p: Array64
     """(n_layers, n_targets) plain p of each layer; NaN without a null."""
+    inner: Array64
+    """(n_layers, n_folds) score on the inner folds, mean over targets; NaN without any."""
     chosen: NDArray[np.int64]
     """(n_folds, n_targets) layer index chosen on the inner folds."""
     alpha: Array64
@@ -122,6 +124,7 @@ def encode_layers(space: FeatureSpace, problem: Problem, held_out: HeldOut) -> L
     n_targets = held_out.n_targets
     best = np.full((len(folds), n_targets), -np.inf)
     chosen = np.full((len(folds), n_targets), len(space.layers) // 2)
+    inner = np.full((len(space.layers), len(folds)), np.nan)
     alpha = np.zeros((len(folds), n_targets))
     kept = [np.zeros_like(y) for y in held_out.responses]
     scores: list[Scores] = []
@@ -133,6 +136,7 @@ def encode_layers(space: FeatureSpace, problem: Problem, held_out: HeldOut) -> L
         predictions = [fit.prediction for fit in fits]
         for k, fit in enumerate(fits):
             score = fit.inner_score
+            inner[layer, k] = score.mean()
             if np.isnan(score).all():  # no inner folds
                 score = np.full(n_targets, 0.0 if layer == len(space.layers) // 2 else -1.0)
             better = score > best[k]
@@ -149,6 +153,7 @@ def encode_layers(space: FeatureSpace, problem: Problem, held_out: HeldOut) -> L
     return LayerwiseFit(
         layer_scores=tuple(scores),
         layer_p=layer_p,
+        inner=inner,
         chosen=chosen,
         alpha=alpha,
         predictions=tuple(kept),

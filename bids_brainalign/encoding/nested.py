@@ -60,9 +60,25 @@ def fit_fold(
     FoldFit
     """
     system = make_system(bands, responses, splits_of(fold))
+    return fit_system(
+        system, fold, n_bands=len(bands), n_targets=responses.shape[1],
+        alphas=alphas, fixed_alpha=fixed_alpha, weights=weights,
+    )  # fmt: skip
+
+
+def fit_system(
+    system: System,
+    fold: Fold,
+    *,
+    n_bands: int,
+    n_targets: int,
+    alphas: Sequence[float],
+    fixed_alpha: float,
+    weights: Sequence[float] = (1.0,),
+) -> FoldFit:
+    """Do what :func:`fit_fold` does with a system that was made for all splits of the fold."""
     grid = np.asarray(alphas, dtype=np.float64)
-    n_targets = responses.shape[1]
-    scales = [_scales(system, fold.outer.train, len(bands), w) for w in weights]
+    scales = [_scales(system, fold.outer.train, n_bands, w) for w in weights]
     best = np.full(n_targets, -np.inf)
     alpha = np.full(n_targets, float(fixed_alpha))
     choice = np.full(n_targets, len(weights) // 2)

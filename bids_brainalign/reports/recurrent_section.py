@@ -59,7 +59,8 @@ def encoders_section(block: Block, album: Album) -> Section | None:
         encoder_differences(table[table["reference"] == "ridge"], mean_name=EVERY_TARGET),
         alt="Difference of held-out r between each network and ridge, per electrode.",
         caption="Held-out r of each network (mean over seeds) minus r of ridge on the same layer, "
-        f"lags and folds. Lines: 95 % intervals from drawing {n_blocks} blocks of held-out time; "
+        f"lags and folds. Lines: 95 % intervals from drawing {n_blocks} blocks of held-out time, "
+        "widened because folds train each other; "
         "black: the mean over electrodes. Not corrected for the number of electrodes.",
     )
     caption = f"Means over electrodes; intervals from {n_blocks} blocks of held-out time"
@@ -138,12 +139,19 @@ def _profile_picture(
     lags: pd.DataFrame,
     checks: pd.DataFrame,
 ) -> Picture:
-    failed = checks["note"].astype(str).str.contains("not interpretable").any()
-    verdict = " NOT INTERPRETABLE: an injected delay was not recovered." if failed else ""
+    injected = checks[checks["check"].astype(str).str.startswith("injected delay")]
+    failed = int(injected["note"].astype(str).str.contains("not interpretable").sum())
+    by = "attention" if encoder == "attention" else "occlusion"
+    verdict = (
+        f" The delay by {by} is not interpretable: {failed} of {len(injected)} injected delays "
+        "were not recovered."
+        if failed
+        else ""
+    )
     at_edge = int((lags["at_edge"].astype(bool) & (lags["p_occlusion"] < 0.05)).sum())
     edge = (
-        f" In {at_edge} electrodes the peak lies on the window's edge: the true one may lie "
-        "outside."
+        f" Electrodes whose peak lies on the window's edge, so that the true one may lie outside: "
+        f"{at_edge}."
         if at_edge
         else ""
     )
@@ -154,7 +162,9 @@ def _profile_picture(
         caption=f"{encoder}. Left: attention over lags and, in grey, that of networks trained on "
         "circularly shifted responses (line: mean; area: up to the largest). Right: loss of "
         "held-out r without the frames at a lag, for the network and for ridge; the line is the "
-        f".95 quantile of the largest loss on shifted held-out responses.{verdict}{edge}",
+        ".95 quantile of the largest loss on shifted held-out responses. Bidirectional features "
+        "hear the future: unless they were made in causal mode, a lag here is no delay of the "
+        f"brain.{verdict}{edge}",
     )
 
 

@@ -27,6 +27,7 @@ from bids_brainalign.workflow.inference import (
     infer_block,
     p_over_targets,
 )
+from bids_brainalign.workflow.inner_scores import keep_inner_scores
 from bids_brainalign.workflow.localisation import anatomy_inputs
 from bids_brainalign.workflow.parcels import parcel_blocks, parcels_of
 from bids_brainalign.workflow.responses import response_path
@@ -61,6 +62,8 @@ def encoding_step(
 
     def work() -> list[Path]:
         result = encode(config, fit, space, twin, spaces)
+        if fit.modality == "ieeg":
+            keep_inner_scores(config, fit_inputs(config, fit, spaces), space, result.inner)
         return write_result(config, result, space)
 
     return Step(
@@ -153,6 +156,11 @@ def encode(
             else []
         ),
         weights=[part.weights for part in parts if part.weights is not None],
+        inner=np.average(
+            [part.inner for part in parts],
+            axis=0,
+            weights=[part.held_out.n_targets for part in parts],
+        ),
     )
 
 

@@ -68,6 +68,8 @@ class BlockResult:
     """Space → (n_draws,) maximum over layers and targets of the null."""
     predictions: tuple[Array32, ...]
     """Per fold, of the model's (or else the baseline's) selected layer."""
+    inner: Array64
+    """(n_layers, n_folds) score on the inner folds, of the same, mean over targets."""
     held_out: HeldOut
     weights: TargetWeights | None
     """Of the model (or else the baseline), where they were asked for."""
@@ -126,6 +128,7 @@ def infer_block(
             if fit.null_max is not None
         },
         predictions=fits.get("model", base).predictions,
+        inner=fits.get("model", base).inner,
         held_out=held_out,
         weights=(
             target_weights(model or lowlevel, problem, fits.get("model", base))

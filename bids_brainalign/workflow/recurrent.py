@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bids_brainalign.config.schema import Config
 from bids_brainalign.encoding.scoring import HeldOut, Scores
 from bids_brainalign.outputs.names import analysis_label
+from bids_brainalign.outputs.reading import read_score_table
 from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.statistics.block_bootstrap import (
     MIN_BLOCKS,
@@ -21,13 +22,17 @@ from bids_brainalign.statistics.block_bootstrap import (
     drawn_scores,
     make_blocks,
     percentile_interval,
+    widened,
 )
+from bids_brainalign.statistics.correlation import fisher_mean
 from bids_brainalign.statistics.tails import p_values
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow import recurrent_tables as tables
-from bids_brainalign.workflow.encoding import fit_inputs
+from bids_brainalign.workflow.encoding import context_of, fit_inputs
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.inference import corrected, p_over_targets
+from bids_brainalign.workflow.kept_networks import Wanted
+from bids_brainalign.workflow.lags import scores_path
 from bids_brainalign.workflow.narrative import sidecar_fields
 from bids_brainalign.workflow.recurrent_fits import MODULES, Study
 from bids_brainalign.workflow.spaces import Space, seed_of
@@ -100,9 +105,7 @@ def _scores_step(
 
 def encode_ridge(study: Study, layers: NDArray[np.int64]) -> Encoded:
     """Ridge at the given layer of each fold: what networks on the same layers compare with."""
-    predictions = tuple(
-        study.window(int(layer), k).linear.prediction for k, layer in enumerate(layers)
-    )
+    predictions = tuple(study.ridge(int(layer), k) for k, layer in enumerate(layers))
     return _encoded(study.held_out, (predictions,), np.zeros((0, len(layers)), dtype=np.int64))
 
 
@@ -110,12 +113,15 @@ def encode_network(study: Study, encoder: str, layers: NDArray[np.int64]) -> Enc
     """All seeds of one network at the given layer of each fold."""
     n_seeds = study.config.recurrent.seeds
     linear = study.config.recurrent.linear_path
-    fits = [
-        [study.fit(encoder, int(layer), k, s, with_linear=linear) for s in range(n_seeds)]
-        for k, layer in enumerate(layers)
-    ]
-    by_seed = tuple(tuple(fits[k][s].prediction for k in range(len(fits))) for s in range(n_seeds))
-    epochs = np.array([[fits[k][s].best_epoch for k in range(len(fits))] for s in range(n_seeds)])
+    kept = study.fits(
+        [
+            Wanted(encoder, int(layer), k, seed, with_linear=linear)
+            for k, layer in enumerate(layers)
+            for seed in range(n_seeds)
+        ]
+    )
+    by_seed = tuple(tuple(fit.prediction for fit in kept[s::n_seeds]) for s in range(n_seeds))
+    epochs = np.array([[fit.best_epoch for fit in kept[s::n_seeds]] for s in range(n_seeds)])
     return _encoded(study.held_out, by_seed, epochs)
 
 
@@ -129,11 +135,11 @@ def _encoded(
     null = None
     if held_out.has_null:
         drawn = np.stack([held_out.null(one) for one in predictions])
-        null = np.asarray(drawn.mean(axis=0), dtype=np.float32)
+        null = _over_seeds(drawn).astype(np.float32)
     return Encoded(
         Scores(
-            r_fold=_mean_r(np.stack([s.r_fold for s in scores])),
-            r=_mean_r(np.stack([s.r for s in scores])),
+            r_fold=_over_seeds(np.stack([s.r_fold for s in scores])),
+            r=_over_seeds(np.stack([s.r for s in scores])),
             r2=np.mean([s.r2 for s in scores], axis=0),
         ),
         np.stack([s.r for s in scores]),
@@ -143,9 +149,9 @@ def _encoded(
     )
 
 
-def _mean_r(r: Array64) -> Array64:
-    """Mean over seeds (first axis)."""
-    return np.asarray(r.mean(axis=0))
+def _over_seeds(r: NDArray[np.floating]) -> Array64:
+    """Mean over seeds (first axis) on Fisher's z, as over folds."""
+    return fisher_mean(r, np.ones(len(r)))
 
 
 @dataclass(frozen=True)
@@ -163,15 +169,11 @@ class Bootstrap:
 
     def draws(self, encoded: Encoded) -> Array64:
         """(n_draws, n_targets) mean over seeds of the drawn scores."""
-        return np.asarray(
-            np.mean(
-                [
-                    drawn_scores(self.responses, one, self.blocks, self.counts)
-                    for one in encoded.predictions
-                ],
-                axis=0,
-            )
-        )
+        drawn = [
+            drawn_scores(self.responses, one, self.blocks, self.counts)
+            for one in encoded.predictions
+        ]
+        return _over_seeds(np.stack(drawn))
 
 
 def bootstrap_of(study: Study) -> Bootstrap:
@@ -207,7 +209,9 @@ def _write_scores(study: Study, space: Space, encoder: str) -> list[Path]:
         difference = bootstrap.draws(_only_scored(study, network)) - bootstrap.draws(
             _only_scored(study, ridge)
         )
-        low, high = percentile_interval(difference, level=0.95)
+        gained = network.scores.r - ridge.scores.r
+        stretched = widened(difference, gained, scale=study.held_out.null_scale)
+        low, high = percentile_interval(stretched, level=0.95)
     p, p_max = _significance(network)
     names = np.array(study.features.layers, dtype=object)
     selected = tables.Selected(
@@ -260,12 +264,25 @@ def _write_table(
         n_null=assembly.draws[0].n_draws if study.held_out.has_null else 0,
         n_seeds=config.recurrent.seeds,
         fold_sizes=sizes,
+        r_lowlevel=_r_lowlevel(study, space),
+        context_s=context_of(config, assembly.fit, space),
     )
     fields = sidecar_fields(config, assembly, space)
     fields["Encoder"] = tables.encoder_sentence(encoder, config.recurrent)
     label = analysis_label(space.name, encoder)
     path = config.paths.output_dir / name.file("scores.tsv", analysis=label)
     return list(write_tsv(path, table, tables.COLUMNS, extra=fields))
+
+
+def _r_lowlevel(study: Study, space: Space) -> Array64:
+    """Read r of the low-level features on the same folds from the ridge's scores."""
+    names = [str(name) for name in study.assembly.targets["name"]]
+    path = scores_path(study.config, study.assembly.fit, space)
+    scores = None if path is None else read_score_table(path)
+    if scores is None:
+        return np.full(len(names), np.nan)
+    chosen = scores[(scores["layer"] == "selected") & (scores["fold"] == "all")]
+    return chosen.set_index("target")["r_lowlevel"].reindex(names).to_numpy(dtype=float)
 
 
 def _write_comparison(study: Study, space: Space, encoders: list[str]) -> list[Path]:
@@ -282,13 +299,16 @@ def _write_comparison(study: Study, space: Space, encoders: list[str]) -> list[P
     for encoder, reference in tables.contrasts(encoders):
         mine, other = encoded[encoder].scores.r, encoded[reference].scores.r
         here, there = draws[encoder], draws[reference]
+        drawn = None
+        if here is not None and there is not None:
+            drawn = widened(here - there, mine - other, scale=study.held_out.null_scale)
         parts.append(
             tables.comparison_rows(
                 encoder,
                 reference,
                 r=mine,
                 r_reference=other,
-                draws=None if here is None or there is None else here - there,
+                draws=drawn,
                 targets=[str(name) for name in study.assembly.targets["name"]],
             )
         )

@@ -26,8 +26,9 @@ from bids_brainalign.statistics.tails import p_values
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.encoding import fit_inputs
 from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.kept_networks import KeptFit, Wanted
 from bids_brainalign.workflow.onset_attention import LOCKED_COLUMNS, locked_rows
-from bids_brainalign.workflow.recurrent_fits import MODULES, KeptFit, Study, one_thread
+from bids_brainalign.workflow.recurrent_fits import MODULES, Study
 from bids_brainalign.workflow.spaces import Space, seed_of
 
 Array32 = NDArray[np.float32]
@@ -121,15 +122,26 @@ class _Attention:
         self.frame_s = interval
 
     def write(self) -> list[Path]:
+        from bids_brainalign.encoding.recurrent.side_by_side import one_thread
+
         with one_thread():
             return self._write()
 
     def _write(self) -> list[Path]:
-        n_seeds = self.study.config.recurrent.seeds
-        fits = [self._fit(seed) for seed in range(n_seeds)]
+        settings = self.study.config.recurrent
+        seeds = [self._wanted(seed) for seed in range(settings.seeds)]
+        shifted = [self._wanted_null(index) for index in range(settings.null_fits)]
+        injected = [self._wanted_injected(lag) for lag in self._injected_at()]
+        # All at once: they share a design, and every core gets a network.
+        kept = self.study.fits([*seeds, *shifted, *injected])
+        fits, rest = kept[: len(seeds)], kept[len(seeds) :]
         draws = self._held_out_null()
         looks = [self._look(fit, self.window.responses, draws) for fit in fits]
-        nulls = [self._null(i) for i in range(self.study.config.recurrent.null_fits)]
+        others = [
+            self._look(fit, _responses(one))
+            for fit, one in zip(rest, [*shifted, *injected], strict=True)
+        ]
+        nulls, recovered = others[: len(shifted)], others[len(shifted) :]
         attention = np.mean([look.attention for look in looks], axis=0)
         occlusion = np.mean([look.occlusion for look in looks], axis=0)
         ridge = self._ridge()
@@ -138,7 +150,8 @@ class _Attention:
         largest = _largest_loss(looks)
         profiles = self._profile_table(attention, occlusion, ridge, nulls, largest)
         lags = self._lag_table(r, attention, occlusion, ridge, largest)
-        checks = self._checks(fits, looks, nulls, attention, occlusion, lags)
+        checks = self._recovery(recovered)
+        checks += self._checks(fits, looks, nulls, attention, lags)
         locked = locked_rows(
             self.study.assembly,
             self.rows,
@@ -175,11 +188,26 @@ class _Attention:
         stem = self.study.assembly.fit.name.stem
         return np.random.default_rng(seed_of(self.study.config, what, stem, self.label))
 
-    def _fit(self, seed: int, responses: Array32 | None = None, variant: str = "") -> KeptFit:
-        return self.study.fit(
+    def _wanted(self, seed: int, responses: Array32 | None = None, variant: str = "") -> Wanted:
+        return Wanted(
             self.encoder, self.layer, FOLD, seed,
             with_linear=False, responses=responses, variant=variant,
         )  # fmt: skip
+
+    def _wanted_null(self, index: int) -> Wanted:
+        """Ask for a network that is trained on responses shifted within each run."""
+        return self._wanted(index, self._shifted(self._rng(f"shift {index}")), f"shifted {index}")
+
+    def _injected_at(self) -> list[int]:
+        return [round(place * (len(self.lags_s) - 1)) for place in INJECTED_AT]
+
+    def _wanted_injected(self, lag: int) -> Wanted:
+        """Ask for a network that is trained on responses with a known delay."""
+        from bids_brainalign.encoding.recurrent.attention import injected
+
+        rng = self._rng(f"injected {lag}")
+        responses = injected(self.window.lags, self._shifted(rng), lag=lag, rng=rng)
+        return self._wanted(0, responses, f"injected {lag}")
 
     def _held_out_null(self) -> FoldNull | None:
         """Shifts of this fold's held-out responses."""
@@ -205,11 +233,6 @@ class _Attention:
             network, self.window.lags, responses, rows=self.rows, null=null, device=device
         )
         return _Look(attention_profile(weights, parts), occlusion, weights, drawn)
-
-    def _null(self, index: int) -> _Look:
-        """Look into a network that was trained on responses shifted within each run."""
-        shifted = self._shifted(self._rng(f"shift {index}"))
-        return self._look(self._fit(index, shifted, f"shifted {index}"), shifted)
 
     def _shifted(self, rng: np.random.Generator) -> Array32:
         """Responses of every run turned by a quarter to three quarters of its length."""
@@ -298,11 +321,9 @@ class _Attention:
         looks: list[_Look],
         nulls: list[_Look],
         attention: Array64,
-        occlusion: Array64,
         lags: pd.DataFrame,
     ) -> list[dict[str, object]]:
-        rows = self._recovery()
-        rows.append(self._faithful(fits[0], looks[0]))
+        rows = [self._faithful(fits[0], looks[0])]
         for name, profiles in (
             ("attention", [look.attention for look in looks]),
             ("occlusion", [look.occlusion for look in looks]),
@@ -350,28 +371,25 @@ class _Attention:
         )
         return rows
 
-    def _recovery(self) -> list[dict[str, object]]:
+    def _recovery(self, looks: list[_Look]) -> list[dict[str, object]]:
         """Known delays: by attention where nothing recurs, else by occlusion."""
-        from bids_brainalign.encoding.recurrent.attention import injected, peak_lag
+        from bids_brainalign.encoding.recurrent.attention import peak_lag
 
         by = "attention" if self.encoder == "attention" else "occlusion"
         rows: list[dict[str, object]] = []
-        for place in INJECTED_AT:
-            lag = round(place * (len(self.lags_s) - 1))
-            rng = self._rng(f"injected {lag}")
-            responses = injected(self.window.lags, self._shifted(rng), lag=lag, rng=rng)
-            look = self._look(self._fit(0, responses, f"injected {lag}"), responses)
+        for lag, look in zip(self._injected_at(), looks, strict=True):
             profile = getattr(look, by).mean(axis=0, keepdims=True)
             found = float(peak_lag(profile, self.lags_s)[0][0])
             within = abs(found - self.lags_s[lag]) <= self.frame_s + 1e-9
-            verdict = "within one frame" if within else "NOT within one frame: not interpretable"
+            frame = f"within one frame ({self.frame_s * 1000:.0f} ms)"
+            verdict = frame if within else f"NOT {frame}: not interpretable"
             rows.append(
                 {
                     "check": f"injected delay, by {by} (s)",
                     "value": found,
                     "reference": float(self.lags_s[lag]),
-                    "note": f"{verdict} ({self.frame_s * 1000:.0f} ms); responses made of the "
-                    "features at that lag and as much noise",
+                    "note": f"{verdict}; responses made of the features at that lag and as much "
+                    "noise",
                 }
             )
         return rows
@@ -397,6 +415,12 @@ class _Attention:
             "note": f"reference: without {n_lags} random lags (mean of {len(random)} draws, "
             f"largest {random.mean(axis=1).max():.3f}); mean over electrodes",
         }
+
+
+def _responses(one: Wanted) -> Array32:
+    if one.responses is None:
+        raise ValueError("a network on recorded responses is no null")
+    return one.responses
 
 
 def _largest_loss(looks: list[_Look]) -> Array32 | None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,12 +18,19 @@ from bids_brainalign.encoding.layerwise import FeatureSpace, Problem
 from bids_brainalign.encoding.recurrent.linear_path import LinearPath, linear_path
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.statistics.folds import Fold
-from bids_brainalign.store.atomic import atomic_path
 from bids_brainalign.store.digest import code_digest, digest_of
 from bids_brainalign.workflow.assemble import Assembly, assemble, feature_space
 from bids_brainalign.workflow.encoding import fit_inputs
 from bids_brainalign.workflow.extraction import device_of
 from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.inner_scores import keep_inner_scores, kept_inner_scores
+from bids_brainalign.workflow.kept_networks import (
+    KeptFit,
+    Wanted,
+    keep_arrays,
+    keep_fit,
+    kept_fit,
+)
 from bids_brainalign.workflow.spaces import Space, seed_of
 
 if TYPE_CHECKING:
@@ -39,19 +45,6 @@ MODULES = (
     "bids_brainalign.encoding.recurrent.seed_fit",
     "bids_brainalign.workflow.recurrent_fits",
 )
-
-
-@dataclass(frozen=True)
-class KeptFit:
-    """What is kept of one network."""
-
-    prediction: Array32
-    """(n_test, n_targets)."""
-    best_epoch: int
-    gain: Array32
-    validation_mse: Array64
-    weights: dict[str, Array32]
-    """Of the network, by the name of the parameter."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +91,8 @@ class Study:
         self.problem = problem_of(config, self.assembly)
         self.held_out = self.problem.held_out()
         self._name = (fit.name.stem, fit.modality, space.name)
-        self._inputs = fit_inputs(config, fit, spaces) | {"model": space.name}
+        self._space = space
+        self._fit_inputs = fit_inputs(config, fit, spaces)
         self._folder = config.paths.work_dir / "recurrent"
         self._kept_window: tuple[tuple[int, int], Window] | None = None
 
@@ -110,16 +104,15 @@ class Study:
     @cached_property
     def inner_scores(self) -> Array64:
         """(n_layers, n_folds) ridge on the inner folds, mean over electrodes."""
-        path = self._path({"what": "inner scores"})
-        if path.is_file():
-            with np.load(path) as kept:
-                return np.asarray(kept["scores"])
+        kept = kept_inner_scores(self.config, self._fit_inputs, self._space)
+        if kept is not None:
+            return kept
         n_layers = len(self.features.layers)
         scores = np.zeros((n_layers, self.n_folds))
         for layer in range(n_layers):
             for k in range(self.n_folds):
                 scores[layer, k] = np.nanmean(self.window(layer, k).linear.inner_score)
-        self._save(path, scores=scores)
+        keep_inner_scores(self.config, self._fit_inputs, self._space, scores)
         return scores
 
     @property
@@ -148,71 +141,63 @@ class Study:
         lags = design.reshape(len(design), len(self.assembly.delays), -1)
         window = Window(lags, responses, fold, linear)
         self._kept_window = ((layer, k), window)
+        path = self._ridge_path(layer, k)
+        if not path.is_file():
+            keep_arrays(path, prediction=linear.prediction.astype(np.float16))
         return window
 
-    def fit(
-        self,
-        encoder: str,
-        layer: int,
-        k: int,
-        seed: int,
-        *,
-        with_linear: bool,
-        responses: Array32 | None = None,
-        variant: str = "",
-    ) -> KeptFit:
-        """Train one network, or read it from the work folder.
+    def ridge(self, layer: int, k: int) -> Array32:
+        """(n_test, n_targets) held-out prediction of the ridge."""
+        path = self._ridge_path(layer, k)
+        if not path.is_file():
+            self.window(layer, k)
+        with np.load(path) as kept:
+            return np.asarray(kept["prediction"], dtype=np.float32)
 
-        Parameters
-        ----------
-        encoder : str
-        layer, k, seed : int
-            Indices of layer, outer fold and seed.
-        with_linear : bool
-            Whether the network is added to the ridge.
-        responses : ndarray of shape (n_samples, n_targets), optional
-            Other responses than the recorded ones, named by ``variant`` (for nulls).
-        variant : str
+    def fits(self, wanted: Sequence[Wanted]) -> list[KeptFit]:
+        """Train networks side by side, or read them from the work folder.
+
+        Networks of one design share it; designs of as many folds are in memory at once as it
+        takes to give every thread a network.
         """
-        names = [encoder, layer, k, seed, with_linear, variant]
-        path = self._path({"what": names, "recurrent": self._training_settings()})
-        if path.is_file():
-            return _load(path)
+        missing: dict[tuple[int, int], list[Wanted]] = {}
+        for one in wanted:
+            if not self._fit_path(one).is_file():
+                missing.setdefault((one.layer, one.k), []).append(one)
+        places, n_threads = list(missing), self.config.resources.omp_nthreads
+        while places:
+            tasks: list[Callable[[], None]] = []
+            while places and len(tasks) < n_threads:
+                window = self.window(*places[0])
+                tasks += [partial(self._train, one, window) for one in missing[places.pop(0)]]
+            from bids_brainalign.encoding.recurrent.side_by_side import side_by_side
+
+            side_by_side(tasks, n_threads=n_threads)
+        return [kept_fit(self._fit_path(one)) for one in wanted]
+
+    def _train(self, one: Wanted, window: Window) -> None:
         from bids_brainalign.encoding.recurrent.architecture import KINDS
         from bids_brainalign.encoding.recurrent.seed_fit import fit_seed
 
-        kind = next(kind for kind in KINDS if kind == encoder)
-        window = self.window(layer, k)
+        kind = next(kind for kind in KINDS if kind == one.encoder)
         seeds = self.config.recurrent.seeds
-        with one_thread():
-            fitted = fit_seed(
-                kind,
-                window.lags,
-                window.responses if responses is None else responses,
-                window.fold,
-                self.assembly.samples,
-                options=self.options,
-                seed=seed_of(self.config, *self._name, *map(str, names)),
-                position=(seed % seeds + 0.5) / seeds,
-                linear=window.linear if with_linear else None,
-            )
-        weights = {
-            f"w:{name}": value.cpu().numpy() for name, value in fitted.network.state_dict().items()
-        }
+        fitted = fit_seed(
+            kind,
+            window.lags,
+            window.responses if one.responses is None else one.responses,
+            window.fold,
+            self.assembly.samples,
+            options=self.options,
+            seed=seed_of(self.config, *self._name, *map(str, one.names)),
+            position=(one.seed % seeds + 0.5) / seeds,
+            linear=window.linear if one.with_linear else None,
+        )
         logger.info(
-            "%s %s layer %s fold %d seed %d: best epoch %d of %d", self._name[-1], encoder,
-            self.features.layers[layer], k + 1, seed + 1, fitted.best_epoch,
+            "%s %s layer %s fold %d seed %d: best epoch %d of %d", self._name[-1], one.encoder,
+            self.features.layers[one.layer], one.k + 1, one.seed + 1, fitted.best_epoch,
             len(fitted.validation_mse) - 1,
         )  # fmt: skip
-        self._save(
-            path,
-            prediction=fitted.prediction,
-            best_epoch=np.asarray(fitted.best_epoch),
-            gain=fitted.gain,
-            validation_mse=np.asarray(fitted.validation_mse),
-            **weights,
-        )
-        return _load(path)
+        keep_fit(self._fit_path(one), fitted)
 
     def network(self, encoder: str, layer: int, k: int, kept: KeptFit) -> Network:
         """Make a kept network again."""
@@ -265,42 +250,20 @@ class Study:
             settings.pop(name)
         return settings
 
+    def _fit_path(self, one: Wanted) -> Path:
+        return self._path({"what": one.names, "recurrent": self._training_settings()})
+
+    def _ridge_path(self, layer: int, k: int) -> Path:
+        return self._path({"what": ["ridge", layer, k]})
+
+    @cached_property
+    def _code(self) -> str:
+        return code_digest(MODULES)
+
     def _path(self, what: dict[str, object]) -> Path:
-        key = digest_of({**self._inputs, **what, "code": code_digest(MODULES)})
+        model = {"model": self._space.name}
+        key = digest_of({**self._fit_inputs, **model, **what, "code": self._code})
         return self._folder / f"{key[:24]}.npz"
-
-    def _save(self, path: Path, **arrays: NDArray[np.generic]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Run networks on one thread: their steps are so small that threads only wait for each other.
-
-    Measured on two shared cores, 200 electrodes, 32 units: an epoch of the GRU without attention
-    took 0.4 CPU seconds with one thread and 28 with two.
-    """
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _load(path: Path) -> KeptFit:
-    with np.load(path) as kept:
-        return KeptFit(
-            prediction=kept["prediction"],
-            best_epoch=int(kept["best_epoch"]),
-            gain=kept["gain"],
-            validation_mse=kept["validation_mse"],
-            weights={n.removeprefix("w:"): kept[n] for n in kept.files if n.startswith("w:")},
-        )
 
 
 def problem_of(config: Config, assembly: Assembly) -> Problem:

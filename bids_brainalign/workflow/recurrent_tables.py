@@ -26,12 +26,15 @@ COLUMNS: dict[str, str] = {
     "mean on Fisher's z scale; mean over seeds of each seed's score, not of an ensemble",
     "p": "One-sided p of r against circular shifts of the predictions; the layer is nested, so "
     "there is no maximum over layers",
+    "delta_r_lowlevel": "n/a: networks are not fitted together with the low-level features; "
+    "compare r with r_lowlevel",
     "n_seeds": "Networks trained from different first weights, each with its own validation block",
     "r_seed_sd": "Standard deviation of r over seeds",
     "r_ridge": "r of ridge on the same design: the same layer, lags and folds",
     "delta_r_ridge": "r minus r_ridge",
     "delta_r_ridge_ci_low": "95 % interval of delta_r_ridge: blocks of held-out time drawn with "
-    "replacement, percentiles; n/a with fewer than 6 blocks",
+    "replacement, percentiles, widened because folds train each other; n/a with fewer than 6 "
+    "blocks",
     "delta_r_ridge_ci_high": "Its upper end",
 }
 
@@ -43,7 +46,7 @@ COMPARISON_COLUMNS: dict[str, str] = {
     "r_reference": "Held-out r of the reference, mean over seeds",
     "delta_r": "r minus r_reference",
     "ci95_low": "95 % interval of delta_r: blocks of held-out time drawn with replacement, "
-    "percentiles; n/a with fewer than 6 blocks",
+    "percentiles, widened because folds train each other; n/a with fewer than 6 blocks",
     "ci95_high": "Its upper end",
     "ci90_low": "90 % interval of delta_r",
     "ci90_high": "Its upper end",
@@ -139,8 +142,25 @@ def score_table(
     n_null: int,
     n_seeds: int,
     fold_sizes: Sequence[int],
+    r_lowlevel: Array64,
+    context_s: tuple[float, float],
 ) -> pd.DataFrame:
-    """Put the shared columns beside the values of :func:`score_rows`."""
+    """Put the shared columns beside the values of :func:`score_rows`.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+    targets : DataFrame
+        ``name, type, hemisphere, region``.
+    model, encoder : str
+    n_null, n_seeds : int
+    fold_sizes : sequence of int
+        Held-out samples per fold.
+    r_lowlevel : ndarray of shape (n_targets,)
+        Over all folds.
+    context_s : tuple of float
+        Audio before and after a frame that the features may have heard.
+    """
     base = {
         "target": targets["name"].to_numpy(dtype=object),
         "target_type": targets["type"].to_numpy(dtype=object),
@@ -150,12 +170,16 @@ def score_table(
         "encoder": encoder,
         "n_null": n_null or np.nan,
         "n_seeds": n_seeds,
+        "context_past_s": context_s[0],
+        "context_future_s": context_s[1],
     }
     sizes = {"all": sum(fold_sizes)} | {str(k + 1): n for k, n in enumerate(fold_sizes)}
     table = pd.concat(
         [pd.DataFrame(base | {"n_samples": sizes[str(row["fold"])]} | row) for row in rows],
         ignore_index=True,
     )
+    over_folds = (table["fold"] == "all").to_numpy()
+    table["r_lowlevel"] = np.where(over_folds, np.tile(r_lowlevel, len(rows)), np.nan)
     for column in COLUMNS:
         if column not in table:
             table[column] = np.nan

@@ -46,6 +46,8 @@ class Result:
     they are to be saved."""
     weights: list[TargetWeights]
     """Per block of targets; empty unless they are to be saved."""
+    inner: Array64
+    """(n_layers, n_folds) score on the inner folds, mean over targets."""
 
 
 def write_result(config: Config, result: Result, space: Space) -> list[Path]:

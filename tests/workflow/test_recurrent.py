@@ -8,8 +8,10 @@ import pytest
 
 from bids_brainalign.config.schema import Recurrent, Timescale
 from bids_brainalign.workflow.encoding import encoding_step
+from bids_brainalign.workflow.kept_networks import Wanted
 from bids_brainalign.workflow.recurrent import recurrent_steps
 from bids_brainalign.workflow.recurrent_attention import attention_steps
+from bids_brainalign.workflow.recurrent_fits import Study
 from bids_brainalign.workflow.recurrent_tables import EVERY_TARGET
 from bids_brainalign.workflow.timescale import timescale_step
 from tests.workflow.planted import PLANTED_LAYER, make_fit
@@ -52,6 +54,45 @@ def test_scores_are_means_over_seeds_beside_ridge(written):
     # The planted response is linear: nothing is to be gained.
     assert chosen.delta_r_ridge.abs().max() < 0.03
     assert set(table.fold) == {"all", "1", "2", "3", "4"}
+
+
+def test_the_columns_that_ridge_fills_are_filled(written):
+    mine, ridge = read(written[2]["ownMlp_scores.tsv"]), read(written[2]["own_scores.tsv"])
+    mine = mine[mine.fold == "all"].set_index("target")
+    ridge = ridge[(ridge.fold == "all") & (ridge.layer == "selected")].set_index("target")
+    assert ridge.r_lowlevel.notna().all()
+    assert np.allclose(mine.r_lowlevel, ridge.r_lowlevel.reindex(mine.index))
+    for column in ("context_past_s", "context_future_s"):
+        # n/a for the user's own features: nobody knows what they heard.
+        assert mine[column].equals(ridge[column].reindex(mine.index))
+
+
+def test_encoding_keeps_the_inner_scores_that_networks_would_compute(written, monkeypatch):
+    planted, config, _ = written
+    own = next(s for s in planted.spaces if s.name == "own")
+    study = Study(config, planted.fit, own, planted.spaces)
+    computed = [
+        [np.nanmean(study.window(layer, k).linear.inner_score) for k in range(study.n_folds)]
+        for layer in range(len(study.features.layers))
+    ]
+    monkeypatch.setattr(Study, "window", None)
+    fresh = Study(config, planted.fit, own, planted.spaces)
+    assert np.allclose(fresh.inner_scores, computed, atol=1e-6)
+
+
+def test_networks_are_the_same_however_many_train_at_once(written, tmp_path):
+    planted, config, _ = written
+    own = next(s for s in planted.spaces if s.name == "own")
+    predictions = []
+    for threads in (1, 3):
+        mine = replace(config, resources=replace(config.resources, omp_nthreads=threads))
+        study = Study(mine, planted.fit, own, planted.spaces)
+        study._folder = tmp_path / str(threads)
+        wanted = [Wanted("attention", 1, k, seed, True) for k in (0, 1) for seed in (0, 1)]
+        predictions.append([kept.prediction for kept in study.fits(wanted)])
+    for one, other in zip(*predictions, strict=True):
+        assert np.array_equal(one, other)
+    assert not np.array_equal(predictions[0][0], predictions[0][1])
 
 
 def test_differences_have_intervals_around_them(written):

@@ -8,6 +8,7 @@ ridge doesn't, so a gain over ridge can't come from a longer window.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 from typing import Literal, get_args
 
 import torch
@@ -17,6 +18,7 @@ Kind = Literal["gru", "lstm", "attention", "recurrent", "mlp"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ATTENTIVE: tuple[Kind, ...] = ("gru", "lstm", "attention")
 """Networks with attention, in order of how much they mix times before it."""
+_FIRST_WEIGHTS = Lock()
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,27 @@ class Shape:
     """Units of the input layer, and of the recurrent layer per direction."""
     n_queries: int
     dropout: float
+
+
+class Dropout(nn.Module):
+    """Dropout with a random stream of its own.
+
+    torch's draws from one stream per process: networks trained side by side in threads would
+    take each other's numbers, and a seed would no longer say what is trained.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.stream: torch.Generator | None = None
+        """On the device of the network; set before training."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Set a share of the values to 0 and scale the others up, in training only."""
+        if not self.training or self.share == 0:
+            return values
+        kept = torch.empty_like(values).bernoulli_(1 - self.share, generator=self.stream)
+        return values * kept.div_(1 - self.share)
 
 
 class TemporalAttention(nn.Module):
@@ -90,7 +113,7 @@ class Network(nn.Module):
     def __init__(self, kind: Kind, shape: Shape) -> None:
         super().__init__()
         self.kind = kind
-        self.drop = nn.Dropout(shape.dropout)
+        self.drop = Dropout(shape.dropout)
         if kind == "mlp":
             width = matched_width(shape)
             self.enter: nn.Module = nn.Sequential(
@@ -147,8 +170,11 @@ class Network(nn.Module):
 
 
 def build(kind: Kind, shape: Shape, *, seed: int) -> Network:
-    """Make a network with its own random stream; torch's global one is left as it was."""
-    with torch.random.fork_rng(devices=[]):
+    """Make a network from a seed; torch's own random stream is left as it was.
+
+    First weights come from that stream, which all threads share: one network is made at a time.
+    """
+    with _FIRST_WEIGHTS, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Network(kind, shape)
         # The prediction begins at the training mean, 0.
@@ -164,7 +190,8 @@ def n_parameters(module: nn.Module) -> int:
 
 def matched_width(shape: Shape) -> int:
     """Hidden units that give the MLP as many parameters as the GRU with attention."""
-    with torch.random.fork_rng(devices=[]):
+    # Sizes only: no numbers are drawn.
+    with torch.device("meta"):
         goal = n_parameters(Network("gru", shape))
     # in·w + w (layer) + 2 w (norm) + w·out + out
     per_unit = shape.n_lags * shape.n_dims + 3 + shape.n_targets

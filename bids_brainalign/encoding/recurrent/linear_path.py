@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_brainalign.encoding.nested import fit_fold, splits_of
+from bids_brainalign.encoding.nested import fit_system, splits_of
 from bids_brainalign.encoding.ridge import make_system
 from bids_brainalign.statistics.folds import Fold
 
@@ -54,14 +54,16 @@ def linear_path(
     alphas, fixed_alpha
         As for :func:`~bids_brainalign.encoding.nested.fit_fold`.
     """
-    fit = fit_fold([design], responses, fold, alphas=alphas, fixed_alpha=fixed_alpha)
+    system = make_system([design], responses, splits_of(fold))
+    fit = fit_system(
+        system, fold, n_bands=1, n_targets=responses.shape[1],
+        alphas=alphas, fixed_alpha=fixed_alpha,
+    )  # fmt: skip
     train = fold.outer.train
     place = np.full(len(responses), -1)
     place[train] = np.arange(len(train))
     residual = np.full((len(train), responses.shape[1]), np.nan, dtype=np.float32)
-    if fold.inner:
-        system = make_system([design], responses, splits_of(fold))
-        for split in fold.inner:
-            predicted = system.solve(split.train, np.ones(1)).predict(split.test, fit.alpha)
-            residual[place[split.test]] = responses[split.test] - predicted
+    for split in fold.inner:
+        predicted = system.solve(split.train, np.ones(1)).predict(split.test, fit.alpha)
+        residual[place[split.test]] = responses[split.test] - predicted
     return LinearPath(fit.prediction, fit.inner_score, fit.alpha, residual)

@@ -89,20 +89,18 @@ def train(
     best, kept, history = np.inf, -1, []
     best_gain = ones = np.ones(responses.shape[1], dtype=np.float32)
     state: dict[str, Tensor] = {}
-    devices = [torch.device(device)] if device != "cpu" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        for epoch in range(recipe.epochs + 1):
-            if epoch:
-                _one_epoch(network, optimiser, windows, responses, fit, recipe, rng, device)
-            predicted = predict(network, windows, rows=validation, device=device)
-            gain = _gain(predicted, responses[validation]) if shrink else ones
-            history.append(float(np.mean((gain * predicted - responses[validation]) ** 2)))
-            if history[-1] < best:
-                best, kept, best_gain = history[-1], epoch, gain
-                state = {k: v.detach().clone() for k, v in network.state_dict().items()}
-            if epoch - kept >= recipe.patience:
-                break
+    network.drop.stream = torch.Generator(device).manual_seed(seed)
+    for epoch in range(recipe.epochs + 1):
+        if epoch:
+            _one_epoch(network, optimiser, windows, responses, fit, recipe, rng, device)
+        predicted = predict(network, windows, rows=validation, device=device)
+        gain = _gain(predicted, responses[validation]) if shrink else ones
+        history.append(float(np.mean((gain * predicted - responses[validation]) ** 2)))
+        if history[-1] < best:
+            best, kept, best_gain = history[-1], epoch, gain
+            state = {k: v.detach().clone() for k, v in network.state_dict().items()}
+        if epoch - kept >= recipe.patience:
+            break
     network.load_state_dict(state)
     return Trained(network, best_gain, kept, tuple(history))
 

@@ -33,7 +33,7 @@ def encoder_differences(table: pd.DataFrame, *, mean_name: str) -> Figure:
     grid = figure.subplots(1, len(encoders), sharex=True, sharey=True, squeeze=False)
     places = -np.arange(len(order))
     for axes, encoder in zip(grid.flat, encoders, strict=True):
-        canvas.tidy(axes, title=encoder, xlabel="Δr (− ridge)")
+        canvas.tidy(axes, title=encoder, xlabel="Δr (network − ridge)")
         axes.axvline(0, color=canvas.INK, linewidth=0.8)
         rows = table[table["encoder"] == encoder].set_index("target").reindex(order)
         value = rows["delta_r"].to_numpy(float)
@@ -60,7 +60,9 @@ def lag_profiles(profiles: pd.DataFrame, lags: pd.DataFrame, *, title: str) -> F
     figure = canvas.paper(8.6, 2.7)
     left, right = figure.subplots(1, 2)
     what = f"{len(found)} electrodes with p < .05" if found else "all electrodes"
-    canvas.tidy(left, title=f"{title}: attention", xlabel="lag (s)", ylabel="attention")
+    canvas.tidy(
+        left, title=f"{title}: weights over lags", xlabel="lag (s)", ylabel="attention weight"
+    )
     mean = rows.groupby("lag_s").mean(numeric_only=True)
     left.plot(mean.index, mean["attention"], color=COLOURS["attention"], lw=1.8, label="trained")
     left.plot(
