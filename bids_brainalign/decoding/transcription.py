@@ -1,60 +1,91 @@
-"""Predicted encoder states in the encoder's own windows, and errors of what they say.
-
-A Whisper encoder leaves the place within its window in its states, and the decoder reads text in
-the order of these places. States therefore stay where they were in the window that they came
-from: states put elsewhere made the decoder repeat or skip sentences (tested on real speech).
-"""
+"""Predicted encoder states in windows that the decoder can read, and errors of what they say."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
 from bids_brainalign.decoding.layerwise import DecodingProblem
-from bids_brainalign.encoding.layerwise import FeatureSpace
 from bids_brainalign.encoding.nested import fit_fold
-from bids_brainalign.features.windows import window_starts
 from bids_brainalign.statistics.folds import Fold
 
 Array32 = NDArray[np.float32]
 Array64 = NDArray[np.float64]
+SMOOTH_FRAMES = 5.0
 
 
-@dataclass(frozen=True)
-class Part:
-    """Frames of a stimulus whose states come (mostly) from one window of the encoder."""
+def windows_within(
+    covered: NDArray[np.bool_], *, window: int, least: int, bridge: int
+) -> tuple[slice, ...]:
+    """Cut what was recorded of a stimulus into windows, each beginning where a stretch begins.
 
-    first: int
-    """Frame of the stimulus at which the window begins."""
-    start: int
-    stop: int
-    """First frame of the part, and the one after its last."""
-
-
-def window_parts(n_frames: int, *, window: int, hop: int, margin: int) -> tuple[Part, ...]:
-    """Cut a stimulus where its frames pass from one window of the encoder to the next.
+    Whisper's decoder needs the beginning of a window: of windows that lacked their first seconds
+    it wrote down nothing, or a later sentence (Whisper base, speech of people and of espeak-ng).
 
     Parameters
     ----------
-    n_frames : int
-        Of the stimulus.
-    window, hop, margin : int
-        As the features were made, in frames; windows cross-fade between their margins.
+    covered : ndarray of bool, shape (n_frames,)
+        Frames of the stimulus that there are predictions for.
+    window : int
+        Frames of the encoder's window.
+    least : int
+        Shorter windows are left out.
+    bridge : int
+        Longer gaps (censored samples) end a stretch.
 
     Returns
     -------
-    tuple of Part
-        They tile the stimulus; the cuts lie in the middle of the cross-fades.
+    tuple of slice
+        Frames of the stimulus.
     """
-    starts = window_starts(n_frames, window=window, hop=hop).tolist()
-    # One window rises from its margin on, the one before it has gone at its own margin.
-    cuts = [(after + margin + before + window - margin) // 2 for before, after in pairwise(starts)]
-    edges = [0, *cuts, n_frames]
-    return tuple(Part(f, a, b) for f, (a, b) in zip(starts, pairwise(edges), strict=True))
+    rows = np.flatnonzero(covered)
+    if not len(rows):
+        return ()
+    found = []
+    for stretch in np.split(rows, np.flatnonzero(np.diff(rows) > bridge) + 1):
+        stop = int(stretch[-1]) + 1
+        for start in range(int(stretch[0]), stop, window):
+            if min(start + window, stop) - start >= least:
+                found.append(slice(start, min(start + window, stop)))
+    return tuple(found)
+
+
+def place_means(states: Array32, place: NDArray[np.int64], n_places: int) -> Array32:
+    """Mean state at every place of the encoder's window.
+
+    A Whisper encoder leaves the place within its window in its states (half of their variance in
+    Whisper base), and the decoder reads text in the order of these places. No electrode knows the
+    place, so it is taken out before states are predicted, and put back after.
+
+    Parameters
+    ----------
+    states : ndarray of shape (n_samples, n_dims), float32
+        Of training data.
+    place : ndarray of int, shape (n_samples,)
+        Frame within the window.
+    n_places : int
+
+    Returns
+    -------
+    ndarray of shape (n_places, n_dims), float32
+        Smoothed over neighbours (Gaussian, 0.1 s): each place was seen in few windows. Weighted
+        by how often a place was seen; the nearest seen where none was.
+    """
+    total = np.zeros((n_places, states.shape[1]))
+    np.add.at(total, place, states)
+    count = np.bincount(place, minlength=n_places).astype(np.float64)
+    weight = gaussian_filter1d(count, SMOOTH_FRAMES, mode="nearest")
+    mean = gaussian_filter1d(total, SMOOTH_FRAMES, axis=0, mode="nearest")
+    seen = np.flatnonzero(weight > 1e-6)
+    after = np.clip(np.searchsorted(seen, np.arange(n_places)), 1, max(1, len(seen) - 1))
+    after = np.minimum(after, len(seen) - 1)
+    before = np.maximum(after - 1, 0)
+    at = np.arange(n_places)
+    nearest = np.where(at - seen[before] <= seen[after] - at, seen[before], seen[after])
+    return np.asarray(mean[nearest] / weight[nearest, None], dtype=np.float32)
 
 
 def onto_frames(
@@ -98,45 +129,58 @@ def onto_frames(
 
 
 def in_window(
-    frames: Array32, covered: NDArray[np.bool_], part: Part, silence: Array32
+    frames: Array32,
+    covered: NDArray[np.bool_],
+    part: slice,
+    *,
+    means: Array32,
+    silence: Array32,
 ) -> Array32:
-    """Put the covered frames of a part at their places in its window; silence elsewhere.
+    """States of one window from the predicted deviations of a stimulus' frames.
 
     Parameters
     ----------
     frames : ndarray of shape (n_frames, n_dims)
-        Of the stimulus.
+        Deviations from the mean of their place.
     covered : ndarray of bool, shape (n_frames,)
-    part : Part
+        Others count as 0.
+    part : slice
+        Frames of the stimulus that the window holds.
+    means : ndarray of shape (window, n_dims)
+        Of :func:`place_means`.
     silence : ndarray of shape (window, n_dims)
-        States for a window of silence.
+        States for a window of silence, for what lies after the part.
 
     Returns
     -------
     ndarray of shape (window, n_dims), float32
     """
-    states = silence.copy()
-    rows = part.start + np.flatnonzero(covered[part.start : part.stop])
-    states[rows - part.first] = frames[rows]
+    n = part.stop - part.start
+    states = silence.astype(np.float32)
+    states[:n] = means[:n] + np.where(covered[part, None], frames[part], 0)
     return states
 
 
 def decoded_states(
-    space: FeatureSpace, problem: DecodingProblem, fold: Fold, *, layer: int = -1
-) -> tuple[Array32, Array32, Array32]:
-    """Decode the states of one layer by ridge, in their own units.
+    states: Array32, place: NDArray[np.int64], n_places: int, problem: DecodingProblem, fold: Fold
+) -> tuple[Array32, Array32]:
+    """Decode states by ridge, in their own units and without the mean of their place.
 
     Parameters
     ----------
-    space : FeatureSpace
+    states : ndarray of shape (n_samples, n_dims), float32
+        At the used samples of the problem.
+    place : ndarray of int, shape (n_samples,)
+        Their frame within the encoder's window.
+    n_places : int
     problem : DecodingProblem
     fold : Fold
-    layer : int
 
     Returns
     -------
-    predicted, true : ndarray of shape (n_test, n_dims), float32
-    mean : ndarray of shape (n_dims,), float32
+    predicted : ndarray of shape (n_test, n_dims), float32
+        Deviations from the mean of their place.
+    means : ndarray of shape (n_places, n_dims), float32
         Of the training data.
 
     Notes
@@ -145,18 +189,16 @@ def decoded_states(
     PCA to the 64 dimensions that tell segments apart the decoder writes nothing that was said
     (Whisper base on real speech), so neither standardisation nor PCA has to be undone.
     """
-    index = range(len(space.layers))[layer]
-    runs = space.read(index)
-    states = np.concatenate([x[u] for x, u in zip(runs, problem.heard.used, strict=True)])
-    mean = states[fold.outer.train].mean(axis=0, dtype=np.float64).astype(np.float32)
+    train = fold.outer.train
+    means = place_means(states[train], place[train], n_places)
     fit = fit_fold(
-        [problem.inputs(fold.outer.train)],
-        states - mean,
+        [problem.inputs(train)],
+        states - means[place],
         fold,
         alphas=problem.alphas,
         fixed_alpha=problem.fixed_alpha,
     )
-    return fit.prediction + mean, states[fold.outer.test], mean
+    return fit.prediction, means
 
 
 def word_errors(said: Sequence[str], written: Sequence[str]) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
 from scipy.signal import butter, sosfiltfilt
 
 from bids_brainalign.statistics.correlation import correlation
@@ -23,6 +22,7 @@ LEAST_PERIODS = 2
 """A stretch shorter than so many periods of a band's lower edge says nothing about the band."""
 SEGMENT_S = 1.0
 """Each such piece of the features gets a shift of its own."""
+_ROWS = 8192
 
 
 def band_correlation(
@@ -105,7 +105,13 @@ def jittered(
     n_pieces = -(-n_times // size)
     shift = np.repeat(rng.uniform(-jitter_s, jitter_s, n_pieces) * rate_hz, size)[:n_times]
     at = np.clip(np.arange(n_times) + shift, 0, n_times - 1)
-    rows = np.broadcast_to(at[:, None], (n_times, n_dims))
-    columns = np.broadcast_to(np.arange(n_dims), (n_times, n_dims))
-    moved = map_coordinates(features, [rows, columns], order=1, mode="nearest")
-    return np.asarray(moved, dtype=np.float32)
+    left = np.minimum(at.astype(np.int64), max(n_times - 2, 0))
+    share = (at - left).astype(np.float32)[:, None]
+    right = np.minimum(left + 1, n_times - 1)
+    moved = np.empty((n_times, n_dims), dtype=np.float32)
+    for start in range(0, n_times, _ROWS):  # bounds memory
+        part = slice(start, start + _ROWS)
+        moved[part] = (
+            features[left[part]] * (1 - share[part]) + features[right[part]] * share[part]
+        )
+    return moved

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,18 +67,39 @@ class WhisperText:
 
     def silence(self) -> Array32:
         """States of the last layer for a window of silence: (window_frames, n_dims)."""
-        n_samples = 2 * self.window_frames * int(self.extractor.hop_length)
-        inputs = self.extractor(
-            np.zeros(n_samples, dtype=np.float32),
-            sampling_rate=SAMPLE_RATE_HZ,
-            return_tensors="pt",
-            padding="max_length",
-            max_length=n_samples,
-        ).input_features
-        with torch.inference_mode():
-            states = self.model.model.encoder(inputs.to(self.device)).last_hidden_state
-        silent: Array32 = states[0].cpu().numpy()
+        silent: Array32 = self.states([np.zeros(1, dtype=np.float32)])[0]
         return silent
+
+    def states(self, waves: Sequence[Array32]) -> Array32:
+        """States of the last layer for windows of audio.
+
+        Parameters
+        ----------
+        waves : sequence of ndarray
+            At 16 kHz, each at most a window long; silence follows a shorter one.
+
+        Returns
+        -------
+        ndarray of shape (n_windows, window_frames, n_dims), float32
+            After the encoder's final LayerNorm.
+        """
+        found = []
+        for wave in waves:
+            inputs = self.extractor(
+                wave,
+                sampling_rate=SAMPLE_RATE_HZ,
+                return_tensors="pt",
+                padding="max_length",
+                max_length=self.window_samples,
+            ).input_features
+            with torch.inference_mode():
+                found.append(self.model.model.encoder(inputs.to(self.device)).last_hidden_state)
+        return np.asarray(torch.cat(found).cpu().numpy(), dtype=np.float32)
+
+    @property
+    def window_samples(self) -> int:
+        """Samples of audio in a window."""
+        return 2 * self.window_frames * int(self.extractor.hop_length)
 
     def write(self, states: Array32, *, language: str, batch_size: int = 1) -> list[str]:
         """Write down what windows of encoder states say.

@@ -14,7 +14,7 @@ MISSING = "n/a"
 
 
 def format_table(table: pd.DataFrame) -> str:
-    r"""Format as TSV text: ``n/a`` for what is missing, six significant digits.
+    r"""Format as TSV text: ``n/a``, ``true``, ``false``, six significant digits.
 
     Examples
     --------
@@ -23,6 +23,8 @@ def format_table(table: pd.DataFrame) -> str:
     """
     shown = table.copy()
     for column in shown.columns:
+        if pd.api.types.is_bool_dtype(shown[column]):
+            shown[column] = np.where(shown[column], "true", "false")
         if pd.api.types.is_float_dtype(shown[column]):
             values = shown[column].to_numpy(dtype=np.float64)
             shown[column] = [MISSING if not np.isfinite(v) else f"{v:.6g}" for v in values]

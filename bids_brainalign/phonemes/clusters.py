@@ -116,22 +116,37 @@ def stability(labels: Labels, resampled: Iterable[Array64]) -> float:
 
 
 def _one_profile(profiles: Array64, null: Array64) -> Array64:
-    """Put the mean profile into the null: (n_draws, n_electrodes, n_phones).
+    """Give the null the mean profile of the data: (n_draws, n_electrodes, n_phones).
 
-    As far as it is more than the common profile of shifted labels (the share of its power, as
-    James and Stein shrink). Without it, noise around a strong common profile has one dimension
-    less than in the null and seems clustered (23 % instead of 5 % of simulated runs).
+    The mean of every draw is turned onto the mean of the data, and electrodes follow it as
+    strongly as they do in the data, but never against it: electrodes that do are a cluster of
+    their own. Under this null, what differs between electrodes is noise around one profile. Left
+    as they are, draws find clusters in noise around a strong common profile, which has one
+    dimension less than theirs (23 % instead of 5 % of simulated runs).
     """
-    mean = profiles.mean(axis=0)
-    length = float(np.linalg.norm(mean))
-    if length == 0:
-        return null
-    # Electrodes that share voltage have a common profile without any tuning; it is in the null.
-    by_noise = float((null.mean(axis=1) ** 2).sum(axis=-1).mean())
-    amount = max(0.0, 1.0 - by_noise / length**2)
-    common = mean / length
-    strength = np.maximum(profiles @ common, 0.0)
-    return np.asarray(null + amount * (strength - null @ common)[..., None] * common)
+    common, strength, _ = _about_mean(profiles)
+    drawn, by_noise, rest = _about_mean(null)
+    # Householder's reflection takes each draw's mean to that of the data.
+    axis = drawn - common
+    length = np.linalg.norm(axis, axis=-1, keepdims=True)
+    axis = axis / np.where(length > 1e-12, length, np.inf)
+    turned = rest - 2 * (rest @ axis[..., None]) * axis[..., None, :]
+    # Strengths differ by noise, which the draws have of their own; the rest is the electrodes'.
+    noise = by_noise - by_noise.mean(axis=-1, keepdims=True)
+    spread = strength.var()
+    share = max(0.0, 1.0 - noise.var(axis=-1).mean() / spread) if spread > 0 else 0.0
+    own = np.maximum(strength.mean() + share * (strength - strength.mean()), 0)
+    return np.asarray(turned + (own + noise)[..., None] * common)
+
+
+def _about_mean(profiles: Array64) -> tuple[Array64, Array64, Array64]:
+    """Direction of the mean profile, how strongly each electrode follows it, and the rest."""
+    centred = profiles - profiles.mean(axis=-1, keepdims=True)
+    mean = centred.mean(axis=-2)
+    length = np.linalg.norm(mean, axis=-1, keepdims=True)
+    direction = mean / np.where(length > 0, length, 1)
+    strength = (centred @ direction[..., None])[..., 0]
+    return direction, strength, centred - strength[..., None] * direction[..., None, :]
 
 
 def _silhouettes(profiles: Array64) -> tuple[Labels, Array64]:

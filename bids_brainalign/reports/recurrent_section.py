@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -31,6 +32,9 @@ def encoders_section(block: Block, album: Album) -> Section | None:
     table = read_table(path, text=("target", "encoder", "reference"))
     if table is None:
         return None
+    sidecar = read_sidecar(path.with_suffix(".json"))
+    if table.empty:
+        return Section("Networks and ridge", sentences=_sentences(sidecar, "Skipped"))
     means = table[table["target"] == EVERY_TARGET]
     rows = tuple(
         (
@@ -48,7 +52,6 @@ def encoders_section(block: Block, album: Album) -> Section | None:
     )
     columns = ("mean over electrodes", "r", "r of reference", "Δr", "90 % interval",
                "95 % interval")  # fmt: skip
-    sidecar = read_sidecar(path.with_suffix(".json"))
     described = sidecar.get("Encoders")
     sentences = [
         f"{name}: {text}" for name, text in described.items()
@@ -68,10 +71,15 @@ def encoders_section(block: Block, album: Album) -> Section | None:
         caption += ": too few for an interval"
     return Section(
         "Networks and ridge",
-        sentences=tuple(sentences),
+        sentences=(*sentences, *_sentences(sidecar, "Notes")),
         pictures=(picture,),
         tables=(Cells(columns, rows, f"{caption}."),),
     )
+
+
+def _sentences(sidecar: Mapping[str, object], field: str) -> tuple[str, ...]:
+    found = sidecar.get(field)
+    return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
 def attention_section(block: Block, album: Album) -> Section | None:

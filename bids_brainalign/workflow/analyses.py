@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.store.steps import Step
+from bids_brainalign.workflow.assemble import assemble
 from bids_brainalign.workflow.combined import combined_step
 from bids_brainalign.workflow.decoding import decoding_step
 from bids_brainalign.workflow.encoding import encoding_step
@@ -18,8 +19,9 @@ from bids_brainalign.workflow.onset import assumed_recordings, onset_step, warn_
 from bids_brainalign.workflow.partition import partition_steps
 from bids_brainalign.workflow.phone_times import missing_reason, phone_steps
 from bids_brainalign.workflow.phonemes import phoneme_step, skipped_step
-from bids_brainalign.workflow.recurrent import recurrent_steps
+from bids_brainalign.workflow.recurrent import no_networks_step, recurrent_steps
 from bids_brainalign.workflow.recurrent_attention import attention_steps
+from bids_brainalign.workflow.recurrent_fits import too_short
 from bids_brainalign.workflow.reference_check import reference_steps
 from bids_brainalign.workflow.spaces import LOWLEVEL, Space
 from bids_brainalign.workflow.timescale import timescale_step
@@ -88,6 +90,19 @@ def _space_steps(
     if config.decoding.decoders:
         yield decoding_step(config, fit, space, twin, spaces)
         yield from transcription_steps(config, fit, space, spaces)
+    yield from _network_steps(config, fit, space, spaces)
+
+
+def _network_steps(
+    config: Config, fit: Fit, space: Space, spaces: Sequence[Space]
+) -> Iterator[Step]:
+    if all(name == "ridge" for name in config.encoders):
+        return
+    reason = too_short(config, assemble(config, fit, spaces))
+    if reason is not None:
+        logger.warning("networks %s %s: skipped, %s", fit.name.stem, space.name, reason)
+        yield no_networks_step(config, fit, space, spaces, reason=reason)
+        return
     yield from recurrent_steps(config, fit, space, spaces)
     yield from attention_steps(config, fit, space, spaces)
 

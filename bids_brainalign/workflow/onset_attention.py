@@ -91,16 +91,22 @@ def _onsets(assembly: Assembly, rows: NDArray[np.int64]) -> Iterator[tuple[str, 
         for run in np.unique(samples.run[rows]):
             for index in np.unique(samples.stimulus[rows]):
                 here = (samples.run[rows] == run) & (samples.stimulus[rows] == index)
-                at = np.flatnonzero(here)
                 annotations = getattr(stimuli[names[index]], kind)
-                if annotations is None or len(at) < 2:
+                if annotations is None:
                     continue
-                seconds = samples.stimulus_s[rows[at]]
                 onsets = annotations.table["onset"].to_numpy(dtype=float)
-                inside = onsets[(onsets >= seconds[0]) & (onsets <= seconds[-1])]
-                parts.append((at, seconds, inside))
+                for at in _presented(np.flatnonzero(here), samples.stimulus_s[rows]):
+                    seconds = samples.stimulus_s[rows[at]]
+                    inside = onsets[(onsets >= seconds[0]) & (onsets <= seconds[-1])]
+                    parts.append((at, seconds, inside))
         if sum(len(part[2]) for part in parts) >= 10:
             yield f"{kind[:-1]} onset", parts
+
+
+def _presented(at: NDArray[np.int64], seconds: Array64) -> list[NDArray[np.int64]]:
+    """Cut where the stimulus begins anew in the same run; parts of one row are left out."""
+    again = np.flatnonzero(np.diff(seconds[at]) <= 0) + 1
+    return [part for part in np.split(at, again) if len(part) > 1]
 
 
 def _mean_around(
@@ -119,7 +125,9 @@ def _mean_around(
             least = min(LEAST_SHIFT_S, length / 4)
             by = least + shift * (length - 2 * least)
             moved = seconds[0] + np.mod(onsets - seconds[0] + by, length)
-        first = np.clip(np.searchsorted(seconds, moved), 0, len(at) - 1)
+        after = np.clip(np.searchsorted(seconds, moved), 1, len(at) - 1)
+        before = after - 1
+        first = np.where(moved - seconds[before] < seconds[after] - moved, before, after)
         index = first[:, None] + offsets
         inside = (index >= 0) & (index < len(at))
         clipped = np.clip(index, 0, len(at) - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,13 +27,7 @@ def stimuli_of_fit(fit: Fit) -> list[Stimulus]:
 
 
 def missing_reason(config: Config, fit: Fit) -> str | None:
-    """Why there are no phone times for this fit; None if there are some for every stimulus.
-
-    Raises
-    ------
-    BrainAlignError
-        Phones are to be aligned, and nothing here can do it (exit code 64).
-    """
+    """Why there are no phone times for this fit; None if there are some for every stimulus."""
     for stimulus in stimuli_of_fit(fit):
         if stimulus.phones is not None:
             continue
@@ -41,18 +35,35 @@ def missing_reason(config: Config, fit: Fit) -> str | None:
             return f"{stimulus.name} has no annotated phones (phonemes.times = annotated)"
         if stimulus.words is None:
             return f"{stimulus.name} has neither annotated phones nor words to find them in"
-        if can_find_phones(stimulus.language):
-            continue
-        what = f"phones of {stimulus.name} ({stimulus.language}) can't be found from its words"
-        if config.phonemes.times == "align":
+        if not can_find_phones(stimulus.language):
+            return (
+                f"{_not_found(stimulus)}: pocketsphinx or espeak-ng is not installed ({INSTALL})"
+            )
+    return None
+
+
+def require_aligner(config: Config, fits: Sequence[Fit]) -> None:
+    """Refuse a run that is to find phones where nothing can.
+
+    Raises
+    ------
+    BrainAlignError
+        With exit code 64.
+    """
+    if config.phonemes.times != "align" or "phonemes" not in config.control.steps:
+        return
+    for stimulus in (s for fit in fits if fit.modality == "ieeg" for s in stimuli_of_fit(fit)):
+        if stimulus.phones is None and not can_find_phones(stimulus.language):
             raise BrainAlignError(
-                what,
+                _not_found(stimulus),
                 where="pocketsphinx (English) or espeak-ng (other languages) is not installed",
                 fix=f"{INSTALL}; pip install 'bids-brainalign[simulate]' for espeak-ng",
                 exit_code=ExitCode.USAGE,
             )
-        return f"{what}: pocketsphinx or espeak-ng is not installed ({INSTALL})"
-    return None
+
+
+def _not_found(stimulus: Stimulus) -> str:
+    return f"phones of {stimulus.name} ({stimulus.language}) can't be found from its words"
 
 
 def phone_steps(config: Config, fit: Fit) -> Iterator[Step]:

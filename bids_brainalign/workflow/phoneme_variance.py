@@ -80,6 +80,9 @@ def unique_variance(
     held_out = problem.held_out()
     nuisance = FeatureSpace("acoustics", base.layers, acoustics)
     alone = encode_layers(nuisance, problem, held_out)
+    if not len(members):  # all phones are of one class: onsets alone are in the nuisance already
+        missing = np.full(len(alone.selected.r), np.nan)
+        return UniqueVariance(missing, missing, missing)
     phones = FeatureSpace("phones", ("n/a",), phonetic)
     both = encode_jointly(phones, nuisance, np.zeros_like(alone.chosen), problem, held_out)
     score = held_out.score(both)

@@ -87,6 +87,28 @@ def recurrent_steps(
         )
 
 
+def no_networks_step(
+    config: Config, fit: Fit, space: Space, spaces: Sequence[Space], *, reason: str
+) -> Step:
+    """Write an empty comparison that says why there are no networks; the page shows it."""
+    inputs = fit_inputs(config, fit, spaces) | {"model": space.name, "skipped": reason}
+
+    def work() -> list[Path]:
+        path = config.paths.output_dir / fit.name.file(
+            "encoders.tsv", analysis=analysis_label(space.name)
+        )
+        empty = pd.DataFrame(columns=list(tables.COMPARISON_COLUMNS))
+        why = f"Networks were not trained: {reason}."
+        return list(write_tsv(path, empty, tables.COMPARISON_COLUMNS, extra={"Skipped": [why]}))
+
+    return Step(
+        name=f"encoders {fit.name.stem} {fit.name.datatype} {space.name}",
+        inputs=inputs,
+        modules=("bids_brainalign.workflow.recurrent",),
+        work=work,
+    )
+
+
 def _scores_step(
     config: Config,
     fit: Fit,
@@ -238,7 +260,9 @@ def _write_scores(study: Study, space: Space, encoder: str) -> list[Path]:
                     name, one.scores.r, one.scores.r2, base.scores.r, _significance(one)[0]
                 )
             )
-    return _write_table(study, space, encoder, tables.score_rows(selected, per_layer))
+    return _write_table(
+        study, space, encoder, tables.score_rows(selected, per_layer), network.best_epochs
+    )
 
 
 def _significance(encoded: Encoded) -> tuple[Array64, Array64]:
@@ -251,7 +275,11 @@ def _significance(encoded: Encoded) -> tuple[Array64, Array64]:
 
 
 def _write_table(
-    study: Study, space: Space, encoder: str, rows: list[dict[str, object]]
+    study: Study,
+    space: Space,
+    encoder: str,
+    rows: list[dict[str, object]],
+    best_epochs: NDArray[np.int64],
 ) -> list[Path]:
     assembly, config = study.assembly, study.config
     name = assembly.fit.name
@@ -269,6 +297,7 @@ def _write_table(
     )
     fields = sidecar_fields(config, assembly, space)
     fields["Encoder"] = tables.encoder_sentence(encoder, config.recurrent)
+    fields["BestEpochs"] = best_epochs.tolist()
     label = analysis_label(space.name, encoder)
     path = config.paths.output_dir / name.file("scores.tsv", analysis=label)
     return list(write_tsv(path, table, tables.COLUMNS, extra=fields))
@@ -318,7 +347,14 @@ def _write_comparison(study: Study, space: Space, encoders: list[str]) -> list[P
     path = study.config.paths.output_dir / name.file(
         "encoders.tsv", analysis=analysis_label(space.name)
     )
+    unlearnt = [
+        f"{int((one.best_epochs == 0).sum())} of {one.best_epochs.size} networks of kind {name} "
+        "learnt nothing that helped on the rows that stop training; their first weights count."
+        for name, one in encoded.items()
+        if (one.best_epochs == 0).any()
+    ]
     extra = {
+        "Notes": unlearnt,
         "BlockSeconds": study.config.recurrent.block_s,
         "Draws": study.config.recurrent.n_bootstrap,
         "Encoders": {e: tables.encoder_sentence(e, study.config.recurrent) for e in encoders},

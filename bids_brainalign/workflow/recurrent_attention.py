@@ -60,7 +60,10 @@ LAG_COLUMNS: dict[str, str] = {
     "attention_lag_s": "Peak of the attention profile",
     "occlusion_lag_s": "Peak of the occlusion profile",
     "ridge_lag_s": "Peak of the ridge's occlusion profile",
-    "at_edge": "The occlusion's peak is the first or last lag: the true one may lie outside",
+    "attention_at_edge": "The attention's peak is the first or last lag: the true one may lie "
+    "outside",
+    "at_edge": "The same of the occlusion's peak",
+    "ridge_at_edge": "The same of the ridge's peak",
     "p_occlusion": "p of the occlusion's peak against its null, the largest loss at any lag when "
     "the held-out responses are shifted",
 }
@@ -299,7 +302,11 @@ class _Attention:
     ) -> pd.DataFrame:
         from bids_brainalign.encoding.recurrent.attention import peak_lag
 
-        lag, edge = peak_lag(occlusion, self.lags_s)
+        peaks = {
+            "attention": peak_lag(attention, self.lags_s),
+            "occlusion": peak_lag(occlusion, self.lags_s),
+            "ridge": peak_lag(ridge, self.lags_s),
+        }
         p = np.full(len(r), np.nan)
         if largest is not None:
             p = p_values(occlusion.max(axis=1), largest)
@@ -307,10 +314,10 @@ class _Attention:
             {
                 "target": self._names(),
                 "r": r,
-                "attention_lag_s": peak_lag(attention, self.lags_s)[0],
-                "occlusion_lag_s": lag,
-                "ridge_lag_s": peak_lag(ridge, self.lags_s)[0],
-                "at_edge": edge,
+                **{f"{name}_lag_s": lag for name, (lag, _) in peaks.items()},
+                "attention_at_edge": peaks["attention"][1],
+                "at_edge": peaks["occlusion"][1],
+                "ridge_at_edge": peaks["ridge"][1],
                 "p_occlusion": p,
             }
         )
@@ -323,7 +330,7 @@ class _Attention:
         attention: Array64,
         lags: pd.DataFrame,
     ) -> list[dict[str, object]]:
-        rows = [self._faithful(fits[0], looks[0])]
+        rows = [_learnt(fits), self._faithful(fits[0], looks[0])]
         for name, profiles in (
             ("attention", [look.attention for look in looks]),
             ("occlusion", [look.occlusion for look in looks]),
@@ -358,7 +365,8 @@ class _Attention:
                     "the brain",
                 }
             )
-        trusted = lags[(lags["p_occlusion"] < 0.05) & ~lags["at_edge"]]
+        inside = ~lags["at_edge"] & ~lags["ridge_at_edge"]
+        trusted = lags[(lags["p_occlusion"] < 0.05) & inside]
         difference = (trusted["occlusion_lag_s"] - trusted["ridge_lag_s"]).abs()
         rows.append(
             {
@@ -415,6 +423,20 @@ class _Attention:
             "note": f"reference: without {n_lags} random lags (mean of {len(random)} draws, "
             f"largest {random.mean(axis=1).max():.3f}); mean over electrodes",
         }
+
+
+def _learnt(fits: list[KeptFit]) -> dict[str, object]:
+    """Networks whose first weights were never beaten show only those weights."""
+    n = sum(fit.best_epoch > 0 for fit in fits)
+    note = "networks of different seeds that beat their first weights on unseen rows"
+    if n < len(fits):
+        note += "; the others show what they began with, and are in the means below"
+    return {
+        "check": "seeds that learnt",
+        "value": float(n),
+        "reference": float(len(fits)),
+        "note": note if n else f"{note}: nothing below is interpretable",
+    }
 
 
 def _responses(one: Wanted) -> Array32:

@@ -16,7 +16,7 @@ from bids_brainalign.config.schema import Config
 from bids_brainalign.encoding.design import DesignMaker
 from bids_brainalign.encoding.layerwise import FeatureSpace, Problem
 from bids_brainalign.encoding.recurrent.linear_path import LinearPath, linear_path
-from bids_brainalign.errors import BrainAlignError, ExitCode
+from bids_brainalign.encoding.recurrent.validation import purged_block
 from bids_brainalign.statistics.folds import Fold
 from bids_brainalign.store.digest import code_digest, digest_of
 from bids_brainalign.workflow.assemble import Assembly, assemble, feature_space
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LEAST_VALIDATION = 50
+"""Rows that decide when training stops."""
 Array32 = NDArray[np.float32]
 Array64 = NDArray[np.float64]
 MODULES = (
@@ -70,23 +72,14 @@ class Study:
     spaces : sequence of Space
         All feature spaces of the run (the folds depend on their context).
 
-    Raises
-    ------
-    BrainAlignError
-        The data are too short for inner folds: then the layer can't be chosen without test data.
+    Notes
+    -----
+    Ask :func:`too_short` first: without inner folds the layer can't be chosen.
     """
 
     def __init__(self, config: Config, fit: Fit, space: Space, spaces: Sequence[Space]) -> None:
         self.config = config
         self.assembly: Assembly = assemble(config, fit, spaces)
-        if not all(fold.inner for fold in self.assembly.plan.folds):
-            raise BrainAlignError(
-                f"{fit.name.stem}: too little data for networks",
-                where="inner folds don't fit, and without them neither the layer nor the linear "
-                "path can be chosen without looking at test data",
-                fix="leave --encoder out, or pool more recordings",
-                exit_code=ExitCode.DATA_ERROR,
-            )
         self.features: FeatureSpace = feature_space(config, self.assembly, space)
         self.problem = problem_of(config, self.assembly)
         self.held_out = self.problem.held_out()
@@ -232,16 +225,9 @@ class Study:
                 patience=r.patience,
             ),
             validation_share=r.validation_share,
-            gap_s=self._gap_s(),
+            gap_s=validation_gap_s(self.assembly),
             device=device_of(self.config),
         )
-
-    def _gap_s(self) -> float:
-        """Gap of the fold plan; where that holds out whole runs, what it would be within one."""
-        assembly = self.assembly
-        reach = (max(assembly.delays) - min(assembly.delays)) * assembly.interval_s
-        support = max(r.support_s for r in assembly.responses)
-        return max(assembly.plan.hard_gap_s, reach + support + assembly.decorrelation_s)
 
     def _training_settings(self) -> dict[str, object]:
         """Give the settings that change a network; not those of the bootstrap."""
@@ -264,6 +250,39 @@ class Study:
         model = {"model": self._space.name}
         key = digest_of({**self._fit_inputs, **model, **what, "code": self._code})
         return self._folder / f"{key[:24]}.npz"
+
+
+def validation_gap_s(assembly: Assembly) -> float:
+    """Gap of the fold plan; where that holds out whole runs, what it would be within one."""
+    reach = (max(assembly.delays) - min(assembly.delays)) * assembly.interval_s
+    support = max(r.support_s for r in assembly.responses)
+    return max(assembly.plan.hard_gap_s, reach + support + assembly.decorrelation_s)
+
+
+def too_short(config: Config, assembly: Assembly) -> str | None:
+    """Why networks can't be trained on these data; None if they can."""
+    if not all(fold.inner for fold in assembly.plan.folds):
+        return (
+            "inner folds don't fit into the recordings, and without them neither the layer nor "
+            "the linear path can be chosen without looking at test data"
+        )
+    recurrent = config.recurrent
+    for fold in assembly.plan.folds:
+        for seed in range(recurrent.seeds):
+            split = purged_block(
+                assembly.samples,
+                fold.outer.train,
+                share=recurrent.validation_share,
+                position=(seed + 0.5) / recurrent.seeds,
+                gap_s=validation_gap_s(assembly),
+            )
+            if len(split.train) < recurrent.batch_rows or len(split.test) < LEAST_VALIDATION:
+                return (
+                    f"after the rows that decide when training stops ({len(split.test)}) and the "
+                    f"gap around them {len(split.train)} are left to learn from; "
+                    f"{recurrent.batch_rows} (a batch) and {LEAST_VALIDATION} are needed"
+                )
+    return None
 
 
 def problem_of(config: Config, assembly: Assembly) -> Problem:

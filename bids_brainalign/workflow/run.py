@@ -27,6 +27,7 @@ from bids_brainalign.workflow.fits import Fit, pool_fits
 from bids_brainalign.workflow.front_matter import write_front_matter
 from bids_brainalign.workflow.group import group_steps
 from bids_brainalign.workflow.pages import index_step, participant_page_step
+from bids_brainalign.workflow.phone_times import require_aligner
 from bids_brainalign.workflow.responses import response_step
 from bids_brainalign.workflow.spaces import Space, list_spaces, usable_spaces
 from bids_brainalign.workflow.summary import Summary, Unit
@@ -71,6 +72,7 @@ def _participant(config: Config, run_id: str) -> Summary:
     ]
     spaces = list_spaces(config)
     require_writer(config, spaces)
+    require_aligner(config, fits)
     if not config.features.models and not config.paths.features:
         logger.warning("No model was given (--models NAME=SOURCE). %s", NOTE)
     units: list[Unit] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,47 +14,46 @@ from numpy.typing import NDArray
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.dataset.types import Presentation
-from bids_brainalign.decoding.layerwise import DecodingProblem
 from bids_brainalign.decoding.transcription import (
-    Part,
     decoded_states,
     in_window,
     onto_frames,
-    window_parts,
+    windows_within,
     word_errors,
 )
-from bids_brainalign.encoding.layerwise import FeatureSpace
 from bids_brainalign.errors import BrainAlignError, ExitCode
-from bids_brainalign.features.dense import Windowing
+from bids_brainalign.features.audio import SAMPLE_RATE_HZ, load_audio
 from bids_brainalign.features.whisper import FRAME_S
 from bids_brainalign.features.whisper_text import WhisperText, can_write
 from bids_brainalign.outputs.names import analysis_label
 from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.store.steps import Step
-from bids_brainalign.workflow.assemble import Assembly, assemble, feature_space
+from bids_brainalign.workflow.assemble import Assembly, assemble
 from bids_brainalign.workflow.decoding_problem import decoding_problem
 from bids_brainalign.workflow.encoding import encoding_step
 from bids_brainalign.workflow.extraction import device_of
 from bids_brainalign.workflow.fits import Fit
-from bids_brainalign.workflow.spaces import Space, windowing_of
+from bids_brainalign.workflow.spaces import Space
 
 logger = logging.getLogger(__name__)
 Array32 = NDArray[np.float32]
 
-LEAST_COVERED = 0.5
-"""Share of its frames that a part needs from held-out data to be written down."""
+LEAST_S = 10.0
+"""Shorter windows of held-out data are not written down."""
+BRIDGE_S = 0.5
+"""Longer gaps in held-out data begin a new window."""
 STATES = ("predicted", "shuffled", "mean", "true")
 COLUMNS: dict[str, str] = {
     "states": "What the decoder was given: predicted (held-out states predicted from the "
     "electrodes), shuffled (those of the other windows of this language: mean over them), mean "
-    "(the mean state of the training data) or true (the states themselves: the most that can "
-    "come out)",
+    "(the training data's mean state at each place of the window) or true (what the encoder makes "
+    "of the audio itself: the most that can come out)",
     "fold": "Outer fold, or all",
     "stimulus": "Stimulus, or all",
-    "onset": "Second of the stimulus at which the window's part begins; windows last 30 s, and "
-    "what lies outside the part or was not recorded holds states of silence",
-    "offset": "Second at which it ends",
-    "n_words": "Words said in what was recorded of the part",
+    "onset": "Second of the stimulus at which the window begins",
+    "offset": "Second at which it ends: after the encoder's window (30 s), or where held-out data "
+    "end; states of silence follow",
+    "n_words": "Words whose middle lies in the window",
     "n_errors": "Words to substitute, leave out and insert between said and written",
     "wer": "Word error rate: n_errors / n_words; above 1 where more is written than was said",
     "said": "Words of the stimulus",
@@ -63,13 +62,15 @@ COLUMNS: dict[str, str] = {
 
 
 METHOD = (
-    "States of the last encoder layer were predicted from the electrodes by ridge regression, as "
-    "for decoding, but in all dimensions. The predictions of held-out time stand at their places "
-    "in the windows that the states came from, with states of silence around them, and Whisper's "
-    "decoder wrote down what it read there (greedily, with the language of the stimulus given). "
-    "Words are compared without case and punctuation. The decoder knows the language by itself "
-    "and writes fluent sentences from noise, so the text means something only where its errors "
-    "are clearly fewer than those of other windows' text."
+    "Held-out time is cut into windows as long as the encoder's, beginning where held-out data "
+    "begin, since the decoder needs a window's beginning. States of the last encoder layer, less "
+    "the training data's mean at their place in the window (which the electrodes can't know), "
+    "were predicted from the electrodes by ridge regression, as for decoding, but in all "
+    "dimensions. Whisper's decoder wrote down what it read in prediction and mean together "
+    "(greedily, with the language of the stimulus given). Words are compared without case and "
+    "punctuation. The decoder knows the language by itself and writes fluent sentences from "
+    "noise, so the text means something only where its errors are clearly fewer than those of "
+    "other windows' text."
 )
 
 
@@ -145,7 +146,8 @@ class _Window:
 
     fold: int
     presentation: Presentation
-    part: Part
+    part: slice
+    """Frames of the stimulus."""
     said: str
     predicted: Array32
     true: Array32
@@ -156,7 +158,7 @@ def _transcribe(config: Config, fit: Fit, space: Space, spaces: Sequence[Space])
     assert space.source is not None  # noqa: S101 - models always have a folder
     assembly = assemble(config, fit, spaces)
     writer = WhisperText(space.source, device=device_of(config))
-    windows = _windows(config, assembly, space, writer.silence())
+    windows = _windows(config, assembly, writer)
     rows = []
     for language in sorted({w.presentation.stimulus.language for w in windows}):
         mine = [w for w in windows if w.presentation.stimulus.language == language]
@@ -168,98 +170,116 @@ def _transcribe(config: Config, fit: Fit, space: Space, spaces: Sequence[Space])
     return list(write_tsv(path, table, COLUMNS, extra={"Method": METHOD}))
 
 
-def _windows(config: Config, assembly: Assembly, space: Space, silence: Array32) -> list[_Window]:
+def _windows(config: Config, assembly: Assembly, writer: WhisperText) -> list[_Window]:
     """Windows of all folds with words and enough held-out data, at most as many as configured."""
     problem = decoding_problem(config, assembly)
-    features = feature_space(config, assembly, space)
-    found: list[tuple[int, Presentation, Part]] = []
+    found: list[tuple[int, Presentation, slice]] = []
     for k in range(len(problem.plan.folds)):
         for presentation in assembly.fit.presentations:
-            for part, covered in _covered(config, assembly, space, k, presentation):
-                if _words_in(presentation, part, covered):
+            covered = _onto_stimulus(assembly, k, presentation)[1]
+            for part in windows_within(
+                covered,
+                window=writer.window_frames,
+                least=round(LEAST_S / FRAME_S),
+                bridge=round(BRIDGE_S / FRAME_S),
+            ):
+                if _words_in(presentation, part):
                     found.append((k, presentation, part))
     most = config.decoding.transcribe_windows
     if len(found) > most:
         found = [found[i] for i in np.linspace(0, len(found) - 1, most).round().astype(int)]
+    if not found:
+        return []
+    waves = {p.stimulus.name: load_audio(p.stimulus.path) for p in assembly.fit.presentations}
+    states, place = _sampled_states(assembly, writer, waves)
+    silence = writer.silence()
     windows: list[_Window] = []
     for k in sorted({fold for fold, _, _ in found}):
-        mine = [(p, part) for fold, p, part in found if fold == k]
-        windows += _filled(assembly, features, problem, k, mine, silence)
+        predicted, means = decoded_states(
+            states, place, writer.window_frames, problem, problem.plan.folds[k]
+        )
+        for _, presentation, part in (one for one in found if one[0] == k):
+            frames, covered = _onto_stimulus(assembly, k, presentation, predicted)
+            whole = np.ones(len(covered), dtype=bool)
+            wave = waves[presentation.stimulus.name]
+            windows.append(
+                _Window(
+                    k,
+                    presentation,
+                    part,
+                    _words_in(presentation, part),
+                    in_window(frames, covered, part, means=means, silence=silence),
+                    writer.states([wave[_samples(part.start) : _samples(part.stop)]])[0],
+                    in_window(0 * frames, whole, part, means=means, silence=silence),
+                )
+            )
     return windows
 
 
-def _covered(
-    config: Config, assembly: Assembly, space: Space, k: int, presentation: Presentation
-) -> Iterator[tuple[Part, NDArray[np.bool_]]]:
-    """Parts of a stimulus that fold k holds out, with the frames of the stimulus that it has."""
-    windowing = windowing_of(config, space)
-    if not isinstance(windowing, Windowing):
-        return
-    n_frames = _n_frames(presentation)
-    at_s = _heard_s(assembly, k)[_held_out(assembly, k, presentation)]
-    covered = onto_frames(
-        np.zeros((len(at_s), 0), dtype=np.float32), at_s,
-        interval_s=assembly.interval_s, frame_s=FRAME_S, n_frames=n_frames,
-    )[1]  # fmt: skip
-    size = {
-        name: round(getattr(windowing, f"{name}_s") / FRAME_S)
-        for name in ("window", "hop", "margin")
-    }
-    for part in window_parts(n_frames, **size):
-        if covered[part.start : part.stop].mean() >= LEAST_COVERED:
-            yield part, covered
+def _samples(frame: int) -> int:
+    return round(frame * FRAME_S * SAMPLE_RATE_HZ)
 
 
-def _n_frames(presentation: Presentation) -> int:
-    return max(1, math.ceil(presentation.stimulus.duration_s / FRAME_S - 1e-6))
+def _sampled_states(
+    assembly: Assembly, writer: WhisperText, waves: Mapping[str, Array32]
+) -> tuple[Array32, NDArray[np.int64]]:
+    """State of every used sample in windows side by side, and its place in its window.
+
+    Features of the encoding come from windows that overlap and are blended; a decoder that is to
+    read whole windows needs states of whole windows.
+    """
+    samples = assembly.samples
+    place = np.zeros(len(samples.run), dtype=np.int64)
+    states: Array32 | None = None
+    for index, name in enumerate(sorted(waves)):
+        wave = waves[name]
+        starts = range(0, len(wave), writer.window_samples)
+        found = writer.states([wave[s : s + writer.window_samples] for s in starts])
+        frames = found.reshape(-1, found.shape[-1])
+        if states is None:
+            states = np.zeros((len(place), frames.shape[1]), dtype=np.float32)
+        rows = np.flatnonzero(samples.stimulus == index)
+        at = np.clip(samples.stimulus_s[rows] / FRAME_S, 0, len(frames) - 1)
+        left = np.minimum(at.astype(np.int64), len(frames) - 2)
+        share = (at - left).astype(np.float32)[:, None]
+        states[rows] = frames[left] * (1 - share) + frames[left + 1] * share
+        place[rows] = np.minimum(np.round(at).astype(np.int64), len(frames) - 1)
+    if states is None:
+        raise ValueError("no stimulus")
+    return states, place % writer.window_frames
 
 
-def _held_out(assembly: Assembly, k: int, presentation: Presentation) -> NDArray[np.int64]:
-    """Held-out rows of fold k (counted among them) at which this presentation was heard."""
+def _onto_stimulus(
+    assembly: Assembly, k: int, presentation: Presentation, values: Array32 | None = None
+) -> tuple[Array32, NDArray[np.bool_]]:
+    """Put values of fold k's held-out rows onto the frames of a stimulus, and say which it has.
+
+    Without values only the second is of use.
+    """
     samples, rows = assembly.samples, assembly.plan.folds[k].outer.test
     names = [recording.name for recording in assembly.fit.recordings]
     here = samples.run[rows] == names.index(presentation.recording.name)
     clock = samples.time_s[rows] - presentation.onset_s
-    return np.flatnonzero(here & (np.abs(clock - samples.stimulus_s[rows]) < 1e-6))
+    mine = np.flatnonzero(here & (np.abs(clock - samples.stimulus_s[rows]) < 1e-6))
+    if values is None:
+        values = np.zeros((len(rows), 0), dtype=np.float32)
+    return onto_frames(
+        values[mine],
+        samples.stimulus_s[rows][mine],
+        interval_s=assembly.interval_s,
+        frame_s=FRAME_S,
+        n_frames=max(1, math.ceil(presentation.stimulus.duration_s / FRAME_S - 1e-6)),
+    )
 
 
-def _heard_s(assembly: Assembly, k: int) -> NDArray[np.float64]:
-    """Second of the stimulus at each held-out row of fold k."""
-    return assembly.samples.stimulus_s[assembly.plan.folds[k].outer.test]
-
-
-def _words_in(presentation: Presentation, part: Part, covered: NDArray[np.bool_]) -> str:
-    """Words whose middle was recorded within a part."""
+def _words_in(presentation: Presentation, part: slice) -> str:
+    """Words whose middle lies within a window."""
     if presentation.stimulus.words is None:
         return ""
     table = presentation.stimulus.words.table
-    middle = (table["onset"] + table["duration"] / 2).to_numpy(dtype=np.float64)
-    frame = np.clip(np.floor(middle / FRAME_S), 0, len(covered) - 1).astype(np.int64)
-    heard = covered[frame] & (frame >= part.start) & (frame < part.stop)
+    middle = (table["onset"] + table["duration"] / 2).to_numpy(dtype=np.float64) / FRAME_S
+    heard = (middle >= part.start) & (middle < part.stop)
     return " ".join(str(word) for word in table["label"][heard])
-
-
-def _filled(
-    assembly: Assembly,
-    features: FeatureSpace,
-    problem: DecodingProblem,
-    k: int,
-    found: Sequence[tuple[Presentation, Part]],
-    silence: Array32,
-) -> Iterator[_Window]:
-    """Windows of one fold with their states."""
-    fold = problem.plan.folds[k]
-    predicted, true, mean = decoded_states(features, problem, fold)
-    for presentation, part in found:
-        rows = _held_out(assembly, k, presentation)
-        states, covered = [], np.zeros(0, dtype=bool)
-        for values in (predicted, true, np.broadcast_to(mean, true.shape)):
-            frames, covered = onto_frames(
-                values[rows], _heard_s(assembly, k)[rows],
-                interval_s=assembly.interval_s, frame_s=FRAME_S, n_frames=_n_frames(presentation),
-            )  # fmt: skip
-            states.append(in_window(frames, covered, part, silence))
-        yield _Window(k, presentation, part, _words_in(presentation, part, covered), *states)
 
 
 def _rows(

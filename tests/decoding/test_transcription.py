@@ -1,7 +1,5 @@
 """States stand where the decoder looks for them; errors of words are Levenshtein's."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,14 +7,13 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
 from bids_brainalign.decoding.transcription import (
-    Part,
     decoded_states,
     in_window,
     onto_frames,
-    window_parts,
+    place_means,
+    windows_within,
     word_errors,
 )
-from bids_brainalign.features.windows import blend_weights, window_starts
 from tests.decoding.planted import make
 
 WORDS = st.lists(st.sampled_from("a b c d".split()), max_size=7)
@@ -44,18 +41,29 @@ def test_word_errors_of_known_cases():
     assert word_errors("the cat sat on the mat".split(), "a cat sat the mat now".split()) == 3
 
 
-@pytest.mark.parametrize("n_frames", [1, 700, 1500, 1501, 2473, 9000])
-def test_parts_follow_the_window_with_the_largest_weight(n_frames):
-    parts = window_parts(n_frames, window=1500, hop=900, margin=250)
-    assert parts[0].start == 0
-    assert parts[-1].stop == n_frames
-    assert all(a.stop == b.start for a, b in pairwise(parts))
-    starts = window_starts(n_frames, window=1500, hop=900)
-    weights = blend_weights(starts, n_frames=n_frames, window=1500, margin=250, blend=100)
-    for index, part in enumerate(parts):
-        assert part.first == starts[index]
-        inside = weights[index, part.start - part.first : part.stop - part.first]
-        assert (inside >= 0.49).all()
+def test_windows_begin_where_data_begin():
+    covered = np.zeros(100, dtype=bool)
+    covered[5:48] = True  # two whole windows and a rest of 3
+    covered[20:22] = False  # bridged
+    covered[60:75] = True
+    found = windows_within(covered, window=20, least=10, bridge=4)
+    assert found == (slice(5, 25), slice(25, 45), slice(60, 75))
+    assert windows_within(~(covered | True), window=20, least=10, bridge=4) == ()
+    assert windows_within(covered, window=20, least=21, bridge=4) == ()
+
+
+def test_place_means_are_those_of_the_training_windows():
+    rng = np.random.default_rng(0)
+    truth = np.stack([np.sin(np.arange(200) / 30), np.cos(np.arange(200) / 30)], axis=1)
+    place = np.tile(np.arange(200), 400)
+    states = (truth[place] + rng.standard_normal((len(place), 2))).astype("f4")
+    np.testing.assert_allclose(place_means(states, place, 200), truth, atol=0.1)
+    # Places that no sample has take the nearest that one has.
+    few = place_means(np.array([[1.0], [5.0]], "f4"), np.array([0, 199]), 200)
+    assert few[60, 0] == pytest.approx(1)
+    assert few[140, 0] == pytest.approx(5)
+    one = place_means(np.array([[2.0]], "f4"), np.array([7]), 20)
+    assert one[:, 0] == pytest.approx(2)
 
 
 def test_frames_are_interpolated_and_gaps_left_uncovered():
@@ -86,15 +94,16 @@ def test_without_samples_nothing_is_covered():
     assert (one[0][2] == 1).all()
 
 
-def test_states_stand_at_their_places_with_silence_around():
-    frames = np.arange(40, dtype="f4")[:, None] + 100
+def test_states_stand_at_their_places_with_silence_after():
+    frames = np.arange(40, dtype="f4")[:, None]
     covered = np.ones(40, dtype=bool)
     covered[25] = False
     silence = -np.arange(20, dtype="f4")[:, None]
-    states = in_window(frames, covered, Part(first=18, start=22, stop=30), silence)
+    means = 100 + 10 * np.arange(20, dtype="f4")[:, None]
+    states = in_window(frames, covered, slice(22, 30), means=means, silence=silence)
     expected = silence.copy()
-    expected[4:12, 0] = np.arange(122, 130)
-    expected[7] = silence[7]  # frame 25
+    expected[:8, 0] = np.arange(22, 30) + 100 + 10 * np.arange(8)
+    expected[3] = means[3]  # frame 25
     np.testing.assert_array_equal(states, expected)
     assert silence[4, 0] == -4  # not written into
 
@@ -103,17 +112,17 @@ def test_decoded_states_are_ridge_in_the_units_of_the_states():
     from dataclasses import replace
 
     problem, space = make(3, planted=1, n_layers=2, n_times=900)
-    wide = replace(space, read=lambda i: [50 + 20 * x for x in space.read(i)])
     problem = replace(problem, alphas=(500.0,))
     fold = problem.plan.folds[1]
-    predicted, true, mean = decoded_states(wide, problem, fold)
-    states = np.concatenate(wide.read(1))
-    x = problem.inputs(fold.outer.train)
-    oracle = Ridge(500.0).fit(x[fold.outer.train].astype(float), states[fold.outer.train])
-    np.testing.assert_allclose(
-        predicted, oracle.predict(x[fold.outer.test]), atol=2e-3 * states.std()
-    )
-    np.testing.assert_array_equal(true, states[fold.outer.test])
-    np.testing.assert_allclose(mean, states[fold.outer.train].mean(axis=0), atol=1e-3)
-    r = [np.corrcoef(a, b)[0, 1] for a, b in zip(predicted.T, true.T, strict=True)]
+    place = np.arange(3600) % 90
+    shape = 30 * np.sin(np.arange(90) / 20)[place, None]
+    states = (50 + 20 * np.concatenate(space.read(1)) + shape).astype("f4")
+    predicted, means = decoded_states(states, place, 90, problem, fold)
+    train, test = fold.outer.train, fold.outer.test
+    np.testing.assert_array_equal(means, place_means(states[train], place[train], 90))
+    left = states.astype(float) - means[place]
+    x = problem.inputs(train)
+    oracle = Ridge(500.0).fit(x[train].astype(float), left[train])
+    np.testing.assert_allclose(predicted, oracle.predict(x[test]), atol=2e-3 * states.std())
+    r = [np.corrcoef(a, b)[0, 1] for a, b in zip(predicted.T, left[test].T, strict=True)]
     assert np.mean(r) > 0.3
