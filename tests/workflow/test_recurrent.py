@@ -1,5 +1,6 @@
 """From stored responses to tables about networks; what is done is not done again."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -7,11 +8,13 @@ import pandas as pd
 import pytest
 
 from bids_brainalign.config.schema import Recurrent, Timescale
+from bids_brainalign.workflow.analyses import _network_steps
+from bids_brainalign.workflow.assemble import assemble
 from bids_brainalign.workflow.encoding import encoding_step
 from bids_brainalign.workflow.kept_networks import Wanted
 from bids_brainalign.workflow.recurrent import recurrent_steps
 from bids_brainalign.workflow.recurrent_attention import attention_steps
-from bids_brainalign.workflow.recurrent_fits import Study
+from bids_brainalign.workflow.recurrent_fits import Study, too_short
 from bids_brainalign.workflow.recurrent_tables import EVERY_TARGET
 from bids_brainalign.workflow.timescale import timescale_step
 from tests.workflow.planted import PLANTED_LAYER, make_fit
@@ -143,3 +146,37 @@ def test_kept_networks_are_read_not_trained_again(written, monkeypatch):
     step = next(iter(recurrent_steps(config, planted.fit, own, planted.spaces)))
     with pytest.raises(AssertionError, match="trained again"):
         step.work()
+
+
+def test_too_short_recordings_are_said_not_failed(tmp_path):
+    short = make_fit(tmp_path, "ieeg", seconds=(40.0,), n_targets=4)
+    config = replace(
+        short.config, encoders=("ridge", "gru"), recurrent=Recurrent(batch_rows=2000)
+    )
+    own = next(s for s in short.spaces if s.name == "own")
+    reason = too_short(config, assemble(config, short.fit, short.spaces))
+    assert reason is not None
+    steps = list(_network_steps(config, short.fit, own, short.spaces))
+    assert len(steps) == 1
+    path = steps[0].work()[0]
+    assert read(path).empty
+    skipped = json.loads(path.with_suffix(".json").read_text())["Skipped"]
+    assert skipped == [f"Networks were not trained: {reason}."]
+
+
+def test_rows_left_by_the_validation_block_are_counted(written):
+    planted, config, _ = written
+    assembly = assemble(config, planted.fit, planted.spaces)
+    assert too_short(config, assembly) is None
+    wide = replace(config, recurrent=replace(config.recurrent, validation_share=0.98))
+    assert "are left to learn from" in too_short(wide, assembly)
+
+
+def test_sidecars_say_when_training_stopped(written):
+    paths = written[2]
+    sidecar = json.loads(paths["ownMlp_scores.tsv"].with_suffix(".json").read_text())
+    epochs = np.array(sidecar["BestEpochs"])
+    assert epochs.shape == (2, 4)
+    checks = read(paths["ownAttention_checks.tsv"]).set_index("check")
+    assert checks.loc["seeds that learnt", "value"] <= 2
+    assert checks.loc["seeds that learnt", "reference"] == 2
