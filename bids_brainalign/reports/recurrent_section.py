@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -17,9 +16,10 @@ from bids_brainalign.reports.figures.encoder_differences import (
 )
 from bids_brainalign.reports.figures.timescale import timescale_figure
 from bids_brainalign.reports.rendering import Album, Picture
-from bids_brainalign.reports.section import Cells, Section
+from bids_brainalign.reports.section import Cells, Section, said_instead, sentences_of
 from bids_brainalign.reports.summary import number
 
+TITLE = "Networks and ridge"
 EVERY_TARGET = "mean over electrodes"
 """As written by ``workflow.recurrent_tables``."""
 SHOWN = ("r", "r_reference", "delta_r", "ci90_low", "ci90_high", "ci95_low", "ci95_high")
@@ -27,14 +27,12 @@ ATTENTIVE = ("gru", "lstm", "attention")
 
 
 def encoders_section(block: Block, album: Album) -> Section | None:
-    """Compare encoders; None where only ridge was run."""
+    """Compare encoders, or say why there are none; None where only ridge was asked for."""
     path = _beside(block, block.main.file.label, "encoders.tsv")
     table = read_table(path, text=("target", "encoder", "reference"))
     if table is None:
-        return None
+        return said_instead(path, TITLE)
     sidecar = read_sidecar(path.with_suffix(".json"))
-    if table.empty:
-        return Section("Networks and ridge", sentences=_sentences(sidecar, "Skipped"))
     means = table[table["target"] == EVERY_TARGET]
     rows = tuple(
         (
@@ -53,9 +51,9 @@ def encoders_section(block: Block, album: Album) -> Section | None:
     columns = ("mean over electrodes", "r", "r of reference", "Δr", "90 % interval",
                "95 % interval")  # fmt: skip
     described = sidecar.get("Encoders")
-    sentences = [
-        f"{name}: {text}" for name, text in described.items()
-    ] if isinstance(described, dict) else []  # fmt: skip
+    sentences = [str(sidecar.get("Training", ""))]
+    if isinstance(described, dict):
+        sentences.insert(0, "; ".join(f"{name}: {text}" for name, text in described.items()) + ".")
     n_blocks = int(table["n_blocks"].iloc[0])
     picture = album.add(
         f"{block.name}_encoders",
@@ -70,16 +68,11 @@ def encoders_section(block: Block, album: Album) -> Section | None:
     if n_blocks < 6:
         caption += ": too few for an interval"
     return Section(
-        "Networks and ridge",
-        sentences=(*sentences, *_sentences(sidecar, "Notes")),
+        TITLE,
+        sentences=(*sentences, *sentences_of(sidecar, "Notes")),
         pictures=(picture,),
         tables=(Cells(columns, rows, f"{caption}."),),
     )
-
-
-def _sentences(sidecar: Mapping[str, object], field: str) -> tuple[str, ...]:
-    found = sidecar.get(field)
-    return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
 def attention_section(block: Block, album: Album) -> Section | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from bids_brainalign.outputs.reading import read_sidecar
 from bids_brainalign.reports.rendering import Picture
 
 
@@ -25,3 +28,16 @@ class Section:
     sentences: tuple[str, ...] = ()
     pictures: tuple[Picture, ...] = ()
     tables: tuple[Cells, ...] = field(default=())
+
+
+def sentences_of(sidecar: Mapping[str, object], field_name: str) -> tuple[str, ...]:
+    """Sentences of one field of a sidecar; none if there is no such list."""
+    found = sidecar.get(field_name)
+    return tuple(map(str, found)) if isinstance(found, list) else ()
+
+
+def said_instead(path: Path, title: str) -> Section | None:
+    """Give the reason that stands beside a table without rows; None where there is none."""
+    sidecar = read_sidecar(path.with_suffix(".json"))
+    said = (*sentences_of(sidecar, "Skipped"), *sentences_of(sidecar, "Notes"))
+    return Section(title, sentences=said) if said else None

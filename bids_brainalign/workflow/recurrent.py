@@ -49,8 +49,6 @@ class Encoded:
     """Means over seeds."""
     seed_r: Array64
     """(n_seeds, n_targets)."""
-    null: Array32 | None
-    """(n_draws, n_targets), the mean over seeds at the same draws."""
     predictions: tuple[tuple[Array32, ...], ...]
     """Per seed and fold (n_test_k, n_targets)."""
     best_epochs: NDArray[np.int64]
@@ -154,10 +152,6 @@ def _encoded(
 ) -> Encoded:
     """Score every seed by itself; the mean of the predictions would be an ensemble."""
     scores = [held_out.score(one) for one in predictions]
-    null = None
-    if held_out.has_null:
-        drawn = np.stack([held_out.null(one) for one in predictions])
-        null = _over_seeds(drawn).astype(np.float32)
     return Encoded(
         Scores(
             r_fold=_over_seeds(np.stack([s.r_fold for s in scores])),
@@ -165,7 +159,6 @@ def _encoded(
             r2=np.mean([s.r2 for s in scores], axis=0),
         ),
         np.stack([s.r for s in scores]),
-        null,
         predictions,
         best_epochs,
     )
@@ -234,7 +227,7 @@ def _write_scores(study: Study, space: Space, encoder: str) -> list[Path]:
         gained = network.scores.r - ridge.scores.r
         stretched = widened(difference, gained, scale=study.held_out.null_scale)
         low, high = percentile_interval(stretched, level=0.95)
-    p, p_max = _significance(network)
+    p, p_max = _significance(study.held_out, network)
     names = np.array(study.features.layers, dtype=object)
     selected = tables.Selected(
         layers=names[layers],
@@ -257,7 +250,11 @@ def _write_scores(study: Study, space: Space, encoder: str) -> list[Path]:
             one, base = encode_network(study, encoder, every), encode_ridge(study, every)
             per_layer.append(
                 tables.OneLayer(
-                    name, one.scores.r, one.scores.r2, base.scores.r, _significance(one)[0]
+                    name,
+                    one.scores.r,
+                    one.scores.r2,
+                    base.scores.r,
+                    _significance(study.held_out, one)[0],
                 )
             )
     return _write_table(
@@ -265,13 +262,14 @@ def _write_scores(study: Study, space: Space, encoder: str) -> list[Path]:
     )
 
 
-def _significance(encoded: Encoded) -> tuple[Array64, Array64]:
-    """P of each target, and against the maximum over targets."""
+def _significance(held_out: HeldOut, encoded: Encoded) -> tuple[Array64, Array64]:
+    """P of each target, and against the maximum over targets, of the mean over seeds."""
     r = encoded.scores.r
-    if encoded.null is None:
+    if not held_out.has_null:
         return np.full(len(r), np.nan), np.full(len(r), np.nan)
-    p = p_values(r, encoded.null)
-    return p, p_over_targets(r, encoded.null.max(axis=1).astype(np.float64))
+    drawn = np.stack([held_out.null(one) for one in encoded.predictions])
+    null = _over_seeds(drawn).astype(np.float32)
+    return p_values(r, null), p_over_targets(r, null.max(axis=1).astype(np.float64))
 
 
 def _write_table(
@@ -296,7 +294,7 @@ def _write_table(
         context_s=context_of(config, assembly.fit, space),
     )
     fields = sidecar_fields(config, assembly, space)
-    fields["Encoder"] = tables.encoder_sentence(encoder, config.recurrent)
+    fields["Encoder"] = f"{tables.KINDS[encoder]}. {tables.training_sentence(config.recurrent)}"
     fields["BestEpochs"] = best_epochs.tolist()
     label = analysis_label(space.name, encoder)
     path = config.paths.output_dir / name.file("scores.tsv", analysis=label)
@@ -357,6 +355,7 @@ def _write_comparison(study: Study, space: Space, encoders: list[str]) -> list[P
         "Notes": unlearnt,
         "BlockSeconds": study.config.recurrent.block_s,
         "Draws": study.config.recurrent.n_bootstrap,
-        "Encoders": {e: tables.encoder_sentence(e, study.config.recurrent) for e in encoders},
+        "Encoders": {name: tables.KINDS[name] for name in encoders},
+        "Training": tables.training_sentence(study.config.recurrent),
     }
     return list(write_tsv(path, table, tables.COMPARISON_COLUMNS, extra=extra))

@@ -239,24 +239,27 @@ def comparison_rows(
     return table
 
 
-def encoder_sentence(encoder: str, settings: Recurrent) -> str:
-    """Say in a sentence what was trained."""
-    inside = {
-        "gru": "a bidirectional GRU with temporal attention",
-        "lstm": "a bidirectional LSTM with temporal attention",
-        "attention": "temporal attention without recurrence",
-        "recurrent": "a bidirectional GRU without attention",
-        "mlp": "a two-layer perceptron with as many parameters as the GRU with attention",
-    }[encoder]
+KINDS: dict[str, str] = {
+    "gru": "a bidirectional GRU with temporal attention",
+    "lstm": "a bidirectional LSTM with temporal attention",
+    "attention": "temporal attention without recurrence",
+    "recurrent": "a bidirectional GRU without attention",
+    "mlp": "a two-layer perceptron with as many parameters as the GRU with attention",
+}
+"""What each encoder is."""
+
+
+def training_sentence(settings: Recurrent) -> str:
+    """Say how all networks of a run were trained."""
     form = (
         "added to the ridge and trained on what the ridge leaves of rows it was not fitted on"
         if settings.linear_path
         else "trained on the responses themselves"
     )
     return (
-        f"{inside[0].upper()}{inside[1:]} ({settings.hidden} units, {settings.seeds} seeds), "
-        f"{form}; it reads the same principal components at the same lags as the ridge. Training "
-        f"stops early on a contiguous {settings.validation_share:.0%} of the training rows with a "
-        "gap around it. Features of both directions in time hear the future within this window: "
-        "lags are no proof of cause."
+        f"Networks ({settings.hidden} units, {settings.seeds} seeds each) are {form}; they read "
+        "the same principal components at the same lags as the ridge. Training stops early on a "
+        f"contiguous {settings.validation_share:.0%} of the training rows with a gap around it. "
+        "Features of both directions in time hear the future within this window: lags are no "
+        "proof of cause."
     )

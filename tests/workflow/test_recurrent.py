@@ -150,9 +150,7 @@ def test_kept_networks_are_read_not_trained_again(written, monkeypatch):
 
 def test_too_short_recordings_are_said_not_failed(tmp_path):
     short = make_fit(tmp_path, "ieeg", seconds=(40.0,), n_targets=4)
-    config = replace(
-        short.config, encoders=("ridge", "gru"), recurrent=Recurrent(batch_rows=2000)
-    )
+    config = replace(short.config, encoders=("ridge", "gru"), recurrent=Recurrent(batch_rows=2000))
     own = next(s for s in short.spaces if s.name == "own")
     reason = too_short(config, assemble(config, short.fit, short.spaces))
     assert reason is not None
