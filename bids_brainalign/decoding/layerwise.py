@@ -16,6 +16,7 @@ from bids_brainalign.decoding.identification import (
 )
 from bids_brainalign.decoding.segments import Segments
 from bids_brainalign.encoding.design import DesignMaker, RunLayout
+from bids_brainalign.encoding.lag_gram import LagStructure, structure_of
 from bids_brainalign.encoding.layerwise import FeatureSpace
 from bids_brainalign.encoding.nested import fit_fold
 from bids_brainalign.statistics.folds import Fold, FoldPlan
@@ -67,6 +68,11 @@ class DecodingProblem:
             n_components=self.electrode_components,
         )
         return maker.design(train)
+
+    @property
+    def structure(self) -> LagStructure | None:
+        """How the columns of the inputs repeat each other."""
+        return structure_of([-lag for lag in self.lags], self.recorded.used)
 
     def embedding(self, space: FeatureSpace, layer: int, train: NDArray[np.int64]) -> Array32:
         """One layer, standardised and reduced by training rows: (n_used, n_dims)."""
@@ -196,7 +202,14 @@ def _fit_block(
     inputs: Array32,
 ) -> Iterator[_Layer]:
     targets = np.concatenate([embedding for _, _, embedding in block], axis=1)
-    fit = fit_fold([inputs], targets, fold, alphas=problem.alphas, fixed_alpha=problem.fixed_alpha)
+    fit = fit_fold(
+        [inputs],
+        targets,
+        fold,
+        alphas=problem.alphas,
+        fixed_alpha=problem.fixed_alpha,
+        lags=problem.structure,
+    )
     mean = targets[fold.outer.train].mean(axis=0, dtype=np.float64).astype(np.float32)
     stop = 0
     for space, layer, embedding in block:

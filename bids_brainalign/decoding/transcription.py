@@ -197,6 +197,7 @@ def decoded_states(
         fold,
         alphas=problem.alphas,
         fixed_alpha=problem.fixed_alpha,
+        lags=problem.structure,
     )
     return fit.prediction, means
 

@@ -118,7 +118,7 @@ def _best_layers(space: FeatureSpace, problem: Problem, k: int, n_best: int) -> 
             delays=problem.delays,
             n_components=space.n_components,
         )
-        system = make_system([maker.design(fold.outer.train)], y, splits_of(fold))
+        system = make_system([maker.design(fold.outer.train)], y, splits_of(fold), lags=maker.lags)
         scores = inner_scores(system, fold, grid, scale)
         alpha, value = grid[scores.argmax(axis=0)], scores.max(axis=0)
         worst = slots.score.argmin(axis=0)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_brainalign.alignment.delays import delayed
+from bids_brainalign.encoding.lag_gram import LagStructure, structure_of
 
 Array32 = NDArray[np.float32]
 
@@ -61,6 +62,11 @@ class DesignMaker:
         self._raw = features
         # A run's own mean and SD see no other run: the same for every fold.
         self._runs = _standardised(features, layout, None) if layout.whole_runs else None
+
+    @property
+    def lags(self) -> LagStructure | None:
+        """How the columns of every design repeat each other; None where they don't."""
+        return structure_of(self.delays, self.layout.used)
 
     def design(self, train: NDArray[np.int64]) -> Array32:
         """Build the design for one outer fold.

@@ -198,6 +198,7 @@ def _fit_layer(space: FeatureSpace, layer: int, problem: Problem) -> list[FoldFi
             fold,
             alphas=problem.alphas,
             fixed_alpha=problem.fixed_alpha,
+            lags=maker.lags,
         )
 
     return [fit for fit in over_folds(problem, work) if fit is not None]
@@ -262,6 +263,7 @@ def encode_jointly(
                 alphas=problem.alphas,
                 fixed_alpha=problem.fixed_alpha,
                 weights=shares,
+                lags=maker.lags,
             )
 
         for k, fit in enumerate(over_folds(problem, work)):

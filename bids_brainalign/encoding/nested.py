@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_brainalign.encoding.lag_gram import LagStructure
 from bids_brainalign.encoding.ridge import Array32, Array64, Rows, System, make_system
 from bids_brainalign.statistics.folds import Fold
 
@@ -39,6 +40,7 @@ def fit_fold(
     alphas: Sequence[float],
     fixed_alpha: float,
     weights: Sequence[float] = (1.0,),
+    lags: LagStructure | None = None,
 ) -> FoldFit:
     """Nested ridge of all targets on one outer fold.
 
@@ -54,12 +56,14 @@ def fit_fold(
     weights : sequence of float
         Shares of the first band in a two-band kernel, each tried with every penalty. Bands are
         brought to the first one's total variance, so that a penalty means the same at every share.
+    lags : LagStructure, optional
+        Of the bands, see :mod:`~bids_brainalign.encoding.lag_gram`.
 
     Returns
     -------
     FoldFit
     """
-    system = make_system(bands, responses, splits_of(fold))
+    system = make_system(bands, responses, splits_of(fold), lags=lags)
     return fit_system(
         system, fold, n_bands=len(bands), n_targets=responses.shape[1],
         alphas=alphas, fixed_alpha=fixed_alpha, weights=weights,

@@ -17,10 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
+from bids_brainalign.encoding.lag_gram import LagStructure, gram, runs_of
+
 Rows = NDArray[np.int64]
 Array32 = NDArray[np.float32]
 Array64 = NDArray[np.float64]
 Scales = Sequence[float] | Array64
+
+
+KEPT_SOLUTIONS = 6
+"""Per system: those of an outer fold and its inner ones are asked for again to predict."""
 
 
 class Solution(Protocol):
@@ -46,7 +52,13 @@ class System(Protocol):
         """Fit on ``train``; band b's features are multiplied by ``sqrt(scales[b])``."""
 
 
-def make_system(bands: Sequence[Array32], responses: Array32, splits: Sequence[Rows]) -> System:
+def make_system(
+    bands: Sequence[Array32],
+    responses: Array32,
+    splits: Sequence[Rows],
+    *,
+    lags: LagStructure | None = None,
+) -> System:
     """Choose the cheaper exact form.
 
     Parameters
@@ -56,6 +68,8 @@ def make_system(bands: Sequence[Array32], responses: Array32, splits: Sequence[R
     splits : sequence of ndarray of int
         Every set of rows that will be fitted on or scored with :meth:`Solution.scores`: Gram
         matrices are accumulated once for all of them.
+    lags : LagStructure, optional
+        Where the features are the same at several lags: their Gram is then cheaper.
 
     Returns
     -------
@@ -64,7 +78,7 @@ def make_system(bands: Sequence[Array32], responses: Array32, splits: Sequence[R
     n_features = sum(band.shape[1] for band in bands)
     largest = max(len(rows) for rows in splits)
     if n_features < largest:
-        return PrimalSystem(bands, responses, splits)
+        return PrimalSystem(bands, responses, splits, lags=lags)
     return DualSystem(bands, responses)
 
 
@@ -78,44 +92,51 @@ class PrimalSystem:
     """Sufficient statistics per atom of rows; any union of atoms is a sum of theirs."""
 
     def __init__(
-        self, bands: Sequence[Array32], responses: Array32, splits: Sequence[Rows]
+        self,
+        bands: Sequence[Array32],
+        responses: Array32,
+        splits: Sequence[Rows],
+        *,
+        lags: LagStructure | None = None,
     ) -> None:
         self.features = np.concatenate(bands, axis=1)
         edges = np.cumsum([0, *(band.shape[1] for band in bands)])
         self.slices = [slice(a, b) for a, b in pairwise(edges)]
         self.responses = responses
+        self.lags = lags
         self.atom = _atoms(len(responses), splits)
+        self._solved: dict[bytes, _PrimalSolution] = {}
         self._statistics = [self._accumulate(a) for a in range(int(self.atom.max()) + 1)]
 
     def _accumulate(self, atom: int) -> tuple[Any, ...] | None:
         rows = np.flatnonzero(self.atom == atom)
         if not len(rows):
             return None
-        # float32 products, float64 sums over atoms: exact to ~1e-6 of the largest entry.
-        x, y = self.features[rows], self.responses[rows]
+        # float32 products, float64 sums: exact to ~1e-6 of the largest entry.
+        parts = [(self.features[part], self.responses[part]) for part in runs_of(rows)]
         return (
-            np.asarray(x.T @ x, dtype=np.float64),
-            np.asarray(x.T @ y, dtype=np.float64),
-            x.sum(axis=0, dtype=np.float64),
-            y.sum(axis=0, dtype=np.float64),
-            np.einsum("ij,ij->j", y, y, dtype=np.float64),
+            gram(self.features, rows, self.slices, self.lags),
+            np.sum([x.T @ y for x, y in parts], axis=0, dtype=np.float64),
+            np.sum([x.sum(axis=0, dtype=np.float64) for x, _ in parts], axis=0),
+            np.sum([y.sum(axis=0, dtype=np.float64) for _, y in parts], axis=0),
+            np.sum([np.einsum("ij,ij->j", y, y, dtype=np.float64) for _, y in parts], axis=0),
             np.float64(len(rows)),
         )
 
     def centred(self, rows: Rows) -> tuple[Array64, ...]:
         """Gram, cross-product, means of x and y, and norm of y about the means of these rows."""
         parts = [self._statistics[a] for a in np.unique(self.atom[rows])]
-        gram, cross, sum_x, sum_y, square_y, n = (
+        products, cross, sum_x, sum_y, square_y, n = (
             sum(column[1:], start=column[0].copy() if column[0].ndim else column[0])
             for column in zip(*(p for p in parts if p is not None), strict=True)
         )
         if n != len(rows):
             raise ValueError("rows must be a union of the splits the system was made for")
         mean_x, mean_y = sum_x / n, sum_y / n
-        gram -= n * np.outer(mean_x, mean_x)
+        products -= n * np.outer(mean_x, mean_x)
         cross -= n * np.outer(mean_x, mean_y)
         norm_y = np.sqrt(np.maximum(square_y - n * mean_y**2, 0))
-        return gram, cross, mean_x, mean_y, norm_y
+        return products, cross, mean_x, mean_y, norm_y
 
     def traces(self, train: Rows) -> Array64:
         """Total variance of each band on the training rows: (n_bands,)."""
@@ -123,8 +144,13 @@ class PrimalSystem:
         return np.array([diagonal[s].sum() for s in self.slices])
 
     def solve(self, train: Rows, scales: Scales) -> Solution:
-        """Eigendecompose the scaled Gram of the training rows."""
-        return _PrimalSolution(self, train, scales)
+        """Eigendecompose the scaled Gram of the training rows; the last few are kept."""
+        key = train.tobytes() + np.asarray(scales, dtype=np.float64).tobytes()
+        if key not in self._solved:
+            while len(self._solved) >= KEPT_SOLUTIONS:
+                self._solved.pop(next(iter(self._solved)))
+            self._solved[key] = _PrimalSolution(self, train, scales)
+        return self._solved[key]
 
 
 class _PrimalSolution:
@@ -135,21 +161,21 @@ class _PrimalSolution:
     """
 
     def __init__(self, system: PrimalSystem, train: Rows, scales: Scales) -> None:
-        gram, cross, self.mean_x, self.mean_y, _ = system.centred(train)
+        products, cross, self.mean_x, self.mean_y, _ = system.centred(train)
         self.system = system
         pairs = [(s, scale) for s, scale in zip(system.slices, scales, strict=True) if scale > 0]
         self.whole = len(pairs) == len(system.slices)
         self.columns = np.concatenate([np.arange(s.start, s.stop) for s, _ in pairs])
         root = np.concatenate([np.full(s.stop - s.start, np.sqrt(v)) for s, v in pairs])
-        scaled = (self._block(gram) * root[:, None] * root).astype(np.float32)
+        scaled = (self._block(products) * root[:, None] * root).astype(np.float32)
         values, vectors = eigh(scaled, driver="evd", overwrite_a=True, check_finite=False)
         self.values = np.maximum(values, 0)
         self.root = root.astype(np.float32)
         self.vectors = vectors
         self.rotated = vectors.T @ (root[:, None] * cross[self.columns]).astype(np.float32)
 
-    def _block(self, gram: Array64) -> Array64:
-        return gram if self.whole else gram[np.ix_(self.columns, self.columns)]
+    def _block(self, products: Array64) -> Array64:
+        return products if self.whole else products[np.ix_(self.columns, self.columns)]
 
     def weights(self, alpha: Array64) -> Array32:
         """(n_columns, n_targets) in the units of the unscaled features."""
@@ -158,8 +184,8 @@ class _PrimalSolution:
         return weights
 
     def scores(self, test: Rows, alphas: Array64) -> Array64:
-        gram, cross, _, _, norm_y = self.system.centred(test)
-        gram32, cross32 = self._block(gram).astype(np.float32), cross[self.columns]
+        products, cross, _, _, norm_y = self.system.centred(test)
+        gram32, cross32 = self._block(products).astype(np.float32), cross[self.columns]
         n_targets = cross.shape[1]
         w = np.concatenate([self.weights(alphas[i : i + 1]) for i in range(len(alphas))], axis=1)
         norm = np.einsum("ij,ij->j", w, gram32 @ w, dtype=np.float64)

@@ -61,7 +61,7 @@ def target_weights(space: FeatureSpace, problem: Problem, fit: LayerwiseFit) -> 
         for k, fold in enumerate(folds):
             train = fold.outer.train
             responses = np.ascontiguousarray(problem.fold_responses(k)[:, targets])
-            system = make_system([maker.design(train)], responses, [train])
+            system = make_system([maker.design(train)], responses, [train], lags=maker.lags)
             solution = system.solve(train, np.ones(1))
             original = maker.in_feature_units(solution.weights(alpha[k, targets]), train)
             if weights is None:

@@ -172,6 +172,7 @@ def _jittered_r(
             fold,
             alphas=problem.alphas,
             fixed_alpha=problem.fixed_alpha,
+            lags=maker.lags,
         )
         predictions.append(fit.prediction)
     return held_out.score(predictions).r

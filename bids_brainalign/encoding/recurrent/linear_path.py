@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_brainalign.encoding.lag_gram import LagStructure
 from bids_brainalign.encoding.nested import fit_system, splits_of
 from bids_brainalign.encoding.ridge import make_system
 from bids_brainalign.statistics.folds import Fold
@@ -38,6 +39,7 @@ def linear_path(
     *,
     alphas: Sequence[float],
     fixed_alpha: float,
+    lags: LagStructure | None = None,
 ) -> LinearPath:
     """Fit the ridge that a network is compared to, and may start from.
 
@@ -51,10 +53,10 @@ def linear_path(
     design : ndarray of shape (n_samples, n_lags * n_dims), float32
     responses : ndarray of shape (n_samples, n_targets), float32
     fold : Fold
-    alphas, fixed_alpha
+    alphas, fixed_alpha, lags
         As for :func:`~bids_brainalign.encoding.nested.fit_fold`.
     """
-    system = make_system([design], responses, splits_of(fold))
+    system = make_system([design], responses, splits_of(fold), lags=lags)
     fit = fit_system(
         system, fold, n_bands=1, n_targets=responses.shape[1],
         alphas=alphas, fixed_alpha=fixed_alpha,
