@@ -24,6 +24,7 @@ from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.statistics.nulls import FoldNull
 from bids_brainalign.statistics.tails import p_values
 from bids_brainalign.store.steps import Step
+from bids_brainalign.workflow.assemble import held_age
 from bids_brainalign.workflow.encoding import fit_inputs
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.kept_networks import KeptFit, Wanted
@@ -121,7 +122,9 @@ class _Attention:
         self.window = study.window(self.layer, FOLD)
         self.rows = self.window.fold.outer.test
         interval = study.assembly.interval_s
-        self.lags_s = np.array(study.assembly.delays) * interval
+        # Held features are of an earlier moment, as in the lag curves.
+        age = held_age(study.config, study.assembly, space)
+        self.lags_s = np.array(study.assembly.delays) * interval + age
         self.frame_s = interval
 
     def write(self) -> list[Path]:
