@@ -180,3 +180,15 @@ def _whitener(normed: torch.Tensor) -> torch.Tensor:
     values, vectors = torch.linalg.eigh(torch.cov(normed.reshape(-1, N_DIMS).T))
     whitener: torch.Tensor = vectors @ torch.diag((values + WHITENING_FLOOR).rsqrt()) @ vectors.T
     return whitener
+
+
+def write_tokenizer(folder):
+    """A tokenizer of single letters for the small Whisper's 64 tokens."""
+    from tokenizers import Tokenizer, decoders, models
+    from transformers import PreTrainedTokenizerFast
+
+    letters = ["<pad>", "<s>", "</s>", *map(chr, range(32, 93))]
+    inner = Tokenizer(models.WordLevel({c: i for i, c in enumerate(letters)}, letters[0]))
+    inner.decoder = decoders.Fuse()
+    special = dict(zip(("pad_token", "bos_token", "eos_token"), letters, strict=False))
+    PreTrainedTokenizerFast(tokenizer_object=inner, **special).save_pretrained(folder)

@@ -15,6 +15,7 @@ from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.audio import SAMPLE_RATE_HZ
 from bids_brainalign.features.folders import cannot_load, model_facts
 from bids_brainalign.features.loading import load_pretrained, quiet_transformers
+from bids_brainalign.features.whisper_decoder import SPACELESS
 
 Array32 = NDArray[np.float32]
 
@@ -132,7 +133,10 @@ class WhisperText:
         return [" ".join(text.split()) for text in texts]
 
     def words(self, text: str, *, language: str) -> list[str]:
-        """Words as they are compared: without case and punctuation, English contractions open."""
+        """Words as they are compared: without case and punctuation, English contractions open.
+
+        Characters, where a language is written without spaces.
+        """
         from transformers.models.whisper.english_normalizer import (
             BasicTextNormalizer,
             EnglishTextNormalizer,
@@ -144,7 +148,16 @@ class WhisperText:
             # Some folders lack the table of British and American spellings.
             spellings = getattr(self.tokenizer, "english_spelling_normalizer", None) or {}
             return str(english(spellings)(text)).split()
-        return str(basic()(text)).split()
+        split = _primary(language) in SPACELESS
+        return str(basic(split_letters=split)(text)).split()
+
+    def can_write_in(self, language: str) -> bool:
+        """Whether the decoder knows a language (BCP-47 tag)."""
+        known = getattr(self.model.generation_config, "lang_to_id", None) or {}
+        if known:
+            return f"<|{_primary(language)}|>" in known
+        several = getattr(self.model.generation_config, "is_multilingual", True)
+        return _primary(language) == "en" or bool(several)
 
     def _language(self, language: str) -> dict[str, str]:
         """Options that fix the language; a Whisper of one language takes none."""

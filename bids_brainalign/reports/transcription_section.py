@@ -7,7 +7,7 @@ import pandas as pd
 from bids_brainalign.outputs.reading import read_sidecar, read_table
 from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.rendering import Album
-from bids_brainalign.reports.section import Cells, Section
+from bids_brainalign.reports.section import Cells, Section, sentences_of
 from bids_brainalign.reports.summary import number
 
 TEXT = ("states", "fold", "stimulus", "said", "written")
@@ -29,11 +29,12 @@ def transcription_section(block: Block, album: Album) -> Section | None:
     if table is None:
         return None
     sums = table[table["fold"] == "all"].set_index("states")[["wer", "n_words", "n_errors"]]
-    method = str(read_sidecar(path.with_suffix(".json")).get("Method", ""))
+    sidecar = read_sidecar(path.with_suffix(".json"))
+    notes = sentences_of(sidecar, "Notes")
     windows = table[(table["fold"] != "all") & (table["states"] == "predicted")]
     return Section(
         "Transcription of decoded states",
-        (_headline(sums, len(windows)), method),
+        (_headline(sums, len(windows)), str(sidecar.get("Method", "")), *notes),
         (),
         (_rates(sums), *([_examples(windows)] if len(windows) else [])),
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.assemble import assemble
 from bids_brainalign.workflow.combined import combined_step
 from bids_brainalign.workflow.decoding import decoding_step
-from bids_brainalign.workflow.encoding import encoding_step
+from bids_brainalign.workflow.encoding import encoding_name, encoding_step
 from bids_brainalign.workflow.first_looks import first_looks_step, warn_of_drift
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.lags import lag_step, scores_path
@@ -30,7 +30,9 @@ from bids_brainalign.workflow.transcription import transcription_steps
 logger = logging.getLogger(__name__)
 
 
-def analysis_steps(config: Config, fit: Fit, spaces: Sequence[Space]) -> Iterator[Step]:
+def analysis_steps(
+    config: Config, fit: Fit, spaces: Sequence[Space], succeeded: Collection[str]
+) -> Iterator[Step]:
     """Give every step that follows the responses, each after the one before has run.
 
     A step is built when it is asked for, so it may read what earlier ones wrote.
@@ -42,16 +44,23 @@ def analysis_steps(config: Config, fit: Fit, spaces: Sequence[Space]) -> Iterato
         Its responses are stored.
     spaces : sequence of Space
         All feature spaces of the run; their features are stored.
+    succeeded : collection of str
+        Names of steps that did not fail; the caller adds each before it asks for the next. What
+        lies in the output from an earlier run says nothing.
     """
     by_name = {space.name: space for space in spaces}
     if "encoding" in config.control.steps:
-        yield from _encoding_steps(config, fit, spaces, by_name)
+        yield from _encoding_steps(config, fit, spaces, by_name, succeeded)
     if "phonemes" in config.control.steps and fit.modality == "ieeg":
         yield from _phoneme_steps(config, fit, spaces, by_name)
 
 
 def _encoding_steps(
-    config: Config, fit: Fit, spaces: Sequence[Space], by_name: Mapping[str, Space]
+    config: Config,
+    fit: Fit,
+    spaces: Sequence[Space],
+    by_name: Mapping[str, Space],
+    succeeded: Collection[str],
 ) -> Iterator[Step]:
     yield locked_step(config, fit, by_name[LOWLEVEL])
     if fit.modality != "fmri":
@@ -62,8 +71,9 @@ def _encoding_steps(
         warn_of_onsets(config, fit)
     for space in spaces:
         if space.kind != "untrained":
-            yield from _space_steps(config, fit, space, spaces, by_name)
-    yield from partition_steps(config, fit, spaces)
+            yield from _space_steps(config, fit, space, spaces, by_name, succeeded)
+    encoded = [s for s in spaces if encoding_name(fit, s) in succeeded]
+    yield from partition_steps(config, fit, encoded, spaces)
 
 
 def _space_steps(
@@ -72,12 +82,13 @@ def _space_steps(
     space: Space,
     spaces: Sequence[Space],
     by_name: Mapping[str, Space],
+    succeeded: Collection[str],
 ) -> Iterator[Step]:
     """Encode with one feature space; what builds on its scores follows where there are any."""
     twin = by_name.get(f"{space.name}:untrained")
     yield encoding_step(config, fit, space, twin, spaces)
     scores = scores_path(config, fit, space)
-    if fit.modality == "fmri" or scores is None:
+    if fit.modality == "fmri" or scores is None or encoding_name(fit, space) not in succeeded:
         return
     if config.lags.modes:
         yield lag_step(config, fit, space, spaces)

@@ -42,6 +42,11 @@ BLOCK_TARGETS = 4096
 Array64 = NDArray[np.float64]
 
 
+def encoding_name(fit: Fit, space: Space) -> str:
+    """Name of the step that encodes a fit with one feature space."""
+    return f"encoding {fit.name.stem} {fit.name.datatype} {space.name}"
+
+
 def encoding_step(
     config: Config, fit: Fit, space: Space, twin: Space | None, spaces: Sequence[Space]
 ) -> Step:
@@ -67,7 +72,7 @@ def encoding_step(
         return write_result(config, result, space)
 
     return Step(
-        name=f"encoding {fit.name.stem} {fit.name.datatype} {space.name}",
+        name=encoding_name(fit, space),
         inputs=inputs,
         modules=("bids_brainalign.workflow.encoding",),
         work=work,

@@ -90,6 +90,19 @@ def feature_steps(
     return [_step(config, space, stimulus, rate, models) for stimulus, rate in wanted.values()]
 
 
+def missing_features(config: Config, fit: Fit, spaces: Sequence[Space]) -> list[str]:
+    """Name stimuli of a fit whose features are not stored, with the space that lacks them."""
+    store, rate = FeatureStore(config.paths.work_dir / "features"), rate_of(config, fit.modality)
+    found = {
+        f"{p.stimulus.name} ({space.name})": store.path_for(
+            feature_key(config, space, p.stimulus, rate)
+        )
+        for p in fit.presentations
+        for space in spaces
+    }
+    return [name for name, path in found.items() if not path.exists()]
+
+
 def _step(
     config: Config,
     space: Space,

@@ -154,7 +154,7 @@ def _results(
 
 
 def scores_path(config: Config, fit: Fit, space: Space) -> Path | None:
-    """Scores of the encoding that lag curves build on; None if it failed."""
+    """Scores of the encoding that lag curves build on; None if there never were any."""
     name = fit.name.file("scores.tsv", analysis=analysis_label(space.name))
     path = config.paths.output_dir / name
     return path if path.is_file() else None

@@ -52,19 +52,23 @@ PARTITION_COLUMNS: dict[str, str] = {
 }
 
 
-def partition_steps(config: Config, fit: Fit, spaces: Sequence[Space]) -> Iterator[Step]:
+def partition_steps(
+    config: Config, fit: Fit, encoded: Sequence[Space], spaces: Sequence[Space]
+) -> Iterator[Step]:
     """One step per pair of trained models (or own features) that have scores.
 
     Parameters
     ----------
     config : Config
     fit : Fit
+    encoded : sequence of Space
+        Those with scores of this run.
     spaces : sequence of Space
         All feature spaces of the run.
     """
     if not config.ridge.partition_models or fit.modality == "fmri":
         return
-    scored = {s: scores_path(config, fit, s) for s in spaces if s.kind in {"model", "own"}}
+    scored = {s: scores_path(config, fit, s) for s in encoded if s.kind in {"model", "own"}}
     known = [(space, path) for space, path in scored.items() if path is not None]
     for (first, one), (second, two) in combinations(known, 2):
         yield _step(config, fit, (first, second), spaces, scores=(one, two))

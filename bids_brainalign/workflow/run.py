@@ -22,14 +22,15 @@ from bids_brainalign.workflow.analyses import analysis_steps
 from bids_brainalign.workflow.attempt import StoppedOnCrash, attempt
 from bids_brainalign.workflow.costs import announce
 from bids_brainalign.workflow.dry_run import dry_run
-from bids_brainalign.workflow.extraction import feature_steps, stimuli_of
+from bids_brainalign.workflow.encoding import encoding_name
+from bids_brainalign.workflow.extraction import feature_steps, missing_features, stimuli_of
 from bids_brainalign.workflow.fits import Fit, pool_fits
 from bids_brainalign.workflow.front_matter import write_front_matter
 from bids_brainalign.workflow.group import group_steps
 from bids_brainalign.workflow.pages import index_step, participant_page_step
 from bids_brainalign.workflow.phone_times import require_aligner
 from bids_brainalign.workflow.responses import response_step
-from bids_brainalign.workflow.spaces import Space, list_spaces, usable_spaces
+from bids_brainalign.workflow.spaces import Space, list_spaces, unread, usable_spaces
 from bids_brainalign.workflow.summary import Summary, Unit
 from bids_brainalign.workflow.transcription import require_writer
 
@@ -81,8 +82,7 @@ def _participant(config: Config, run_id: str) -> Summary:
         return Summary(tuple(skipped), report=None)
     if not config.control.reports_only:
         units += _extract_features(config, fits, spaces, run_id)
-        failed = {u.name for u in units if u.status == "failed"}
-        units += _run_fits(config, fits, spaces, run_id, features_failed=bool(failed))
+        units += _run_fits(config, fits, spaces, run_id)
     report = None
     if "reports" in config.control.steps:
         participants = sorted({fit.participant for fit in fits})
@@ -159,8 +159,6 @@ def _run_fits(
     fits: Sequence[Fit],
     spaces: Sequence[Space],
     run_id: str,
-    *,
-    features_failed: bool,
 ) -> list[Unit]:
     """Run participants in parallel processes; each gets its share of the cores.
 
@@ -175,7 +173,7 @@ def _run_fits(
     jobs = max(1, min(config.resources.nprocs, len(by_participant)))
     threads = max(config.resources.omp_nthreads, config.resources.nprocs // jobs)
     shared = replace(config, resources=replace(config.resources, omp_nthreads=threads))
-    tasks = [(shared, mine, spaces, run_id, features_failed) for mine in by_participant.values()]
+    tasks = [(shared, mine, spaces, run_id) for mine in by_participant.values()]
     if jobs == 1:
         results = [_run_participant(*task) for task in tasks]
     else:
@@ -204,25 +202,23 @@ def _run_participant(
     fits: Sequence[Fit],
     spaces: Sequence[Space],
     run_id: str,
-    features_failed: bool,
 ) -> list[Unit]:
     with _worker_logs(config, run_id):
-        return [u for fit in fits for u in _run_fit(config, fit, spaces, run_id, features_failed)]
+        return [u for fit in fits for u in _run_fit(config, fit, spaces, run_id)]
 
 
-def _run_fit(
-    config: Config, fit: Fit, spaces: Sequence[Space], run_id: str, features_failed: bool
-) -> list[Unit]:
+def _run_fit(config: Config, fit: Fit, spaces: Sequence[Space], run_id: str) -> list[Unit]:
     """Responses of one fit, then its analyses; stops at what others depend on."""
     from threadpoolctl import threadpool_limits
 
     units: list[Unit] = []
     steps: list[Step] = []
-    all_spaces, spaces = spaces, usable_spaces(spaces, [p.stimulus for p in fit.presentations])
+    stimuli = [p.stimulus for p in fit.presentations]
+    all_spaces, spaces = spaces, usable_spaces(spaces, stimuli)
     for space in all_spaces:
         if space not in spaces and space.kind == "model":
-            name = f"encoding {fit.name.stem} {fit.name.datatype} {space.name}"
-            reason = "it reads words, and a stimulus of this fit has none with times"
+            name = encoding_name(fit, space)
+            reason = " and ".join(dict.fromkeys(filter(None, (unread(space, s) for s in stimuli))))
             units.append(Unit(name, "skipped", message=reason, participant=fit.participant))
     with threadpool_limits(config.resources.omp_nthreads):
         if "responses" in config.control.steps:
@@ -234,12 +230,16 @@ def _run_fit(
                     return units
         if not {"encoding", "phonemes"} & set(config.control.steps):
             return units
-        if features_failed:
+        missing = missing_features(config, fit, spaces)
+        if missing:
             name = f"encoding {fit.name.stem} {fit.name.datatype}"
-            reason = "features failed, see above"
+            reason = f"there are no features of {', '.join(missing)}: see above"
             return [*units, Unit(name, "skipped", message=reason, participant=fit.participant)]
-        for step in analysis_steps(config, fit, spaces):
+        succeeded: set[str] = set()
+        for step in analysis_steps(config, fit, spaces, succeeded):
             units.append(attempt(config, step, run_id=run_id, participant=fit.participant))
+            if units[-1].status != "failed":
+                succeeded.add(step.name)
     return units
 
 

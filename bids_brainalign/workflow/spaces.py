@@ -100,9 +100,22 @@ def _modes_of(config: Config, folder: Path, *, is_whisper: bool) -> tuple[str, .
 
 
 def usable_spaces(spaces: Sequence[Space], stimuli: Sequence[Stimulus]) -> tuple[Space, ...]:
-    """Leave out spaces that are made of words where some stimulus has none."""
-    spoken = all(s.words is not None and len(s.words.table) for s in stimuli)
-    return tuple(space for space in spaces if spoken or not space.reads_words)
+    """Leave out spaces that read words where they can't read those of some stimulus."""
+    return tuple(space for space in spaces if not any(unread(space, s) for s in stimuli))
+
+
+def unread(space: Space, stimulus: Stimulus) -> str | None:
+    """Why a space that reads words can't read those of a stimulus; None if it can."""
+    if not space.reads_words:
+        return None
+    if stimulus.words is None or not len(stimulus.words.table):
+        return f"it reads words, and {stimulus.name} has none with times"
+    if space.source is None:
+        return None
+    languages = decoder_facts(space.source).languages or ("en",)
+    if stimulus.language.partition("-")[0].lower() in languages:
+        return None
+    return f"it doesn't know the language of {stimulus.name} ({stimulus.language})"
 
 
 def models_of(config: Config) -> tuple[tuple[str, Path], ...]:

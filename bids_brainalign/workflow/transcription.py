@@ -40,15 +40,17 @@ Array32 = NDArray[np.float32]
 
 LEAST_S = 10.0
 """Shorter windows of held-out data are not written down."""
+LIKE_LENGTH = 0.1
+"""Windows whose lengths differ by at most this share of them are compared with each other."""
 BRIDGE_S = 0.5
 """Longer gaps in held-out data begin a new window."""
 STATES = ("predicted", "shuffled", "mean", "true")
 COLUMNS: dict[str, str] = {
     "states": "What the decoder was given: predicted (held-out states predicted from the "
-    "electrodes), shuffled (those of the other windows of this language: mean over them), mean "
-    "(the training data's mean state at each place of the window) or true (what the encoder makes "
-    "of the audio itself: the most that can come out)",
-    "fold": "Outer fold, or all",
+    "electrodes), shuffled (those of other windows as long and of this language: their mean), "
+    "mean (the training data's mean state at each place of the window) or true (what the encoder "
+    "makes of the audio itself: the most that can come out)",
+    "fold": "Outer fold, or all (of the windows that have others as long)",
     "stimulus": "Stimulus, or all",
     "onset": "Second of the stimulus at which the window begins",
     "offset": "Second at which it ends: after the encoder's window (30 s), or where held-out data "
@@ -111,9 +113,6 @@ def transcription_steps(
     """
     if not config.decoding.transcribe or not _writes(space):
         return
-    if all(p.stimulus.words is None for p in fit.presentations):
-        logger.warning("transcription %s: skipped, no stimulus has words", fit.name.stem)
-        return
     inputs = dict(encoding_step(config, fit, space, None, spaces).inputs)
     inputs["decoding"] = asdict(config.decoding)
     inputs["words"] = [
@@ -159,7 +158,12 @@ def _transcribe(config: Config, fit: Fit, space: Space, spaces: Sequence[Space])
     assembly = assemble(config, fit, spaces)
     writer = WhisperText(space.source, device=device_of(config))
     windows = _windows(config, assembly, writer)
-    rows = []
+    rows: list[dict[str, object]] = []
+    notes = [
+        f"Stimuli in {language!r} were left out: {writer.folder.name} can't write it."
+        for language in sorted({p.stimulus.language for p in fit.presentations})
+        if not writer.can_write_in(language)
+    ]
     for language in sorted({w.presentation.stimulus.language for w in windows}):
         mine = [w for w in windows if w.presentation.stimulus.language == language]
         rows += _rows(writer, mine, language, batch_size=config.resources.batch_size)
@@ -167,7 +171,7 @@ def _transcribe(config: Config, fit: Fit, space: Space, spaces: Sequence[Space])
         "transcription.tsv", analysis=analysis_label(space.name)
     )
     table = _with_sums(pd.DataFrame(rows, columns=list(COLUMNS)))
-    return list(write_tsv(path, table, COLUMNS, extra={"Method": METHOD}))
+    return list(write_tsv(path, table, COLUMNS, extra={"Method": METHOD, "Notes": notes}))
 
 
 def _windows(config: Config, assembly: Assembly, writer: WhisperText) -> list[_Window]:
@@ -176,6 +180,8 @@ def _windows(config: Config, assembly: Assembly, writer: WhisperText) -> list[_W
     found: list[tuple[int, Presentation, slice]] = []
     for k in range(len(problem.plan.folds)):
         for presentation in assembly.fit.presentations:
+            if not writer.can_write_in(presentation.stimulus.language):
+                continue
             covered = _onto_stimulus(assembly, k, presentation)[1]
             for part in windows_within(
                 covered,
@@ -300,8 +306,7 @@ def _rows(
     rows: list[dict[str, object]] = []
     for i, window in enumerate(windows):
         errors: dict[str, float] = {k: word_errors(said[i], read[k][i]) for k in read}
-        others = [word_errors(said[i], t) for j, t in enumerate(read["predicted"]) if j != i]
-        errors["shuffled"] = float(np.mean(others)) if others else math.nan
+        errors["shuffled"] = _errors_of_others(windows, i, said[i], read["predicted"])
         rows += [
             {
                 "states": kind,
@@ -320,11 +325,44 @@ def _rows(
     return rows
 
 
+def _errors_of_others(
+    windows: Sequence[_Window], i: int, said: Sequence[str], read: Sequence[Sequence[str]]
+) -> float:
+    """Mean errors of texts written for other places of about the same length; NaN without any.
+
+    A longer window holds more text, and every word too many is an error: it would make a poor
+    control look worse than the prediction.
+    """
+    mine = windows[i]
+    length = mine.part.stop - mine.part.start
+    others = [
+        word_errors(said, text)
+        for other, text in zip(windows, read, strict=True)
+        if abs((other.part.stop - other.part.start) - length) <= LIKE_LENGTH * length
+        and not _same_place(mine, other)
+    ]
+    return float(np.mean(others)) if others else math.nan
+
+
+def _same_place(a: _Window, b: _Window) -> bool:
+    """Whether two windows share sound: the same one, or the stimulus heard again."""
+    if a.presentation.stimulus.name != b.presentation.stimulus.name:
+        return False
+    return bool(a.part.start < b.part.stop and b.part.start < a.part.stop)
+
+
 def _with_sums(table: pd.DataFrame) -> pd.DataFrame:
-    """Put the sum over windows first, per kind of states."""
+    """Put the sum over windows first, per kind of states.
+
+    Over windows with a shuffled control, the same for every kind; over all, if none has one.
+    """
+    place = table["fold"] + " " + table["stimulus"] + " " + table["onset"].astype(str)
+    shuffled = table["states"] == "shuffled"
+    controlled = set(place[shuffled & table["n_errors"].notna()])
+    among = table[place.isin(controlled)] if controlled else table
     sums = []
     for kind in STATES:
-        mine = table[table["states"] == kind]
+        mine = among[among["states"] == kind]
         words, errors = int(mine["n_words"].sum()), float(mine["n_errors"].sum(skipna=False))
         rate = errors / words if words else math.nan
         sums.append({"states": kind, "fold": "all", "stimulus": "all", "n_words": words,

@@ -10,24 +10,12 @@ from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.audio import load_audio
 from bids_brainalign.features.whisper import WhisperLayers
 from bids_brainalign.features.whisper_text import WhisperText, can_write
-from tests.small_whisper import write_small_whisper
+from tests.small_whisper import write_small_whisper, write_tokenizer
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     return write_small_whisper(tmp_path_factory.mktemp("models") / "small", seed=1)
-
-
-def write_tokenizer(folder):
-    """A tokenizer of single letters for the small Whisper's 64 tokens."""
-    from tokenizers import Tokenizer, decoders, models
-    from transformers import PreTrainedTokenizerFast
-
-    letters = ["<pad>", "<s>", "</s>", *map(chr, range(32, 93))]
-    inner = Tokenizer(models.WordLevel({c: i for i, c in enumerate(letters)}, letters[0]))
-    inner.decoder = decoders.Fuse()
-    special = dict(zip(("pad_token", "bos_token", "eos_token"), letters, strict=False))
-    PreTrainedTokenizerFast(tokenizer_object=inner, **special).save_pretrained(folder)
 
 
 def test_small_model_takes_states_of_its_windows(small, tmp_path):
