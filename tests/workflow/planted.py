@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import soundfile
 from scipy.ndimage import gaussian_filter1d
+from scipy.signal import lfilter
 
 from bids_brainalign.config.schema import Config, Nulls, Paths, Resources
 from bids_brainalign.dataset.types import Annotations, Presentation, Recording, Stimulus
@@ -50,7 +51,14 @@ def make_stimulus(folder, name, seconds, rng, *, rate_hz=50.0, n_layers=3, dims=
 
 
 def make_fit(
-    folder: Path, modality: str, *, seconds=(60, 60, 60, 60), n_targets=12, null=False, seed=0
+    folder: Path,
+    modality: str,
+    *,
+    seconds=(60, 60, 60, 60),
+    n_targets=12,
+    null=False,
+    seed=0,
+    gated=False,
 ) -> Planted:
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
@@ -79,6 +87,10 @@ def make_fit(
         delay = 0.2 if modality == "ieeg" else 4.5
         times = np.arange(0, length + onset + 3, interval)
         source = data[PLANTED_LAYER] @ weights / np.sqrt(12)
+        if gated:  # by the sign of another axis over the last 80 ms
+            other = np.random.default_rng(seed + 1).standard_normal((12, n_targets))
+            gate = lfilter(np.ones(4) / 4, [1], data[PLANTED_LAYER] @ other, axis=0)
+            source *= gate > 0
         frame_times = np.arange(len(source)) / rate + onset + delay
         signal = np.stack(
             [np.interp(times, frame_times, column, left=0, right=0) for column in source.T], axis=1

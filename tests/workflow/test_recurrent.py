@@ -178,3 +178,25 @@ def test_sidecars_say_when_training_stopped(written):
     checks = read(paths["ownAttention_checks.tsv"]).set_index("check")
     assert checks.loc["seeds that learnt", "value"] <= 2
     assert checks.loc["seeds that learnt", "reference"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gated", [False, True])
+def test_what_is_planted_comes_out_of_the_product(tmp_path, gated):
+    """Linear: 90 % interval of the mean difference inside .02; gated: lower 95 % bound > 0."""
+    planted = make_fit(tmp_path, "ieeg", seconds=(150.0,) * 4, n_targets=6, gated=gated)
+    config = replace(
+        planted.config,
+        encoders=("ridge", "gru"),
+        recurrent=Recurrent(seeds=3, hidden=32, epochs=20, null_fits=0, n_bootstrap=1000),
+    )
+    own = next(s for s in planted.spaces if s.name == "own")
+    encoding_step(config, planted.fit, own, None, planted.spaces).work()
+    *_, comparison = list(recurrent_steps(config, planted.fit, own, planted.spaces))
+    table = read(comparison.work()[0])
+    table = table[(table.encoder == "gru") & (table.reference == "ridge")].set_index("target")
+    if not gated:
+        row = table.loc[EVERY_TARGET]
+        assert -0.02 < row.ci90_low <= row.ci90_high < 0.02
+        return
+    assert (table.loc[["E00", "E01", "E02"], "ci95_low"] > 0).all()  # the others follow nothing
