@@ -19,6 +19,8 @@ PARCEL_NAMES = {
     "left": "the left hemisphere",
     "right": "the right hemisphere",
 }
+NO_TEST = "no test: held-out folds are too short for a null"
+"""Where q is missing everywhere; nothing was looked for, so nothing was not found."""
 MANY = 5
 """Layers beyond this many are counted together."""
 
