@@ -58,10 +58,11 @@ def _headline(main: pd.DataFrame) -> list[str]:
     against = row["delta_untrained"]
     if pd.notna(against):
         p_delta = float(row["p_delta"])
+        signed = ("+" if float(against) > 0 else "") + number(100 * float(against), 0)
         sign = "better" if p_delta < 0.05 else "not reliably better"
         said += (
             f" The trained model's embedding is {sign} identified than that of the same network "
-            f"with random weights ({100 * float(against):+.0f} points, p "
+            f"with random weights ({signed} points, p "
             f"{_equals(p_delta)})."
         )
     return [
