@@ -41,7 +41,8 @@ def reference_section(block: Block, album: Album) -> Section | None:
         reference_scatter(table, alpha=ALPHA),
         alt=f"r of every electrode with {name} against r as recorded",
         caption=f"r of the selected layer with {name} and as recorded, one point per electrode. "
-        "Colours: where the model adds to the low-level features.",
+        "Colours: where the model adds to the low-level features at q < .05; neither: it does "
+        "not, or there was no test.",
     )
     columns = ("Significant (q < .05)", f"with {name}", "as recorded", "both")
     return Section(
