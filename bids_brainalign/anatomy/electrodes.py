@@ -13,17 +13,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bids_brainalign.anatomy.spaces import has_sides
 from bids_brainalign.dataset.tables import read_tsv
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
 MM_PER_UNIT = {"m": 1000.0, "cm": 10.0, "mm": 1.0}
 """``iEEGCoordinateUnits`` of BIDS; ``pixels`` and ``n/a`` are kept as they are."""
-
-SIDED_SPACES = ("mni", "icbm", "ixi549", "fsaverage", "fslr", "talairach", "acpc", "scanras")
-"""Prefixes of spaces whose x axis points to the participant's right."""
-
-MIRRORED_SPACES = ("fsaveragesym",)
-"""Both hemispheres may be laid over each other there: x says nothing about the side."""
 
 COLUMNS = ["name", "x", "y", "z", "device", "hemisphere", "space"]
 
@@ -150,8 +145,7 @@ def _numbers(table: pd.DataFrame, axis: str, path: Path) -> pd.Series[float]:
 
 def _hemispheres(table: pd.DataFrame, x: pd.Series[float], space: str) -> pd.Series[str]:
     side = pd.Series("n/a", index=table.index)
-    low = space.lower()
-    if low.startswith(SIDED_SPACES) and not low.startswith(MIRRORED_SPACES):
+    if has_sides(space):
         side[x < 0] = "L"
         side[x > 0] = "R"
     if "hemisphere" in table.columns:

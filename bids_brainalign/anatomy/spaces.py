@@ -25,7 +25,11 @@ FAMILIES = {
 axes to within a few millimetres; the last two are the participant's own: scanner coordinates of
 the T1-weighted image and FreeSurfer's coordinates of its surfaces."""
 
+_SIDED = ("mni", "icbm", "ixi549", "fsaverage", "fslr", "talairach", "acpc", "scanras")
+"""Prefixes of spaces whose x axis points to the participant's right, placed in a family or not."""
+
 _MIRRORED = "fsaveragesym"
+"""Both hemispheres may be laid over each other there: x says nothing about the side."""
 
 
 def family_of(space: str) -> str:
@@ -46,6 +50,29 @@ def family_of(space: str) -> str:
         if low.startswith(prefixes):
             return family
     return ""
+
+
+def is_template(space: str) -> bool:
+    """Whether coordinates may be drawn in a template brain: MNI152 or MNI305.
+
+    Examples
+    --------
+    >>> [is_template(s) for s in ("fsaverage", "fsaverageSym", "Talairach", "ScanRAS")]
+    [True, False, False, False]
+    """
+    return family_of(space) in ("mni152", "mni305")
+
+
+def has_sides(space: str) -> bool:
+    """Whether the sign of x says left (negative) or right.
+
+    Examples
+    --------
+    >>> [has_sides(s) for s in ("fsaverage", "fsaverageSym", "Talairach", "ScanRAS")]
+    [True, False, True, True]
+    """
+    low = space.lower()
+    return low.startswith(_SIDED) and not low.startswith(_MIRRORED)
 
 
 def moved(xyz_mm: NDArray[np.float64], source: str, target: str) -> NDArray[np.float64] | None:

@@ -199,7 +199,7 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         action="extend",
         choices=ENCODERS,
         metavar="NAME",
-        help=f"encoding models for iEEG, of {', '.join(ENCODERS)}; ridge always runs",
+        help=f"encoding models for iEEG and EEG, of {', '.join(ENCODERS)}; ridge always runs",
     )
     group.add_argument(
         "--feature-mode",

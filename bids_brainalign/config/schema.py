@@ -82,7 +82,7 @@ class Features:
     waveform_margin_s: float = 4.0
     """Within a story a used frame hears at most window less margin, 16 s as published."""
     ieeg_rate_hz: float = 50.0
-    """Rate at which features are kept for iEEG; also the feature clock of its responses."""
+    """Rate at which features are kept for iEEG and EEG; for iEEG also the responses'."""
     fmri_rate_hz: float = 10.0
     n_mels: int = 16
     """Bands of the low-level mel spectrogram."""
@@ -202,8 +202,8 @@ class Ridge:
     band_weights: tuple[float, ...] = (0.5, 0.9)
     """Share of the model in the two-band kernel; 0 (low-level alone) is always tried."""
     top_layers: int = 0
-    """Combine this many of the best layers per electrode (iEEG); 0: don't. Costs as much as the
-    encoding of the model."""
+    """Combine this many of the best layers per electrode (iEEG, EEG); 0: don't. Costs as much
+    as the encoding of the model."""
     partition_models: bool = False
     """Variance of every pair of models: of each alone, and shared (iEEG, EEG). Costs more than
     the encoding of both."""
@@ -252,7 +252,7 @@ class Recurrent:
 
 @dataclass(frozen=True)
 class Timescale:
-    """Precision in time of the ridge's scores (iEEG)."""
+    """Precision in time of the ridge's scores (iEEG, EEG)."""
 
     jitter_s: tuple[float, ...] = ()
     """Ridge is fitted again on features shifted in pieces by up to this; one more fit each."""
@@ -297,7 +297,7 @@ class Phonemes:
 
 @dataclass(frozen=True)
 class Decoding:
-    """From electrodes back to the embedding of the speech (iEEG)."""
+    """From electrodes back to the embedding of the speech (iEEG, EEG)."""
 
     decoders: tuple[str, ...] = ()
     """``ridge``, ``gru``; none: no decoding."""
@@ -371,7 +371,7 @@ class Config:
     language: str = "en"
     """BCP-47 tag of stimuli whose language nothing else tells."""
     encoders: tuple[str, ...] = ("ridge",)
-    """``ridge`` always runs; the others of ``--encoder`` beside it, for iEEG."""
+    """``ridge`` always runs; the others of ``--encoder`` beside it, for iEEG and EEG."""
     save: tuple[str, ...] = ()
     """Beyond the usual outputs: ``predictions`` (of voxels), ``weights``."""
     selection: Selection = field(default_factory=Selection)

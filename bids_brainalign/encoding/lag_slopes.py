@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_brainalign.encoding.lagged import peak_lags
-from bids_brainalign.statistics.correlation import fisher_mean
+from bids_brainalign.statistics.intervals import MIN_FOR_INTERVAL, t_interval
 
 Array64 = NDArray[np.float64]
 
@@ -20,6 +20,7 @@ class LagSlope:
     slope_ms: float
     """Milliseconds per layer: mean over targets of each target's least-squares slope."""
     ci_low_ms: float
+    """95 % interval over targets; NaN with fewer than `MIN_FOR_INTERVAL`."""
     ci_high_ms: float
     n_targets: int
     """With at least `MIN_LAYERS` layers whose peak lies inside the window."""
@@ -53,79 +54,45 @@ def target_slopes(peaks_s: Array64) -> Array64:
     return np.where((known.sum(axis=0) >= MIN_LAYERS) & (spread > 0), slope, np.nan)
 
 
-def resampled_slopes(
-    r_fold: Array64,
-    weights: Array64,
-    lags_s: Array64,
-    *,
-    rng: np.random.Generator,
-    n_boot: int = 1000,
-) -> tuple[Array64, Array64]:
-    """Slope of every target, and the same from resampled folds.
+def curve_slopes(r: Array64, lags_s: Array64) -> Array64:
+    """Slope of every target's peak lag, peaks on the window's edge left out.
 
     Parameters
     ----------
-    r_fold : ndarray of shape (n_layers, n_folds, n_lags, n_targets)
-    weights : ndarray of shape (n_folds,)
-        Samples of each fold.
+    r : ndarray of shape (n_layers, n_lags, n_targets)
+        Held-out correlation over folds.
     lags_s : ndarray of shape (n_lags,)
-    rng : Generator
-        Seeded by the caller.
-    n_boot : int
 
     Returns
     -------
-    observed : ndarray of shape (n_targets,)
-        s per layer.
-    resampled : ndarray of shape (n_boot, n_targets)
-        Folds (stretches of the recording) drawn with replacement.
+    ndarray of shape (n_targets,)
+        s per layer; NaN with fewer than `MIN_LAYERS` layers.
     """
-    n_folds = r_fold.shape[1]
-    drawn = rng.multinomial(n_folds, np.full(n_folds, 1 / n_folds), size=n_boot)
-    # Few folds have few distinct resamples: each is computed once.
-    distinct, index = np.unique(drawn, axis=0, return_inverse=True)
-    slopes = np.stack([_slopes(r_fold, weights * counts, lags_s) for counts in distinct])
-    return _slopes(r_fold, weights, lags_s), slopes[index.ravel()]
-
-
-def _slopes(r_fold: Array64, weights: Array64, lags_s: Array64) -> Array64:
-    r = np.stack(
-        [fisher_mean(layer, weights) for layer in r_fold]
-    )  # (n_layers, n_lags, n_targets)
     peaks, at_edge = peak_lags(np.moveaxis(r, 1, 2), lags_s)
     return target_slopes(np.where(at_edge, np.nan, peaks))
 
 
-def lag_slope(
-    observed: Array64, resampled: Array64, *, rng: np.random.Generator, level: float = 0.95
-) -> LagSlope:
-    """Mean slope of a group of targets, with an interval from resampled folds and targets.
+def lag_slope(slopes: Array64) -> LagSlope:
+    """Mean slope of a group of targets, with Student's t interval over targets.
 
     Parameters
     ----------
-    observed : ndarray of shape (n_targets,)
-        Of one electrode, a region or all of them.
-    resampled : ndarray of shape (n_boot, n_targets)
-        Both from :func:`resampled_slopes`.
-    rng : Generator
-        Seeded by the caller.
-    level : float
+    slopes : ndarray of shape (n_targets,)
+        From :func:`curve_slopes`, of one electrode, a region or all of them.
 
     Returns
     -------
     LagSlope
-        NaN where no target has enough layers. Each draw resamples the folds (the recording's
-        stretches differ) and the targets (electrodes differ): the interval describes this
-        participant, and no other.
+        NaN where no target has enough layers.
+
+    Notes
+    -----
+    The recording is held fixed: its folds are too few to draw from (one fold would give an
+    interval of no width). Noise that targets share is therefore not in the interval, and another
+    recording may lie outside it more often than it says.
     """
-    count = int(np.isfinite(observed).sum())
-    if not count:
+    known = 1000 * slopes[np.isfinite(slopes)]
+    if not len(known):
         return LagSlope(np.nan, np.nan, np.nan, 0)
-    picked = rng.integers(len(observed), size=resampled.shape)
-    drawn = np.take_along_axis(resampled, picked, axis=1)
-    known = np.isfinite(drawn)
-    total = np.where(known, drawn, 0.0).sum(axis=1)
-    means = 1000 * total[known.any(axis=1)] / known.sum(axis=1)[known.any(axis=1)]
-    tail = 100 * (1 - level) / 2
-    low, high = np.percentile(means, [tail, 100 - tail]) if len(means) else (np.nan, np.nan)
-    return LagSlope(1000 * float(np.nanmean(observed)), float(low), float(high), count)
+    low, high = t_interval(known) if len(known) >= MIN_FOR_INTERVAL else (np.nan, np.nan)
+    return LagSlope(float(known.mean()), low, high, len(known))

@@ -74,16 +74,16 @@ Written by bids_brainalign {version}. Open `index.html` first.
 - `sub-*/**/*_scores.tsv`: encoding scores, one row per target, model and layer; the columns are
   explained in the JSON file beside it. Take answers from rows with `layer` = `selected` and
   `fold` = `all`; take layer curves from the rows with a layer number.
-- `*_channels.tsv` (iEEG), `*_statmap.nii.gz` (fMRI): results per electrode and voxel.
-- `*_desc-silence_contrast.tsv`, `*_desc-sound_lags.tsv` (iEEG): speech against silence per
-  channel; whether the clocks of sound and recording drift apart.
+- `*_channels.tsv` (iEEG, EEG), `*_statmap.nii.gz` (fMRI): results per electrode and voxel.
+- `*_desc-silence_contrast.tsv`, `*_desc-sound_lags.tsv` (iEEG, EEG): speech against silence
+  per channel; whether the clocks of sound and recording drift apart.
 - `*_folds.tsv`, `*_nulls.tsv`, `*_predictions.h5`, `*_weights.h5`: cross-validation folds, null
   quantiles, held-out predictions, weights per delay (with `--save weights`).
-- `*_lags.tsv`, `*_lagslopes.tsv` (iEEG): prediction from features at one lag at a time, and
-  whether the best lag grows with the layer.
+- `*_lags.tsv`, `*_lagslopes.tsv` (iEEG, EEG): prediction from features at one lag at a time,
+  and whether the best lag grows with the layer.
 - `*_variance.tsv`: variance explained by the model and by low-level features alone, and
   shared; `desc-<A>And<B>`: of two models.
-- `*_combined.tsv` (iEEG): the best layers together against the best one.
+- `*_combined.tsv` (iEEG, EEG): the best layers together against the best one.
 - `*_decoding.tsv` (with `--decode`): how well held-out speech is identified from the electrodes.
 - `*_transcription.tsv` (with `--transcribe`): what Whisper's decoder writes down from predicted
   encoder states, beside what it writes from other windows, the mean state and the true states.

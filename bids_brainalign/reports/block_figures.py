@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from bids_brainalign.anatomy.spaces import is_template
 from bids_brainalign.outputs.reading import LOWLEVEL, PHONES
 from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.curves import curve_panels, selected
@@ -25,9 +26,6 @@ from bids_brainalign.reports.figures.onset_response import FEW_TARGETS, onset_re
 from bids_brainalign.reports.figures.voxel_map import VoxelMaps, voxel_slices
 from bids_brainalign.reports.rendering import Album, Picture
 from bids_brainalign.reports.summary import context_sentence, is_parcels
-
-MNI_SPACES = ("mni", "icbm", "ixi549", "fsaverage", "talairach")
-"""Prefixes of spaces that share the glass brain's axes to within millimetres."""
 
 
 def alignment_picture(block: Block, album: Album) -> Picture | None:
@@ -180,7 +178,7 @@ def _electrode_pictures(block: Block, table: pd.DataFrame, album: Album) -> list
     lost = int((~placed).sum())
     missing = f" {lost} electrodes have no coordinates and are not shown." if lost else ""
     table = table[placed]
-    mni = space.lower().startswith(MNI_SPACES)
+    mni = is_template(space)
     draw = glass_brain if mni else plain_scatter
     where = (
         f"Coordinates: {space}." if mni
@@ -242,13 +240,15 @@ def _surface_pictures(
 
 
 def null_picture(block: Block, album: Album) -> Picture | None:
-    """Observed scores against their nulls; None without the table."""
+    """Observed scores against their nulls; None without a null."""
     nulls = block.main.nulls
     if nulls is None or not {"target", "q50", "q95", "q99"} <= set(nulls.columns):
         return None
     chosen = selected(block.main.scores)
     draws = chosen["n_null"].max()
     count = f"{int(draws):,} " if np.isfinite(draws) else ""
+    if nulls["q95"].isna().all():
+        return None
     found = int((chosen["q_fdr"] < 0.05).sum())
     return album.add(
         f"{block.name}_null",

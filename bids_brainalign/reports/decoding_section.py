@@ -46,7 +46,7 @@ def _headline(main: pd.DataFrame) -> list[str]:
     row = main.set_index("score").loc["two_vs_two"]
     if pd.isna(row["value"]):
         return [f"Held-out segments could not be told from each other: {row['reason']}."]
-    share, p = float(row["value"]), float(row["p_max"])
+    share, p = float(row["value"]), float(row["p"])
     said = (
         f"Of two held-out segments, the decoder says rightly which is which in {share:.0%} of "
         f"pairs (chance 50 %; layer {row['layer_mode']} chosen on inner folds). "
@@ -54,14 +54,15 @@ def _headline(main: pd.DataFrame) -> list[str]:
     if np.isnan(p):
         return [said + f"There is no p value: {row['reason']}."]
     found = "more than chance" if p < 0.05 else "not more than chance"
-    said += f"That is {found} (p {_equals(p)}, corrected over layers)."
+    said += f"That is {found} (p {_equals(p)})."
     against = row["delta_untrained"]
     if pd.notna(against):
         p_delta = float(row["p_delta"])
+        signed = ("+" if float(against) > 0 else "") + number(100 * float(against), 0)
         sign = "better" if p_delta < 0.05 else "not reliably better"
         said += (
             f" The trained model's embedding is {sign} identified than that of the same network "
-            f"with random weights ({100 * float(against):+.0f} points, p "
+            f"with random weights ({signed} points, p "
             f"{_equals(p_delta)})."
         )
     return [

@@ -12,6 +12,7 @@ from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.figures.silence_contrast import contrast_dots
 from bids_brainalign.reports.rendering import Album, Picture
 from bids_brainalign.reports.section import Cells, Section
+from bids_brainalign.reports.summary import number
 
 CONTRAST_TEXT = ("target", "labels_from", "reason")
 LAG_TEXT = ("recording", "flagged", "reason")
@@ -119,4 +120,4 @@ def _lag(lag_s: float, error_s: float) -> str:
 
 
 def _ms(seconds: float) -> str:
-    return f"{1000 * seconds:.0f}" if np.isfinite(seconds) else "n/a"
+    return number(1000 * seconds, 0)

@@ -20,6 +20,7 @@ from bids_brainalign.reports.figures.group_curves import GroupCurve, group_curve
 from bids_brainalign.reports.group_phonemes import group_phoneme_files, group_phoneme_section
 from bids_brainalign.reports.participant_page import MODALITY_NAMES
 from bids_brainalign.reports.rendering import Album, Picture, page_url, relative_url
+from bids_brainalign.reports.summary import number
 from bids_brainalign.statistics.intervals import MIN_FOR_BOOTSTRAP, MIN_FOR_INTERVAL
 
 REGION_TITLES = {"all": "all targets", "L": "left hemisphere", "R": "right hemisphere"}
@@ -124,8 +125,8 @@ def _sentences(rows: pd.DataFrame, people: pd.DataFrame, model: str, n: int) -> 
     if n >= MIN_FOR_INTERVAL and len(gain) and np.isfinite(gain["delta_r_mean"].iloc[0]):
         low, high = gain["delta_ci_low"].iloc[0], gain["delta_ci_high"].iloc[0]
         sentences.append(
-            f"Mean gain over the baseline: Δr = {gain['delta_r_mean'].iloc[0]:.3f} "
-            f"(95 % interval {low:.3f} to {high:.3f})."
+            f"Mean gain over the baseline: Δr = {number(gain['delta_r_mean'].iloc[0])} "
+            f"(95 % interval {number(low)} to {number(high)})."
         )
     return sentences
 

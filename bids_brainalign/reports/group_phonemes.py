@@ -14,6 +14,7 @@ from bids_brainalign.reports.figures import canvas
 from bids_brainalign.reports.figures.phoneme_profiles import DIVERGING
 from bids_brainalign.reports.rendering import Album
 from bids_brainalign.reports.section import Cells, Section
+from bids_brainalign.reports.summary import number, probability
 from bids_brainalign.statistics.intervals import MIN_FOR_INTERVAL
 
 REGIONS = {"all": "all electrodes", "L": "left hemisphere", "R": "right hemisphere"}
@@ -103,9 +104,8 @@ def region_responses(table: pd.DataFrame) -> Figure:
 def _order(table: pd.DataFrame) -> Cells:
     rows = []
     for _, row in table.iterrows():
-        p = "n/a" if pd.isna(row["p_combined"]) else f"{row['p_combined']:.3g}"
-        value = "n/a" if pd.isna(row["value_mean"]) else f"{row['value_mean']:.3f}"
-        null = "n/a" if pd.isna(row["null_mean"]) else f"{row['null_mean']:.3f}"
+        p = probability(row["p_combined"])
+        value, null = number(row["value_mean"]), number(row["null_mean"])
         surrogates = "n/a" if pd.isna(row["n_null"]) else f"{int(row['n_null'])}"
         rows.append(
             (str(row["statistic"]), f"{int(row['n_participants'])}", value, null, p, surrogates)
@@ -124,12 +124,9 @@ def _behaviour(table: pd.DataFrame) -> Cells:
     shown = named.assign(size=table["rho"].abs()).sort_values("size", ascending=False)
     shown = shown.groupby(["score", "measure"], sort=False).head(MAX_BEHAVIOUR).sort_index()
 
-    def number(value: float) -> str:
-        return "n/a" if pd.isna(value) else f"{value:.3g}"
-
     rows = [
         (str(r["score"]), str(r["participant"]), str(r["measure"]), str(r["phone_class"]),
-         number(r["rho"]), f"{int(r['n'])}", number(r["p"]), number(r["q_fdr"]))
+         number(r["rho"]), f"{int(r['n'])}", probability(r["p"]), probability(r["q_fdr"]))
         for _, r in shown.iterrows()
     ]  # fmt: skip
     few = int(table["p"].isna().sum())

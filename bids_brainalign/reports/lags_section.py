@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 
-from bids_brainalign.outputs.reading import LOWLEVEL, read_table
+from bids_brainalign.outputs.reading import LOWLEVEL, read_sidecar, read_table
 from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.figures.lag_curves import lag_curves, layer_by_lag
 from bids_brainalign.reports.rendering import Album, Picture
-from bids_brainalign.reports.section import Cells, Section
+from bids_brainalign.reports.section import Cells, Section, sentences_of
+from bids_brainalign.reports.summary import NO_TEST, number
+from bids_brainalign.statistics.intervals import MIN_FOR_INTERVAL
 
 TITLES = {"continuous": "Every sample", "word": "Locked to words"}
 _TEXT = ("target", "region", "hemisphere", "model", "mode", "layer", "peak", "at_edge")
@@ -33,20 +37,38 @@ def lags_section(block: Block, album: Album) -> Section | None:
         floor = None if baseline is None else baseline[baseline["mode"] == mode]
         sentences.append(_finding(rows, str(mode)))
         pictures += _pictures(block, rows, floor, str(mode), album)
-    future = lags["context_future_s"].max()
-    if not future <= 0:
-        sentences.append(
-            f"These features have heard up to {future:g} s of sound after each moment: a peak lag "
-            "says where prediction is best, not when the response came, and lags below zero have "
-            "no causal reading. Run with --feature-mode causal to ask about time."
-        )
+    sentences += _context(lags)
+    sidecar = read_sidecar(_path(block, main.file.label, "lags").with_suffix(".json"))
+    sentences += sentences_of(sidecar, "Notes")
     tables = () if slopes is None else (_slope_cells(slopes),)
     return Section("Lags", tuple(sentences), tuple(pictures), tables)
 
 
-def _table(block: Block, label: str, suffix: str) -> pd.DataFrame | None:
+def _path(block: Block, label: str, suffix: str) -> Path:
     file = block.main.file
-    return read_table(file.path.with_name(f"{file.prefix}_desc-{label}_{suffix}.tsv"), text=_TEXT)
+    return file.path.with_name(f"{file.prefix}_desc-{label}_{suffix}.tsv")
+
+
+def _table(block: Block, label: str, suffix: str) -> pd.DataFrame | None:
+    return read_table(_path(block, label, suffix), text=_TEXT)
+
+
+def _context(lags: pd.DataFrame) -> list[str]:
+    """Say why a lag may not be when the response came; nothing where it may."""
+    future = lags["context_future_s"].max()
+    if pd.isna(future):
+        return [
+            "It is not known how much sound before and after each moment these features have "
+            "heard: a peak lag says where prediction is best, and when the response came only if "
+            "they have heard nothing from after the moment."
+        ]
+    if future <= 0:
+        return []
+    return [
+        f"These features have heard up to {future:g} s of sound after each moment: a peak lag "
+        "says where prediction is best, not when the response came, and lags below zero have "
+        "no causal reading. Run with --feature-mode causal to ask about time."
+    ]
 
 
 def _answers(rows: pd.DataFrame) -> pd.DataFrame:
@@ -62,6 +84,8 @@ def _found(rows: pd.DataFrame) -> list[str]:
 def _finding(rows: pd.DataFrame, mode: str) -> str:
     peaks = _answers(rows)
     peaks = peaks[peaks["peak"] == "true"]
+    if peaks["q_peak"].isna().all():
+        return f"{TITLES[mode]}: {NO_TEST}."
     found = peaks[peaks["q_peak"] < 0.05]
     inside = found[found["at_edge"] == "false"]
     text = (
@@ -69,7 +93,8 @@ def _finding(rows: pd.DataFrame, mode: str) -> str:
         "not explain (q < .05, corrected for the lags)"
     )
     if len(inside):
-        text += f"; their median peak lag is {1000 * inside['peak_s'].median():.0f} ms"
+        median = number(1000 * float(inside["peak_s"].median()), 0)
+        text += f"; their median peak lag is {median} ms"
     at_edge = len(found) - len(inside)
     if at_edge:
         text += f"; {at_edge} of them peak on the window's edge and may peak outside"
@@ -114,24 +139,26 @@ def _slope_cells(slopes: pd.DataFrame) -> Cells:
             str(row["group"]),
             TITLES[str(row["mode"])].lower(),
             str(int(row["n_targets"])),
-            _ms(row["slope_ms"]),
-            f"{_ms(row['ci_low_ms'])} to {_ms(row['ci_high_ms'])}",
+            number(row["slope_ms"], 1),
+            _interval(row["ci_low_ms"], row["ci_high_ms"]),
         )
         for _, row in shown.iterrows()
     )
-    warning = (
-        " The features have heard the future: no causal reading."
-        if (slopes["heard_future"] == "true").any()
-        else ""
-    )
+    heard = set(slopes["heard_future"].fillna("n/a"))
+    warning = ""
+    if "true" in heard:
+        warning = " The features have heard the future: no causal reading."
+    elif "n/a" in heard:
+        warning = " What the features have heard is not known: perhaps no causal reading."
     return Cells(
         ("Electrodes", "Mode", "n", "Slope (ms per layer)", "95 % interval"),
         rows,
         "Slope of the peak lag over layers: does what deeper layers hold come later? Electrodes "
-        "with a significant peak inside the window; the interval resamples electrodes and folds, "
-        f"and speaks of this participant alone.{warning}",
+        "with a significant peak inside the window. The interval (Student's t) is over electrodes "
+        "alone and says how they differ: it holds this recording fixed, does not contain the "
+        f"noise that electrodes share, and is n/a below {MIN_FOR_INTERVAL} electrodes.{warning}",
     )
 
 
-def _ms(value: float) -> str:
-    return "n/a" if pd.isna(value) else f"{value:.1f}"
+def _interval(low: float, high: float) -> str:
+    return "n/a" if pd.isna(low) else f"{number(low, 1)} to {number(high, 1)}"

@@ -11,6 +11,7 @@ from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.figures.phoneme_profiles import phoneme_profiles
 from bids_brainalign.reports.rendering import Album, Picture
 from bids_brainalign.reports.section import Cells, Section
+from bids_brainalign.reports.summary import number
 
 TEXT = ("target", "hemisphere", "region", "kind", "phone_class")
 ALPHA = 0.05
@@ -60,13 +61,15 @@ def _findings(table: pd.DataFrame, every: pd.DataFrame) -> list[str]:
         found.append(
             f"In {beyond} of {n} electrodes phone categories explain more than envelope, mel "
             f"spectrogram, word onsets and phone onsets do (held out, q < .05; largest gain in r: "
-            f"{best:.3f}). This is the test of phonetic beyond acoustic; selectivity alone is not."
+            f"{number(best)}). This is the test of phonetic beyond acoustic; selectivity alone is "
+            "not."
         )
     reliable = every["reliability"].dropna()
     if len(reliable):
         found.append(
             f"Reliability of profiles, odd against even minutes (Spearman–Brown): median "
-            f"{reliable.median():.2f}, range {reliable.min():.2f} to {reliable.max():.2f}."
+            f"{number(reliable.median(), 2)}, range {number(reliable.min(), 2)} to "
+            f"{number(reliable.max(), 2)}."
         )
     return found
 
@@ -150,4 +153,5 @@ def _order(table: pd.DataFrame) -> Cells:
 def _number(value: float, digits: int) -> str:
     if pd.isna(value):
         return "n/a"
-    return f"{value:.{digits}g}" if abs(value) < 0.01 else f"{value:.{digits}f}"
+    text = f"{value:.{digits}g}" if abs(value) < 0.01 else f"{value:.{digits}f}"
+    return text.replace("-", "−")

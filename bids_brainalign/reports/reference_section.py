@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 from bids_brainalign.outputs.reading import read_sidecar, read_table
 from bids_brainalign.reports.section import Cells, Section
+from bids_brainalign.reports.summary import NO_TEST
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bids_brainalign.reports.blocks import Block
     from bids_brainalign.reports.rendering import Album
 
@@ -26,25 +29,20 @@ def reference_section(block: Block, album: Album) -> Section | None:
         return None
     reference = str(read_sidecar(path.with_suffix(".json")).get("Reference", "car"))
     name = NAMES.get(reference, reference)
-    rows = []
-    for label, column in ROWS:
-        with_it, without = table[column] < ALPHA, table[f"{column}_unreferenced"] < ALPHA
-        numbers = (with_it.sum(), without.sum(), (with_it & without).sum())
-        rows.append((label, *(f"{n} of {len(table)}" for n in numbers)))
-    only = table["target"][(table["q_delta"] < ALPHA) & ~(table["q_delta_unreferenced"] < ALPHA)]
+    rows = [(label, *_counts(table, column)) for label, column in ROWS]
     sentences = [
         f"The {name} puts a share of every electrode's signal into the others: with N electrodes "
         "about 1/N of each. The whole analysis was therefore run again on the responses as "
         "recorded.",
-        f"{len(only)} electrodes exceed the low-level features only with it"
-        + (f": {', '.join(only[:20])}{' …' if len(only) > 20 else ''}." if len(only) else "."),
+        _only_with_it(table),
     ]
     picture = album.add(
         f"{block.name}_references",
         reference_scatter(table, alpha=ALPHA),
         alt=f"r of every electrode with {name} against r as recorded",
         caption=f"r of the selected layer with {name} and as recorded, one point per electrode. "
-        "Colours: where the model adds to the low-level features.",
+        "Colours: where the model adds to the low-level features at q < .05; neither: it does "
+        "not, or there was no test.",
     )
     columns = ("Significant (q < .05)", f"with {name}", "as recorded", "both")
     return Section(
@@ -53,3 +51,25 @@ def reference_section(block: Block, album: Album) -> Section | None:
         (picture,),
         (Cells(columns, tuple(rows)),),
     )
+
+
+def _counts(table: pd.DataFrame, column: str) -> tuple[str, str, str]:
+    """Electrodes found with the reference, without it and both ways; n/a without a test."""
+    q, q_without = table[column], table[f"{column}_unreferenced"]
+    with_it, without = q < ALPHA, q_without < ALPHA
+    cells = []
+    for found, used in (
+        (with_it, (q,)), (without, (q_without,)), (with_it & without, (q, q_without)),
+    ):  # fmt: skip
+        tested = all(values.notna().any() for values in used)
+        cells.append(f"{found.sum()} of {len(table)}" if tested else "n/a")
+    return cells[0], cells[1], cells[2]
+
+
+def _only_with_it(table: pd.DataFrame) -> str:
+    q, q_without = table["q_delta"], table["q_delta_unreferenced"]
+    if q.isna().all() or q_without.isna().all():
+        return f"Which electrodes exceed the low-level features only with it: {NO_TEST}."
+    only = table["target"][(q < ALPHA) & ~(q_without < ALPHA)]
+    names = f": {', '.join(only[:20])}{' …' if len(only) > 20 else ''}" if len(only) else ""
+    return f"{len(only)} electrodes exceed the low-level features only with it{names}."

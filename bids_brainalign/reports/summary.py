@@ -19,6 +19,8 @@ PARCEL_NAMES = {
     "left": "the left hemisphere",
     "right": "the right hemisphere",
 }
+NO_TEST = "no test: held-out folds are too short for a null"
+"""Where q is missing everywhere; nothing was looked for, so nothing was not found."""
 MANY = 5
 """Layers beyond this many are counted together."""
 
@@ -80,6 +82,9 @@ def headline(block: Block, maps: VoxelMaps | None) -> Headline:
 
 
 def _baseline_only(chosen: pd.DataFrame) -> Headline:
+    if chosen["q_fdr"].isna().all():
+        text = f"Only the low-level features were run; {NO_TEST}."
+        return Headline((text,), (("n/a", "targets above chance"),))
     found = int((chosen["q_fdr"] < ALPHA).sum())
     text = (
         f"Only the low-level features were run. They predict {found} of {len(chosen)} targets "
@@ -101,11 +106,7 @@ def _electrodes(block: Block, chosen: pd.DataFrame) -> Headline:
             f"The trained network predicts better than the same network with random weights at "
             f"{better} of {total} electrodes (q < .05)."
         )
-    above = int((chosen["q_fdr"] < ALPHA).sum())
-    sentences.append(
-        f"Prediction as such is above chance at {above} of {total} electrodes (q < .05); that "
-        "much can come from the sound's loudness alone, which is why the gain is what counts."
-    )
+    sentences.append(_prediction_as_such(chosen))
     facts = [(f"{len(found)} of {total}" if tested else "n/a", "electrodes beat the baseline")]
     if len(found):
         layers = ", ".join(f"{layer} (×{n})" for layer, n in _layer_counts(found)[:2])
@@ -115,6 +116,16 @@ def _electrodes(block: Block, chosen: pd.DataFrame) -> Headline:
     )
     facts.append((number(float(chosen["r"].mean())), "mean held-out r, all electrodes"))
     return Headline(tuple(sentences), tuple(facts))
+
+
+def _prediction_as_such(chosen: pd.DataFrame) -> str:
+    if chosen["q_fdr"].isna().all():
+        return f"Prediction as such: {NO_TEST}."
+    above = int((chosen["q_fdr"] < ALPHA).sum())
+    return (
+        f"Prediction as such is above chance at {above} of {len(chosen)} electrodes (q < .05); "
+        "that much can come from the sound's loudness alone, which is why the gain is what counts."
+    )
 
 
 def _electrode_gain(name: str, chosen: pd.DataFrame, found: pd.DataFrame, *, tested: bool) -> str:

@@ -9,6 +9,7 @@ from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.figures.variance_parts import variance_parts
 from bids_brainalign.reports.rendering import Album
 from bids_brainalign.reports.section import Section
+from bids_brainalign.reports.summary import NO_TEST
 
 _TEXT = ("target", "region", "hemisphere", "model", "other")
 _POINTS = (
@@ -61,6 +62,8 @@ def _pairs(block: Block) -> dict[str, pd.DataFrame]:
 
 
 def _sentence(table: pd.DataFrame, model: str, other: str, second: str) -> str:
+    if table[["q_unique_model", f"q_unique_{second}"]].isna().all(axis=None):
+        return f"What {model} and {other} explain alone: {NO_TEST}."
     n = len(table)
     mine = int((table["q_unique_model"] < 0.05).sum())
     its = int((table[f"q_unique_{second}"] < 0.05).sum())

@@ -24,9 +24,10 @@ COLUMNS: dict[str, str] = {
     "first); top1: share of segments that come first",
     "value": "The score on held-out data",
     "chance": "Its expectation without any link",
-    "p": "One-sided p of this row alone, by shifts of the decoded against the true embedding",
-    "p_max": "p against the maximum over layers; in the row selected: of the largest score over "
-    "layers",
+    "p": "One-sided p of this row alone, by shifts of the decoded against the true embedding; in "
+    "the row selected it needs no correction for layers, which inner folds chose",
+    "p_max": "p against the maximum over layers; in the row selected: of the largest held-out "
+    "score over layers, and not of this row's value",
     "null_q95": "95th percentile of this row's null",
     "null_max_q95": "95th percentile of the maximum over layers of the null",
     "delta_untrained": "Value minus that of the untrained twin",

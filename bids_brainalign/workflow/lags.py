@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from bids_brainalign.alignment.delays import lag_samples
 from bids_brainalign.config.schema import Config
-from bids_brainalign.encoding.lag_slopes import LagSlope, lag_slope, resampled_slopes
+from bids_brainalign.encoding.lag_slopes import LagSlope, curve_slopes, lag_slope
 from bids_brainalign.encoding.lagged import LagCurves, lag_curves, peak_lags
 from bids_brainalign.encoding.layerwise import Problem
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.outputs.names import analysis_label
 from bids_brainalign.outputs.reading import read_score_table
 from bids_brainalign.outputs.tables import write_tsv
+from bids_brainalign.statistics.intervals import MIN_FOR_INTERVAL
 from bids_brainalign.statistics.multiplicity import benjamini_hochberg
 from bids_brainalign.store.digest import file_digest
 from bids_brainalign.store.steps import Step
@@ -32,7 +33,7 @@ from bids_brainalign.workflow.assemble import (
 )
 from bids_brainalign.workflow.encoding import context_of, fit_inputs, problem_of
 from bids_brainalign.workflow.fits import Fit
-from bids_brainalign.workflow.spaces import Space, seed_of
+from bids_brainalign.workflow.spaces import Space
 from bids_brainalign.workflow.word_lags import word_lag_curves
 
 logger = logging.getLogger(__name__)
@@ -58,8 +59,10 @@ LAG_COLUMNS: dict[str, str | Mapping[str, object]] = {
     "at_edge": "On the row of the peak: it is the first or last lag, and may lie outside",
     "q_peak": "On the peak of selected and n/a rows: Benjamini-Hochberg q of p over targets",
     "n_null": "Draws of the null distribution",
-    "context_past_s": "Seconds of audio before a frame that its features may have heard",
-    "context_future_s": "Seconds after it; lags have no causal reading where this is above 0",
+    "context_past_s": "Seconds of audio before a frame that its features may have heard; n/a: not "
+    "known",
+    "context_future_s": "Seconds after it; lags have no causal reading where this is above 0, "
+    "and may have none where it is n/a",
 }
 SLOPE_COLUMNS: dict[str, str | Mapping[str, object]] = {
     "group": "Channel, region, or all targets with a peak (q_peak < .05, not on the edge)",
@@ -69,9 +72,11 @@ SLOPE_COLUMNS: dict[str, str | Mapping[str, object]] = {
     "n_targets": "Targets with three or more layers that peak inside the window",
     "slope_ms": {"Description": "Slope of the peak lag on layer number, mean over the targets",
                  "Units": "ms per layer"},
-    "ci_low_ms": "2.5 % of the slope over resampled folds and targets",
-    "ci_high_ms": "97.5 % of it",
-    "heard_future": "Features have heard sound after each moment: the slope has no causal reading",
+    "ci_low_ms": "Lower end of the 95 % interval of the mean (Student's t over targets, recording "
+    f"held fixed: noise that targets share is not in it); n/a below {MIN_FOR_INTERVAL} targets",
+    "ci_high_ms": "Upper end",
+    "heard_future": "Features have heard sound after each moment: the slope has no causal "
+    "reading; n/a where it is not known what they heard",
 }  # fmt: skip
 
 
@@ -102,11 +107,7 @@ def lag_step(config: Config, fit: Fit, space: Space, spaces: Sequence[Space]) ->
         table = pd.concat(tables, ignore_index=True)
         written = list(write_tsv(path, table, LAG_COLUMNS, extra={"Notes": skipped}))
         if results and len(results[0].layers) > 1:
-            seed = seed_of(config, "lag slopes", fit.name.stem, space.name)
-            slopes = [
-                slope_table(r, t, space.name, seed=seed)
-                for r, t in zip(results, tables, strict=True)
-            ]
+            slopes = [slope_table(r, t, space.name) for r, t in zip(results, tables, strict=True)]
             path = root / fit.name.file("lagslopes.tsv", analysis=label)
             written += write_tsv(path, pd.concat(slopes, ignore_index=True), SLOPE_COLUMNS)
         return written
@@ -278,14 +279,11 @@ def _rows(result: LagResult, model: str, layer: str, r: NDArray[np.float64]) -> 
     )
 
 
-def slope_table(result: LagResult, table: pd.DataFrame, model: str, *, seed: int) -> pd.DataFrame:
+def slope_table(result: LagResult, table: pd.DataFrame, model: str) -> pd.DataFrame:
     """Slope of the peak lag over layers, for targets with a peak that is there and inside."""
     answer = table[(table["layer"] == "selected") & (table["peak"] == "true")]
     found = set(answer.loc[(answer["q_peak"] < 0.05) & (answer["at_edge"] == "false"), "target"])
-    rng = np.random.default_rng(seed)
-    observed, resampled = resampled_slopes(
-        result.curves.r_fold, result.weights, result.lags_s, rng=rng
-    )
+    slopes = curve_slopes(result.curves.r, result.lags_s)
     names = result.targets["name"].astype(str).to_numpy()
     regions = result.targets["region"].astype(str).to_numpy()
     kept = np.isin(names, sorted(found))
@@ -297,10 +295,17 @@ def slope_table(result: LagResult, table: pd.DataFrame, model: str, *, seed: int
     groups += [(name, "target", names == name) for name in names[kept]]
     rows = []
     for group, kind, members in groups:
-        slope = lag_slope(observed[members], resampled[:, members], rng=rng)
+        slope = lag_slope(slopes[members])
         rows.append(_slope_row(group, kind, slope) | {"model": model, "mode": result.mode})
-    future = "true" if not result.context_s[1] <= 0 else "false"
-    return pd.DataFrame(rows).assign(heard_future=future)[list(SLOPE_COLUMNS)]
+    heard = _heard_future(result.context_s[1])
+    return pd.DataFrame(rows).assign(heard_future=heard)[list(SLOPE_COLUMNS)]
+
+
+def _heard_future(context_future_s: float) -> str:
+    """Say whether features heard what came after; what own features heard is not known."""
+    if np.isnan(context_future_s):
+        return "n/a"
+    return "true" if context_future_s > 0 else "false"
 
 
 def _slope_row(group: str, kind: str, slope: LagSlope) -> dict[str, object]:

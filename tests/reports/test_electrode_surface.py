@@ -5,12 +5,16 @@ import pandas as pd
 import pytest
 
 from bids_brainalign.anatomy.spaces import moved
+from bids_brainalign.reports.block_figures import map_pictures
+from bids_brainalign.reports.blocks import read_blocks
 from bids_brainalign.reports.figures.canvas import svg
 from bids_brainalign.reports.figures.electrode_surface import (
     pial_surfaces,
     put_on_surface,
     surface_map,
 )
+from bids_brainalign.reports.rendering import Album
+from tests.reports.fake_outputs import write_ieeg
 
 
 def test_points_of_the_surface_come_back_to_their_vertex():
@@ -50,3 +54,17 @@ def test_the_figure_shows_only_sides_with_electrodes_and_stays_small():
     assert len(text) < 400_000
     assert text == svg(surface_map(table, placed, value="r", label="r",
                                    marked=pd.Series([True, False])))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("space", "drawn_in"),
+    [("fsaverage", "Coordinates: fsaverage."), ("fsaverageSym", "no anatomical claim"),
+     ("Talairach", "no anatomical claim")],
+)  # fmt: skip
+def test_only_known_templates_are_drawn_in_a_brain(tmp_path, space, drawn_in):
+    write_ieeg(tmp_path, "01", seed=1, n_electrodes=6)
+    for path in tmp_path.rglob("*_channels.tsv"):
+        path.write_text(path.read_text().replace("MNI152NLin2009cAsym", space))
+    block = read_blocks(tmp_path, "01")[0]
+    pictures = map_pictures(block, None, Album(tmp_path, tmp_path))
+    assert drawn_in in pictures[0].caption

@@ -3,12 +3,13 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from bids_brainalign.config.schema import Decoding
 from bids_brainalign.outputs.names import analysis_label
-from bids_brainalign.reports.decoding_section import decoding_section
+from bids_brainalign.reports.decoding_section import _headline, decoding_section
 from bids_brainalign.reports.rendering import Album
 from bids_brainalign.workflow.decoding import decoding_step
 from tests.workflow.planted import PLANTED_LAYER, make_fit
@@ -39,6 +40,7 @@ def test_planted_layer_is_decoded(planted):
     _, table = planted
     row = selected(table, "two_vs_two")
     assert row.value > 0.9
+    assert row.p < 0.01
     assert row.p_max < 0.01
     assert str(row.layer_mode) == str(PLANTED_LAYER)
     curve = table[(table.fold == "all") & (table.score == "two_vs_two") & (table.model == "own")]
@@ -51,6 +53,7 @@ def test_noise_is_not_decoded(tmp_path):
     found = [
         selected(decoded(tmp_path / str(s), null=True, seed=s)[1], "two_vs_two") for s in range(4)
     ]
+    assert sum(row.p < 0.05 for row in found) <= 1
     assert sum(row.p_max < 0.05 for row in found) <= 1
     assert 0.3 < sum(row.value for row in found) / 4 < 0.7
 
@@ -67,3 +70,13 @@ def test_the_page_says_what_was_decoded(planted, tmp_path):
     text = " ".join(section.sentences)
     assert f"layer {PLANTED_LAYER} chosen on inner folds" in text
     assert "That is more than chance (p < 0.0" in text
+
+
+def test_the_page_tests_the_layer_that_inner_folds_chose():
+    row = {
+        "score": "two_vs_two", "value": 0.6, "p": 0.03, "p_max": 0.2, "layer_mode": "1",
+        "delta_untrained": np.nan, "reason": "",
+    }  # fmt: skip
+    text = " ".join(_headline(pd.DataFrame([row])))
+    assert "more than chance (p = 0.030)" in text
+    assert "over layers" not in text

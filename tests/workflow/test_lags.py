@@ -60,10 +60,11 @@ def test_both_modes_find_the_planted_lag_and_nothing_elsewhere(found):
     assert (best.idxmax(axis=1) == "1").all()
 
 
-def test_slopes_warn_of_features_whose_context_is_unknown(found):
+def test_slopes_do_not_say_what_own_features_have_heard(found):
     _, _, slopes = found
     assert set(slopes["mode"]) == set(MODES)
-    assert slopes["heard_future"].all()  # own features: what they heard is not known
+    assert slopes["heard_future"].isna().all()
+    assert slopes.loc[slopes.group_type == "target", "ci_low_ms"].isna().all()
     assert (slopes.loc[slopes.group_type == "target", "n_targets"] <= 1).all()
 
 
