@@ -64,6 +64,8 @@ TESTS = {
     "p_clusters": "clusters",
 }
 COHERENCE_TESTS = ("p_similarity", "p_agreement", "p_ami")
+CONDITIONAL = ("p_agreement", "p_ami")
+"""Tested only in runs whose clusters were found (p < .05)."""
 
 
 @dataclass(frozen=True)
@@ -160,8 +162,10 @@ def tested(
 def summarise(runs: pd.DataFrame) -> pd.DataFrame:
     """Share of p < .05 of each test, by kind and number of electrodes.
 
-    Agreement and regions are tested only where there are clusters: ``share`` counts runs without
-    as not significant, ``share_tested`` leaves them out. Clopper–Pearson 95 % intervals.
+    Agreement and regions are tested only where clusters were found (``tested_in``): ``share``
+    counts runs without as not significant, ``share_tested`` leaves them out. Where there are none
+    to find, the latter is a share of false alarms, which need not be 5 %. Clopper–Pearson 95 %
+    intervals.
     """
     rows = []
     for (kind, size), part in runs.groupby(["kind", "n_electrodes"], sort=False):
@@ -169,8 +173,9 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
             tested = part[test].dropna()
             hits = int((tested < ALPHA).sum())
             rows.append(
-                {"kind": kind, "n_electrodes": size, "test": text, "n_runs": len(part),
-                 "n_tested": len(tested), "n_significant": hits,
+                {"kind": kind, "n_electrodes": size, "test": text,
+                 "tested_in": "runs with clusters" if test in CONDITIONAL else "all runs",
+                 "n_runs": len(part), "n_tested": len(tested), "n_significant": hits,
                  **_share(hits, len(part), ""), **_share(hits, len(tested), "_tested"),
                  "ari_median": part["ari"].median(), "ari_min": part["ari"].min(),
                  "k_median": part["k"].median()}
@@ -195,7 +200,10 @@ def _share(hits: int, n: int, suffix: str) -> dict[str, float]:
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:
-    """Draw shares of the tested runs with their intervals, and the binomial band around 5 %."""
+    """Draw shares of the tested runs with their intervals, and the binomial band around 5 %.
+
+    The legend says of which tests the runs are only those whose clusters were found.
+    """
     from bids_brainalign.reports.figures import canvas
 
     kinds = list(dict.fromkeys(table["kind"]))
@@ -208,14 +216,15 @@ def draw(table: pd.DataFrame, path: Path) -> None:
         if kind in NULLS:
             band = binom.ppf([0.025, 0.975], n, ALPHA) / n
             axes.axhspan(*band, color=canvas.GRID, lw=0)
-        for place, (text, colour) in enumerate(zip(TESTS.values(), colours, strict=True)):
-            if kind not in ("untuned", "grouped") and text == TESTS["p_clusters"]:
+        for place, ((test, text), colour) in enumerate(zip(TESTS.items(), colours, strict=True)):
+            if kind not in ("untuned", "grouped") and test == "p_clusters":
                 continue  # there are clusters: finding them is no error
             rows = part[part["test"] == text]
             x = np.arange(len(rows)) + 0.12 * (place - 1.5)
             share = rows["share_tested"].to_numpy(float)
             bars = np.abs(rows[["low_tested", "high_tested"]].to_numpy(float).T - share)
-            axes.errorbar(x, share, bars, fmt="o", ms=4, lw=1.2, color=colour, label=text)
+            label = f"{text} (runs with clusters)" if test in CONDITIONAL else text
+            axes.errorbar(x, share, bars, fmt="o", ms=4, lw=1.2, color=colour, label=label)
             for at, n_tested in zip(x, rows["n_tested"], strict=True):
                 if n_tested < n:
                     axes.annotate(f"{n_tested}", (at, 0), xytext=(0, -9), ha="center",

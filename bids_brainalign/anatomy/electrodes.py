@@ -13,12 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bids_brainalign.anatomy.spaces import has_sides
+from bids_brainalign.anatomy.spaces import MM_PER_UNIT, has_sides
 from bids_brainalign.dataset.tables import read_tsv
 from bids_brainalign.errors import BrainAlignError, ExitCode
-
-MM_PER_UNIT = {"m": 1000.0, "cm": 10.0, "mm": 1.0}
-"""``iEEGCoordinateUnits`` of BIDS; ``pixels`` and ``n/a`` are kept as they are."""
 
 COLUMNS = ["name", "x", "y", "z", "device", "hemisphere", "space"]
 
@@ -36,10 +33,10 @@ def read_electrodes(electrodes_path: Path, coordsystem_path: Path | None) -> pd.
     Returns
     -------
     DataFrame
-        One row per electrode: ``name``; ``x, y, z`` (mm where the unit is known, NaN if not
-        localised); ``device`` (the ``group`` column); ``hemisphere`` (``L``, ``R``, ``n/a``: the
-        table's own column where it has one, else the sign of x in spaces that have sides);
-        ``space``.
+        One row per electrode: ``name``; ``x, y, z`` (mm where the unit is known, else as they are;
+        NaN if not localised); ``device`` (the ``group`` column); ``hemisphere`` (``L``, ``R``,
+        ``n/a``: the table's own column where it has one, else the sign of x in spaces that have
+        sides); ``space``.
 
     Raises
     ------
@@ -61,7 +58,7 @@ def read_electrodes(electrodes_path: Path, coordsystem_path: Path | None) -> pd.
             f"{electrodes_path.name} names electrodes more than once: {', '.join(twice)}.",
             fix="keep one row per electrode.",
         )
-    space, unit = _coordinate_system(coordsystem_path)
+    space, unit = coordinate_system(coordsystem_path)
     scale = MM_PER_UNIT.get(unit, 1.0)
     xyz = {axis: _numbers(table, axis, electrodes_path) * scale for axis in "xyz"}
     device = table["group"].str.strip() if "group" in table.columns else "n/a"
@@ -109,7 +106,7 @@ def locate(
     return located[COLUMNS], tuple(notes)
 
 
-def _coordinate_system(path: Path | None) -> tuple[str, str]:
+def coordinate_system(path: Path | None) -> tuple[str, str]:
     """Space and unit; ``n/a`` where not declared."""
     if path is None:
         return "n/a", "n/a"

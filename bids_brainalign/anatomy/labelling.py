@@ -13,6 +13,8 @@ from bids_brainalign.anatomy.atlas import NOTHING, Atlas, region_and_side
 from bids_brainalign.anatomy.spaces import apply_affine, family_of, moved
 
 UNKNOWN = "unknown"
+NO_REGION = ("n/a", "", UNKNOWN)
+"""Nothing is said of a region: electrodes with these share no place."""
 MIDLINE_MM = 5.0
 """Nearer to the midline than this an electrode may get a label of the other side."""
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+MM_PER_UNIT = {"m": 1000.0, "cm": 10.0, "mm": 1.0}
+"""``iEEGCoordinateUnits`` of BIDS; ``pixels`` and ``n/a`` give no millimetres."""
+
 MNI305_TO_MNI152 = np.array(
     [
         [0.9975, -0.0073, 0.0176, -0.0429],
@@ -30,6 +33,7 @@ _SIDED = ("mni", "icbm", "ixi549", "fsaverage", "fslr", "talairach", "acpc", "sc
 
 _MIRRORED = "fsaveragesym"
 """Both hemispheres may be laid over each other there: x says nothing about the side."""
+_UNDECLARED = ("", "n/a", "other", "pixels")
 
 
 def family_of(space: str) -> str:
@@ -73,6 +77,25 @@ def has_sides(space: str) -> bool:
     """
     low = space.lower()
     return low.startswith(_SIDED) and not low.startswith(_MIRRORED)
+
+
+def has_distances(space: str, unit: str) -> bool:
+    """Whether coordinates give distances between electrodes in the brain.
+
+    ``Pixels`` and ``Other`` may be those of a picture, fsaverageSym may lay sides over each other.
+
+    Parameters
+    ----------
+    space, unit : str
+        ``iEEGCoordinateSystem``, and its unit in small letters.
+
+    Examples
+    --------
+    >>> [has_distances(*said) for said in (("ACPC", "mm"), ("Other", "mm"), ("ACPC", "n/a"))]
+    [True, False, False]
+    """
+    low = space.strip().lower()
+    return unit in MM_PER_UNIT and low not in _UNDECLARED and not low.startswith(_MIRRORED)
 
 
 def moved(xyz_mm: NDArray[np.float64], source: str, target: str) -> NDArray[np.float64] | None:

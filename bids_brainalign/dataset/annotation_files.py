@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
-from bids_brainalign.dataset.annotations import LABELS, PHONE_LABELS, read_words
+from bids_brainalign.dataset.annotations import (
+    LABELS,
+    PHONE_LABELS,
+    read_words,
+    without_pauses,
+)
 from bids_brainalign.dataset.catalogue import stimulus_id
 from bids_brainalign.dataset.gentle import read_gentle_phones, read_gentle_words
 from bids_brainalign.dataset.pointers import is_pointer, require_content
@@ -49,7 +54,8 @@ class AnnotationFiles:
 
     def phones(self, audio: Path) -> Annotations | None:
         """Phones of an audio file; None without any. Raises as :meth:`words`."""
-        return self._first(self._phone_files(audio))
+        found = self._first(self._phone_files(audio))
+        return None if found is None else without_pauses(found)
 
     def pending(self, audio: Path) -> tuple[Path, ...]:
         """Files that :meth:`words` and :meth:`phones` need and that are not downloaded."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,10 @@ SILENCES = frozenset(
      "ns", "br", "lg", "ls", "cg"]
 )  # fmt: skip
 """Pauses, and the noises and breaths of aligners (P2FA)."""
+PHONE_PAUSES = frozenset(
+    ["h#", "#h", "#", "pau", "epi", "brth", "nsn", "noise", "vocnoise", "laugh"]
+)  # fmt: skip
+"""Further labels of pauses and noises among phones (TIMIT, Kaldi, Buckeye): some are words."""
 _BRACKETS = ("{}", "<>", "[]")
 
 
@@ -33,6 +38,12 @@ def is_silence(label: str) -> bool:
     """
     text = label.strip().casefold()
     return text in SILENCES or any(text[0] == b[0] and text[-1] == b[1] for b in _BRACKETS)
+
+
+def without_pauses(phones: Annotations) -> Annotations:
+    """Leave out what stands for no phone only where phones are annotated: `PHONE_PAUSES`."""
+    spoken = ~phones.table["label"].astype(str).str.strip().str.casefold().isin(PHONE_PAUSES)
+    return replace(phones, table=phones.table[spoken].reset_index(drop=True))
 
 
 def read_words(

@@ -17,9 +17,9 @@ from bids_brainalign.statistics.multiplicity import benjamini_hochberg
 BEHAVIOUR_COLUMNS: dict[str, str] = {
     "score": "Column of the table of --behaviour",
     "participant": "all: over participants; else the participant whose phones are compared",
-    "measure": "selectivity: mean over the participant's electrodes; best cluster: that of the "
-    "cluster of electrodes that prefers the category most; distance of phones: Euclidean, between "
-    "the responses of all electrodes to the two phones",
+    "measure": "selectivity: mean over the participant's electrodes; best cluster: in even "
+    "minutes, that of the cluster of electrodes that prefers the category most then; distance of "
+    "phones: Euclidean, between the responses of all electrodes to the two phones",
     "phone_class": "Category, or n/a for pairs of phones",
     "rho": "Spearman's rank correlation",
     "n": "Participants, or pairs of phones",
@@ -64,7 +64,9 @@ def _over_people(
     scores: pd.DataFrame, phones: pd.DataFrame, rng: np.random.Generator
 ) -> list[dict[str, object]]:
     classes = phones[~phones["kind"].isin(["phone", "any"])]
-    by_cluster = classes.groupby(["participant", "phone_class", "cluster"])["selectivity"].mean()
+    by_cluster = classes.groupby(["participant", "phone_class", "cluster"])[
+        "selectivity_even"
+    ].mean()
     measures = {
         "selectivity": classes.groupby(["participant", "phone_class"])["selectivity"].mean(),
         "best cluster": by_cluster.groupby(level=[0, 1]).max(),

@@ -1,4 +1,4 @@
-"""Phone selectivity by region over participants: electrodes are averaged within each first."""
+"""Phone selectivity by region and side: electrodes are averaged within participants first."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from bids_brainalign.anatomy.labelling import NO_REGION
 from bids_brainalign.statistics.intervals import MIN_FOR_INTERVAL, group_interval
 from bids_brainalign.statistics.multiplicity import benjamini_hochberg
 
 GROUP_PHONEME_COLUMNS: dict[str, str] = {
-    "region": "all electrodes, a hemisphere (L, R), or a region",
+    "region": "all electrodes, or a region; electrodes beyond the limit of the atlas (unknown) "
+    "are in none",
+    "hemisphere": "L, R, n/a where the side is not known, or all",
     "kind": "phone, or the kind of category",
     "phone_class": "Phone (IPA) or category",
     "n_electrodes": "Electrodes of all participants, chosen by nothing but their place",
@@ -31,10 +34,11 @@ GROUP_PHONEME_COLUMNS: dict[str, str] = {
 GROUP_COHERENCE_COLUMNS: dict[str, str] = {
     "statistic": "As in the participants' tables",
     "n_participants": "Participants with a p",
-    "value_mean": "Mean over participants",
-    "null_mean": "Mean over participants of the mean over surrogates",
-    "p_combined": "Stouffer's combination of the participants' p: whether these participants, "
-    "taken together, show it; no statement on a population. n/a with fewer than 2",
+    "value_mean": "Mean over participants of the mean over their sessions",
+    "null_mean": "The same of the mean over surrogates",
+    "p_combined": "Stouffer's combination of the participants' p (of several sessions or tasks, "
+    "the p of their mean z, as if one test were repeated): whether these participants, taken "
+    "together, show it; no statement on a population. n/a with fewer than 2",
     "n_null": "Surrogates of each participant (the fewest)",
 }
 ALPHA = 0.05
@@ -55,13 +59,8 @@ def phoneme_group_table(tables: pd.DataFrame) -> pd.DataFrame:
         The columns of `GROUP_PHONEME_COLUMNS`.
     """
     rows = tables[tables["kind"] != "any"]
-    named = rows[rows["region"] != "n/a"]
-    sides = rows[rows["hemisphere"].isin(SIDES)]
-    every = pd.concat(
-        [rows.assign(region="all"), sides.assign(region=sides["hemisphere"]), named],
-        ignore_index=True,
-    )
-    keys = ["region", "kind", "phone_class"]
+    keys = ["region", "hemisphere", "kind", "phone_class"]
+    every = _by_place(rows)
     found = [
         dict(zip(keys, map(str, key), strict=True)) | _summary(part, tuple(map(str, key)))
         for key, part in every.groupby(keys, sort=False)
@@ -78,18 +77,21 @@ def coherence_group_table(tables: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     tables : DataFrame
-        Rows of ``coherence.tsv`` of all participants.
+        Rows of ``coherence.tsv`` of all participants, with ``participant``. Tables of one
+        participant are not independent: they make one p first.
     """
     rows = []
     for statistic, part in tables.groupby("statistic", sort=False):
         tested = part[part["p"].notna()]
+        people = tested.groupby("participant", sort=True)
+        means = people[["value", "null_mean"]].mean()
         rows.append(
             {
                 "statistic": statistic,
-                "n_participants": len(tested),
-                "value_mean": tested["value"].mean(),
-                "null_mean": tested["null_mean"].mean(),
-                "p_combined": combined(tested["p"].to_numpy(dtype=float)),
+                "n_participants": len(means),
+                "value_mean": means["value"].mean(),
+                "null_mean": means["null_mean"].mean(),
+                "p_combined": combined([_within(own) for _, own in people["p"]]),
                 "n_null": int(tested["n_null"].min()) if len(tested) else pd.NA,
             }
         )
@@ -97,14 +99,40 @@ def coherence_group_table(tables: pd.DataFrame) -> pd.DataFrame:
 
 
 def combined(p: NDArray[np.float64] | Sequence[float]) -> float:
-    """Stouffer's combination of one-sided p; NaN with fewer than two.
+    """Stouffer's combination of independent one-sided p; NaN with fewer than two."""
+    z = _z(p)
+    return float(stats.norm.sf(z.sum() / np.sqrt(len(z)))) if len(z) > 1 else float("nan")
 
-    p of surrogates is at least 1/(1 + n_null) and may be 1: it is kept off both ends.
+
+def _within(p: pd.Series[float]) -> float:
+    """One p of dependent tests of a participant: of their mean z, whose variance is at most 1."""
+    return float(stats.norm.sf(_z(p.tolist()).mean()))
+
+
+def _z(p: NDArray[np.float64] | Sequence[float]) -> NDArray[np.float64]:
+    """Turn p of surrogates, at least 1/(1 + n_null) and maybe 1, into z: kept off both ends."""
+    clipped = np.clip(np.asarray(p, dtype=np.float64), 1e-12, 1 - 1e-3)
+    return np.asarray(stats.norm.isf(clipped))
+
+
+def _by_place(rows: pd.DataFrame) -> pd.DataFrame:
+    """Repeat rows for every place they count in: all, their side, their region on that side.
+
+    Regions with electrodes on several sides have rows of all of them together, too.
     """
-    values = np.clip(np.asarray(p, dtype=np.float64), 1e-12, 1 - 1e-3)
-    if len(values) < 2:
-        return float("nan")
-    return float(stats.norm.sf(stats.norm.isf(values).sum() / np.sqrt(len(values))))
+    sides = rows[rows["hemisphere"].isin(SIDES)]
+    named = rows[~rows["region"].isin(NO_REGION)]
+    n_sides = named.groupby("region")["hemisphere"].transform("nunique")
+    whole = {"region": "all", "hemisphere": "all"}
+    return pd.concat(
+        [
+            rows.assign(**whole),
+            sides.assign(region="all"),
+            named,
+            named[n_sides > 1].assign(hemisphere="all"),
+        ],
+        ignore_index=True,
+    )
 
 
 def _summary(part: pd.DataFrame, key: tuple[str, ...]) -> dict[str, object]:

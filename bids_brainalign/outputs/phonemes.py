@@ -21,9 +21,12 @@ PHONEME_COLUMNS: dict[str, str] = {
     "n_tokens": "Times that it was heard",
     "selectivity": "Mean response to it less the mean response to all other phones, in standard "
     "deviations of the run",
+    "selectivity_even": "The same in even minutes, which did not choose the informative "
+    "electrodes",
     "z": "Rank-sum z against all other phones; in rows any the root of Kruskal–Wallis H",
     "psi": "Phone selectivity index: other phones that this one exceeds (rank sum, one-sided "
     "p < .01 for each pair, uncorrected)",
+    "psi_even": "The same in even minutes",
     "p": "One-sided p of z against labels shifted circularly within runs",
     "q_fdr": "Benjamini-Hochberg q of p over electrodes x phones, electrodes x categories, or "
     "electrodes",
@@ -36,18 +39,19 @@ PHONEME_COLUMNS: dict[str, str] = {
     "q_unique": "Benjamini-Hochberg q of p_unique over electrodes",
     "informative": "1 if the electrode tells phones apart in odd minutes (q < .05)",
     "cluster": "Cluster of informative electrodes by their profile in even minutes, the largest "
-    "first; 1 for all where there are no clusters; n/a for other electrodes",
+    "first; 1 for all where they are not shown to differ; n/a for other electrodes",
 }
 
 COHERENCE_COLUMNS: dict[str, str] = {
     "statistic": "neighbour similarity (correlation of phone profiles of the 3 nearest electrodes "
     "less that of all pairs), neighbour agreement (share of them in the same cluster), or "
-    "clusters and regions (adjusted mutual information)",
+    "clusters and regions (adjusted mutual information; clusters and devices where no region is "
+    "known)",
     "value": "What was observed",
     "null_mean": "Mean over surrogates",
     "p": "One-sided; n/a with fewer than 100 different surrogates",
     "n_electrodes": "Informative electrodes with coordinates",
-    "n_clusters": "Clusters",
+    "n_clusters": "Groups of the best partition; 1 where electrodes are not shown to differ",
     "n_null": "Surrogates: electrodes shuffled after the likeness that neighbours have without "
     "any tuning (shifted labels) is taken out; it is then put in again",
 }

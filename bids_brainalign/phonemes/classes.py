@@ -29,8 +29,10 @@ ARPABET: dict[str, str] = {
     "L": "l", "M": "m", "N": "n", "NG": "ŋ", "OW": "oʊ", "OY": "ɔɪ", "P": "p", "R": "ɹ",
     "S": "s", "SH": "ʃ", "T": "t", "TH": "θ", "UH": "ʊ", "UW": "u", "UX": "ʉ", "V": "v",
     "W": "w", "Y": "j", "Z": "z", "ZH": "ʒ",
+    "AX-H": "ə̥", "EL": "l̩", "EM": "m̩", "EN": "n̩", "ENG": "ŋ̩", "HV": "ɦ", "NX": "ɾ̃", "Q": "ʔ",
 }  # fmt: skip
-"""CMUdict's phones and TIMIT's additions → IPA."""
+"""CMUdict's phones and TIMIT's additions → IPA. TIMIT's closures (``bcl``, ``tcl`` …) are parts of
+the plosives that follow them, no phones."""
 _SYMBOL_CLASS = {symbol: name for name, symbols in MANNERS.items() for symbol in symbols}
 _MOSTLY = 0.8
 _WORD_POSITION = re.compile(r"_[BIES]$")  # Kaldi and Gentle: ah_B
@@ -112,15 +114,16 @@ def read_phone_classes(path: Path) -> PhoneClasses:
 def ipa_of(phone: str, *, arpabet: bool = False) -> str:
     """Name a phone in IPA, without stress, length, tie bar and word position.
 
-    A tilde stays: nasal vowels are phones of their own. A label that nobody knows stays as it is.
+    A tilde stays: nasal vowels are phones of their own. A label that nobody knows stays as it is;
+    among ARPAbet it gets a question mark, or ``tcl`` would be read as an IPA t.
 
     Examples
     --------
-    >>> ipa_of("IY1", arpabet=True), ipa_of("ˈiː"), ipa_of("t͡ʃ")
-    ('i', 'i', 'tʃ')
+    >>> ipa_of("IY1", arpabet=True), ipa_of("ˈiː"), ipa_of("t͡ʃ"), ipa_of("tcl", arpabet=True)
+    ('i', 'i', 'tʃ', '?tcl')
     """
     if arpabet:
-        return _arpabet_to_ipa(phone) or phone
+        return _arpabet_to_ipa(phone) or f"?{phone}"
     composed = unicodedata.normalize("NFC", phone.replace("\u0361", "").replace("\u035c", ""))
     return composed.translate(_LENGTH_AND_STRESS) or phone
 

@@ -1,4 +1,4 @@
-"""Groups of electrodes with alike phone profiles: how many, and how stable."""
+"""Groups of electrodes with alike phone profiles: whether one is enough, and how stable."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Clustering:
-    """What the null allows to say about groups of electrodes."""
+    """Whether electrodes share one profile; if they do not, their best partition."""
 
     labels: Labels
-    """(n_electrodes,) from 1; all 1 where there are no clusters."""
+    """(n_electrodes,) from 1; all 1 where one profile is enough."""
     k: int
-    """1: no clusters."""
+    """1: electrodes are not shown to differ."""
     p: float
-    """Of the best number of clusters against shifted labels, for all numbers tried."""
+    """That all follow one profile, for all numbers of clusters tried."""
     silhouette: float
     """Mean silhouette of the best partition, also where it is not significant."""
     n_null: int
@@ -49,10 +49,16 @@ def directions(profiles: Array64) -> Array64:
 def cluster(profiles: Array64, null: Array64) -> Clustering:
     """Group electrodes by Ward's method; their number is chosen against the null.
 
-    The null is a single cluster: the profile that all share, as strong as each electrode has it,
-    plus what shifts of the labels give. For every number of clusters from 2 the mean silhouette
-    is standardised by its mean and SD under the null; the largest of these is tested against the
-    largest of every null draw.
+    The null is a single profile that all follow, each with a strength of its own but never
+    against it, plus what shifts of the labels give. For every number of clusters from 2 the mean
+    silhouette is standardised by its mean and SD under the null; the largest of these is tested
+    against the largest of every null draw. A small p says that electrodes don't all share one
+    profile, not that there are k clusters: a gradual change from one profile to another has a
+    small p too.
+
+    Leave out electrodes that answer to nothing. Beside a strong common profile they have strength
+    0 and no direction, and the test is liberal (33 % instead of 5 % of simulated runs where 20 %
+    of electrodes were such). Electrodes that :func:`~.organisation.organise` chose answer.
 
     Parameters
     ----------
@@ -86,6 +92,11 @@ def cluster(profiles: Array64, null: Array64) -> Clustering:
     beyond = observed > np.quantile(drawn, 1 - ALPHA, axis=0)
     chosen = int(np.where(beyond, observed, -np.inf).argmax()) if beyond.any() else best
     return Clustering(cuts[:, chosen], chosen + 2, p, float(observed[chosen]), len(null))
+
+
+def most_clusters(n_electrodes: int) -> int:
+    """Largest number of clusters that is tried."""
+    return min(MAX_CLUSTERS, n_electrodes // 2)
 
 
 def partition(profiles: Array64, k: int) -> Labels:
@@ -152,7 +163,7 @@ def _about_mean(profiles: Array64) -> tuple[Array64, Array64, Array64]:
 def _silhouettes(profiles: Array64) -> tuple[Labels, Array64]:
     """Partitions (n_electrodes, n_numbers) for k = 2 … and the mean silhouette of each."""
     points = directions(profiles)
-    numbers = np.arange(2, min(MAX_CLUSTERS, len(points) // 2) + 1)
+    numbers = np.arange(2, most_clusters(len(points)) + 1)
     apart = pdist(points)
     cuts = _cuts(linkage(apart, method="ward"), int(numbers[-1]))
     labels = np.stack([_by_size(cut) for cut in cuts], axis=1)

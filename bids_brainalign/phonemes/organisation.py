@@ -1,4 +1,4 @@
-"""How electrodes are organised by phones: chosen on odd minutes, described on even ones."""
+"""How electrodes are organised by phones: chosen on odd minutes, clustered on even ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bids_brainalign.phonemes.clusters import Clustering, cluster, stability
+from bids_brainalign.anatomy.labelling import NO_REGION
+from bids_brainalign.phonemes.clusters import Clustering, cluster, most_clusters, stability
 from bids_brainalign.phonemes.coherence import Coherence, coherence
 from bids_brainalign.phonemes.selectivity import (
     Tokens,
@@ -24,11 +25,12 @@ Array64 = NDArray[np.float64]
 ALPHA = 0.05
 N_CLUSTER_NULL = 200
 N_BOOTSTRAPS = 100
+REGIONS, DEVICES = "regions", "devices"
 
 
 @dataclass(frozen=True)
 class Organisation:
-    """Electrodes that were chosen on odd minutes, described on even ones."""
+    """Electrodes that were chosen on odd minutes; their clusters and order in even ones."""
 
     informative: NDArray[np.bool_]
     """(n_targets,) chosen."""
@@ -36,15 +38,39 @@ class Organisation:
     """Of the chosen electrodes."""
     ari: float
     coherence: Coherence | None
-    """None without coordinates of enough electrodes."""
+    """None without coordinates of enough electrodes, or where these give no distances."""
     sentences: tuple[str, ...]
+    parts: str = REGIONS
+    """What ``coherence.ami`` compares clusters with: regions, or devices where none is known."""
+
+
+def halves(tokens: Tokens) -> tuple[Tokens, Tokens]:
+    """Odd minutes, which choose electrodes, and even ones, which describe them."""
+    first, second = (tokens.take(tokens.block % 2 == parity) for parity in (0, 1))
+    return first, second
 
 
 def organise(
-    tokens: Tokens, members: NDArray[np.bool_], targets: pd.DataFrame, *, rng: np.random.Generator
+    tokens: Tokens,
+    members: NDArray[np.bool_],
+    targets: pd.DataFrame,
+    *,
+    no_distances: str | None = None,
+    rng: np.random.Generator,
 ) -> Organisation:
-    """Choose electrodes on odd minutes; cluster them, and test their order, on even ones."""
-    chosen_on, described_on = (tokens.take(tokens.block % 2 == parity) for parity in (0, 1))
+    """Choose electrodes on odd minutes; cluster them, and test their order, on even ones.
+
+    Parameters
+    ----------
+    tokens : Tokens
+    members : ndarray of bool, shape (n_categories, n_phones)
+    targets : DataFrame
+        ``x``, ``y``, ``z`` (mm), ``region`` and, if known, ``device`` of each electrode.
+    no_distances : str, optional
+        Why the coordinates say nothing about neighbours: their order is not tested then.
+    rng : Generator
+    """
+    chosen_on, described_on = halves(tokens)
     n_targets = tokens.responses.shape[1]
     none = np.zeros(n_targets, dtype=bool)
     if min(len(chosen_on.phone), len(described_on.phone)) < 4 * len(tokens.names):
@@ -60,7 +86,8 @@ def organise(
     )  # fmt: skip
     sentences = [
         f"{int(informative.sum())} of {n_targets} electrodes tell phones apart in odd minutes "
-        "(Kruskal–Wallis H against shifted labels, q < .05); they are described in even minutes."
+        "(Kruskal–Wallis H against shifted labels, q < .05). Their clusters and the "
+        "order of these are those of even minutes."
     ]
     if not informative.any():
         empty = cluster(np.zeros((0, 1)), np.zeros((0, 0, 1)))
@@ -72,8 +99,11 @@ def organise(
     again = (z.T for z in resampled_z(part, members, n_draws=N_BOOTSTRAPS, rng=rng))
     ari = stability(groups.labels, again)
     sentences.append(_cluster_sentence(groups, ari, int(informative.sum())))
-    order = _anatomy(profiles, shifted, targets[informative], groups, rng)
-    return Organisation(informative, groups, ari, order, tuple(sentences))
+    if no_distances is not None:
+        sentences.append(f"Their anatomical order is not tested: {no_distances}.")
+        return Organisation(informative, groups, ari, None, tuple(sentences))
+    order, parts = _anatomy(profiles, shifted, targets[informative], groups, rng)
+    return Organisation(informative, groups, ari, order, tuple(sentences), parts)
 
 
 def _cluster_sentence(groups: Clustering, ari: float, n: int) -> str:
@@ -82,12 +112,15 @@ def _cluster_sentence(groups: Clustering, ari: float, n: int) -> str:
     tested = f"p = {groups.p:.3g}, {groups.n_null} shifts"
     if groups.k < 2:
         return (
-            "No clusters: no partition separates electrodes better than shifted labels do "
+            "Electrodes are not shown to differ in their profiles of phones: one profile that all "
+            "follow, each with its own strength, plus the noise of shifted labels is not rejected "
             f"({tested})."
         )
+    limit = " (the most that were tried)" if groups.k == most_clusters(n) else ""
     return (
-        f"{groups.k} clusters of electrodes (Ward; silhouette {groups.silhouette:.2f}, {tested}); "
-        f"adjusted Rand index over resampled minutes {ari:.2f}."
+        f"Electrodes do not all share one profile of phones ({tested}). Their best partition has "
+        f"{groups.k} groups{limit}: Ward, silhouette {groups.silhouette:.2f}, adjusted Rand index "
+        f"over resampled minutes {ari:.2f}. A gradual change between profiles is parted too."
     )
 
 
@@ -97,20 +130,27 @@ def _anatomy(
     targets: pd.DataFrame,
     groups: Clustering,
     rng: np.random.Generator,
-) -> Coherence | None:
-    """Coherence of the electrodes that have coordinates."""
+) -> tuple[Coherence | None, str]:
+    """Coherence of the electrodes that have coordinates, and with what clusters are compared."""
     where = targets[["x", "y", "z"]].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
     placed = np.isfinite(where).all(axis=1)
+    regions, parts = _parts(targets[placed])
     if placed.sum() < 3:
-        return None
-    regions = targets["region"].astype(str)
-    if (regions == "n/a").all() and "device" in targets:
-        regions = targets["device"].astype(str)
-    return coherence(
+        return None, parts
+    found = coherence(
         profiles[placed],
         shifted[:, placed],
         positions_mm=where[placed],
         labels=groups.labels[placed],
-        regions=regions.to_numpy(dtype=str)[placed],
+        regions=regions,
         rng=rng,
     )
+    return found, parts
+
+
+def _parts(targets: pd.DataFrame) -> tuple[NDArray[np.str_], str]:
+    """Region of each electrode, or its device where no region is known; ``n/a`` if unknown."""
+    regions = targets["region"].astype(str)
+    if regions.isin(NO_REGION).all() and "device" in targets:
+        return targets["device"].astype(str).to_numpy(dtype=str), DEVICES
+    return regions.where(~regions.isin(NO_REGION), "n/a").to_numpy(dtype=str), REGIONS

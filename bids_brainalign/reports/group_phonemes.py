@@ -17,8 +17,9 @@ from bids_brainalign.reports.section import Cells, Section
 from bids_brainalign.reports.summary import number, probability
 from bids_brainalign.statistics.intervals import MIN_FOR_INTERVAL
 
-REGIONS = {"all": "all electrodes", "L": "left hemisphere", "R": "right hemisphere"}
-MAX_REGIONS = 20
+WHOLE = {"all": "all electrodes", "L": "left hemisphere", "R": "right hemisphere"}
+SIDES = {"L": "left", "R": "right", "all": "any side"}
+MAX_PLACES = 20
 MAX_BEHAVIOUR = 10
 
 
@@ -31,7 +32,7 @@ def group_phoneme_section(output_dir: Path, album: Album) -> Section | None:
     """Read ``group/desc-phones_*.tsv``; None where they are absent."""
     table = read_table(
         output_dir / "group" / f"desc-{PHONES_LABEL}_phonemes.tsv",
-        text=("region", "kind", "phone_class"),
+        text=("region", "hemisphere", "kind", "phone_class"),
     )
     if table is None:
         return None
@@ -41,7 +42,7 @@ def group_phoneme_section(output_dir: Path, album: Album) -> Section | None:
     n = int(table["n_participants"].max())
     rule = (
         f"{n} participant{'' if n == 1 else 's'} with responses to phones. All electrodes of a "
-        "region are averaged within each participant, whatever they prefer."
+        "region and side are averaged within each participant, whatever they prefer."
     )
     if n < MIN_FOR_INTERVAL:
         rule += f" No p over participants with fewer than {MIN_FOR_INTERVAL}."
@@ -49,7 +50,7 @@ def group_phoneme_section(output_dir: Path, album: Album) -> Section | None:
         album.add(
             f"desc-{PHONES_LABEL}_regions",
             region_responses(classes),
-            alt="Heat map of regions by categories of phones: mean response.",
+            alt="Heat map of regions and sides by categories of phones: mean response.",
             caption="Mean over participants of the response to each category less that to all "
             "other phones.",
         ),
@@ -68,19 +69,21 @@ def group_phoneme_section(output_dir: Path, album: Album) -> Section | None:
 
 
 def region_responses(table: pd.DataFrame) -> Figure:
-    """Draw regions × categories.
+    """Draw places × categories.
 
     Parameters
     ----------
     table : DataFrame
-        ``region, phone_class, n_participants, n_electrodes, selectivity_mean``.
+        ``region, hemisphere, phone_class, n_participants, n_electrodes, selectivity_mean``.
     """
-    regions = list(dict.fromkeys(table["region"]))[:MAX_REGIONS]
+    sides = table["hemisphere"].fillna("n/a")
+    table = table.assign(place=list(map(_place, table["region"], sides)))
+    places = list(dict.fromkeys(table["place"]))[:MAX_PLACES]
     names = list(dict.fromkeys(table["phone_class"]))
-    values = table.pivot_table(index="region", columns="phone_class", values="selectivity_mean")
-    values = values.reindex(index=regions, columns=names)
-    counts = table.groupby("region")[["n_participants", "n_electrodes"]].max()
-    figure = canvas.paper(2.6 + 0.32 * len(names), 1.9 + 0.28 * len(regions))
+    values = table.pivot_table(index="place", columns="phone_class", values="selectivity_mean")
+    values = values.reindex(index=places, columns=names)
+    counts = table.groupby("place")[["n_participants", "n_electrodes"]].max()
+    figure = canvas.paper(2.6 + 0.32 * len(names), 1.9 + 0.28 * len(places))
     axes = figure.subplots()
     canvas.tidy(axes, title="response to categories of phones")
     axes.grid(visible=False)
@@ -90,15 +93,22 @@ def region_responses(table: pd.DataFrame) -> Figure:
     )
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=canvas.SIZE_PT - 1)
     labels = [
-        f"{REGIONS.get(r, r)} ({int(counts.loc[r, 'n_electrodes'])} in "
-        f"{int(counts.loc[r, 'n_participants'])})"
-        for r in regions
+        f"{place} ({int(counts.loc[place, 'n_electrodes'])} in "
+        f"{int(counts.loc[place, 'n_participants'])})"
+        for place in places
     ]
-    axes.set_yticks(range(len(regions)), labels, fontsize=canvas.SIZE_PT - 1)
+    axes.set_yticks(range(len(places)), labels, fontsize=canvas.SIZE_PT - 1)
     bar = figure.colorbar(image, ax=axes, shrink=0.9, pad=0.02)
     bar.set_label("SD of the run", fontsize=canvas.SIZE_PT, color=canvas.INK)
     bar.outline.set_visible(False)
     return figure
+
+
+def _place(region: str, hemisphere: str) -> str:
+    if region == "all":
+        return WHOLE[hemisphere]
+    side = SIDES.get(hemisphere)
+    return region if side is None else f"{region}, {side}"
 
 
 def _order(table: pd.DataFrame) -> Cells:

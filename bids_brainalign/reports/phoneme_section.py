@@ -86,14 +86,17 @@ def _picture(table: pd.DataFrame, every: pd.DataFrame, album: Album, stem: str) 
     shown = _shown(every)
     phones = table[table["kind"] == "phone"]
     others = table[~table["kind"].isin(["phone", "any"])]
-    psi = _matrix(phones, "psi").loc[shown.index]
-    classes = _matrix(others, "selectivity").loc[shown.index]
-    clusters = shown["cluster"].fillna(0).astype(int).tolist()
     chosen = bool((shown["informative"] == 1).all())
+    suffix = "_even" if chosen else ""
+    psi = _matrix(phones, f"psi{suffix}").loc[shown.index]
+    classes = _matrix(others, f"selectivity{suffix}").loc[shown.index]
+    clusters = shown["cluster"].fillna(0).astype(int).tolist()
     which = (
-        "Electrodes that tell phones apart in odd minutes, by cluster"
+        "Electrodes that tell phones apart in odd minutes, by cluster; both panels and the "
+        "clusters are those of even minutes"
         if chosen
-        else f"No electrode was chosen; the {len(shown)} with the largest H are shown"
+        else f"No electrode was chosen; the {len(shown)} with the largest H are shown, with all "
+        "minutes, those that choose them too, which flatters them"
     )
     return album.add(
         f"{stem}_profiles",
@@ -132,7 +135,8 @@ def _best(table: pd.DataFrame, every: pd.DataFrame) -> Cells:
         )
     columns = ("Electrode", "Region", "Cluster", "Prefers (q < .05)", "q of H", "Reliability",
                "Unique r", "q of unique r")  # fmt: skip
-    return Cells(columns, tuple(rows), caption="Electrodes that tell phones apart best.")
+    return Cells(columns, tuple(rows), caption="Electrodes with the largest H. All minutes count "
+                 "here, those that choose the rows too.")  # fmt: skip
 
 
 def _order(table: pd.DataFrame) -> Cells:

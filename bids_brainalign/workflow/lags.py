@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bids_brainalign.alignment.delays import lag_samples
+from bids_brainalign.anatomy.labelling import NO_REGION
 from bids_brainalign.config.schema import Config
 from bids_brainalign.encoding.lag_slopes import LagSlope, curve_slopes, lag_slope
 from bids_brainalign.encoding.lagged import LagCurves, lag_curves, peak_lags
@@ -290,7 +291,7 @@ def slope_table(result: LagResult, table: pd.DataFrame, model: str) -> pd.DataFr
     groups = [("all", "all", kept)]
     groups += [
         (region, "region", kept & (regions == region))
-        for region in sorted(set(regions[kept]) - {"n/a", ""})
+        for region in sorted(set(regions[kept]) - set(NO_REGION))
     ]
     groups += [(name, "target", names == name) for name in names[kept]]
     rows = []

@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from bids_brainalign.anatomy.atlas import Atlas, read_atlas
-from bids_brainalign.anatomy.electrodes import read_electrodes
+from bids_brainalign.anatomy.electrodes import coordinate_system, read_electrodes
 from bids_brainalign.anatomy.labelling import Limits, label_electrodes
 from bids_brainalign.anatomy.named_atlases import nilearn_atlas, own_segmentation
+from bids_brainalign.anatomy.spaces import has_distances
 from bids_brainalign.config.checks import ATLAS_IMAGES
 from bids_brainalign.config.schema import Config
 from bids_brainalign.dataset.derivatives import FREESURFER
@@ -95,6 +96,17 @@ def localised(
     for column in PLACE_COLUMNS:
         targets[column] = places[column].to_numpy()
     return [replace(r, targets=targets) for r in responses], notes
+
+
+def distances_refused(fit: Fit) -> str | None:
+    """Why coordinates say nothing about which electrodes are neighbours; None where they do."""
+    first = fit.recordings[0]
+    if first.electrodes_path is None:
+        return None
+    space, unit = coordinate_system(first.coordsystem_path)
+    if has_distances(space, unit):
+        return None
+    return f"coordinates in space '{space}' (unit {unit}) give no distances in the brain"
 
 
 def _electrodes_of(fit: Fit) -> pd.DataFrame | None:

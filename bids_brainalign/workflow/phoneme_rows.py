@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bids_brainalign.outputs.phonemes import PHONEME_COLUMNS
 from bids_brainalign.phonemes.clusters import Clustering
 from bids_brainalign.phonemes.coherence import Coherence
-from bids_brainalign.phonemes.organisation import Organisation
+from bids_brainalign.phonemes.organisation import Organisation, halves
 from bids_brainalign.phonemes.selectivity import (
     Tokens,
     phone_selectivity_index,
@@ -38,17 +38,20 @@ def phoneme_table(
 ) -> tuple[pd.DataFrame, int]:
     """One row per electrode and phone, electrode and category, and electrode; number of shifts."""
     observed = rank_sums(tokens, members)
+    even = halves(tokens)[1]
     null = shifted_rank_sums(tokens, members, n_draws=n_draws, rng=rng)
-    psi = phone_selectivity_index(tokens)
+    psi, psi_even = _index(tokens), _index(even)
     phones = np.eye(len(tokens.names), dtype=bool)
     parts = []
-    for group, which, z, drawn, index in (
-        ([("phone", name) for name in tokens.names], phones, observed.z, null.z, psi),
-        (kinds, members, observed.category_z, null.category_z, None),
+    none = np.full((len(kinds), len(assembly.targets)), np.nan)
+    for group, which, z, drawn, index, index_even in (
+        ([("phone", name) for name in tokens.names], phones, observed.z, null.z, psi, psi_even),
+        (kinds, members, observed.category_z, null.category_z, none, none),
     ):
         p = p_values(z.ravel(), drawn.reshape(len(drawn), -1)).reshape(z.shape)
         q = np.asarray(benjamini_hochberg(p.ravel())).reshape(z.shape)
         contrast, counts = _contrast(tokens, which)
+        contrast_even, _ = _contrast(even, which)
         for row, (kind, name) in enumerate(group):
             parts.append(
                 _rows(assembly.targets).assign(
@@ -56,8 +59,10 @@ def phoneme_table(
                     phone_class=name,
                     n_tokens=counts[row],
                     selectivity=contrast[row],
+                    selectivity_even=contrast_even[row],
                     z=z[row],
-                    psi=pd.array([pd.NA] * z.shape[1] if index is None else index[row], "Int64"),
+                    psi=pd.array(index[row], "Int64"),
+                    psi_even=pd.array(index_even[row], "Int64"),
                     p=p[row],
                     q_fdr=q[row],
                 )
@@ -95,7 +100,10 @@ def _rows(targets: pd.DataFrame) -> pd.DataFrame:
 
 
 def _contrast(tokens: Tokens, members: NDArray[np.bool_]) -> tuple[Array64, NDArray[np.int64]]:
-    """Mean response to members less that to all other tokens, and tokens of each."""
+    """Mean response to members less that to all other tokens, and tokens of each.
+
+    NaN for what was not heard.
+    """
     belongs = np.zeros((len(members), len(tokens.phone)))
     known = tokens.phone >= 0
     belongs[:, known] = members[:, tokens.phone[known]]
@@ -104,13 +112,20 @@ def _contrast(tokens: Tokens, members: NDArray[np.bool_]) -> tuple[Array64, NDAr
     total = tokens.responses.sum(axis=0)
     others = np.maximum(len(tokens.phone) - counts, 1)[:, None]
     mean = inside / np.maximum(counts, 1)[:, None] - (total - inside) / others
+    mean[counts == 0] = np.nan
     return mean, counts.astype(np.int64)
 
 
-def coherence_table(found: Coherence, groups: Clustering) -> pd.DataFrame:
-    """One row per statistic."""
+def _index(tokens: Tokens) -> Array64:
+    """Phone selectivity index (n_phones, n_targets); NaN for phones that were not heard."""
+    heard = (tokens.counts > 0)[:, None]
+    return np.where(heard, phone_selectivity_index(tokens), np.nan)
+
+
+def coherence_table(found: Coherence, groups: Clustering, parts: str) -> pd.DataFrame:
+    """One row per statistic; clusters are compared with ``parts``: regions or devices."""
     names = {"similarity": "neighbour similarity", "agreement": "neighbour agreement",
-             "ami": "clusters and regions"}  # fmt: skip
+             "ami": f"clusters and {parts}"}  # fmt: skip
     return pd.DataFrame(
         [
             {

@@ -20,6 +20,7 @@ from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.assemble import assemble
 from bids_brainalign.workflow.encoding import fit_inputs
 from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.localisation import distances_refused
 from bids_brainalign.workflow.locked import phone_classes
 from bids_brainalign.workflow.phone_times import load_phone_times, phone_key, stimuli_of_fit
 from bids_brainalign.workflow.phoneme_rows import coherence_table, phoneme_table
@@ -79,7 +80,9 @@ def write_phonemes(
         else None
     )
     rng = np.random.default_rng(seed_of(config, "phonemes", fit.name.stem))
-    organised = organise(tokens, members, assembly.targets, rng=rng)
+    organised = organise(
+        tokens, members, assembly.targets, no_distances=distances_refused(fit), rng=rng
+    )
     table, n_null = phoneme_table(
         tokens, kinds, members, assembly, unique, organised, n_draws=config.nulls.n_draws, rng=rng
     )
@@ -88,7 +91,7 @@ def write_phonemes(
     written = list(write_tsv(path, table, PHONEME_COLUMNS, extra=extra))
     if organised.coherence is not None:
         path = config.paths.output_dir / fit.name.file("coherence.tsv", analysis=PHONES_LABEL)
-        rows = coherence_table(organised.coherence, organised.clusters)
+        rows = coherence_table(organised.coherence, organised.clusters, organised.parts)
         written += write_tsv(path, rows, COHERENCE_COLUMNS)
     return written
 

@@ -1,4 +1,4 @@
-"""Phones from the command line: planted tuning, its null, Dutch, French without phone times."""
+"""Phones from the command line: planted tuning, its null, Dutch, French with and without times."""
 
 import json
 
@@ -43,7 +43,7 @@ def tunings(truth):
     return {name: g.tuning for g in truth.groups if g.tuning for name in g.targets}
 
 
-@pytest.mark.parametrize("language", ["en", "nl"])
+@pytest.mark.parametrize("language", ["en", "nl", "fr"])
 def test_planted_tuning_is_recovered(tmp_path, language):
     table, sidecar, truth = analyse(tmp_path, language=language)
     planted = tunings(truth)

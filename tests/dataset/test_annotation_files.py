@@ -47,6 +47,17 @@ def test_narratives_names_fit(tmp_path):
     assert found(root, "pieman_audio") == ["I"]
 
 
+def test_pauses_among_phones_are_left_out_but_are_words(tmp_path):
+    root = dataset(tmp_path)
+    labels = ("h#", "pau", "noise", "epi", "s")
+    rows = "".join(f"{i}\t.2\t{label}\n" for i, label in enumerate(labels))
+    write(root / "stimuli/tale_phones.tsv", f"onset\tduration\tphone\n{rows}")
+    write(root / "stimuli/tale_words.tsv", TABLE.format("noise"))
+    audio = root / "stimuli/tale.wav"
+    assert AnnotationFiles(root).phones(audio).table["label"].tolist() == ["s"]
+    assert found(root) == ["noise"]
+
+
 def test_phones_of_a_textgrid_and_of_tables(tmp_path):
     root = dataset(tmp_path)
     write(root / "stimuli/tale.TextGrid", grid(("words", WORDS), ("phones", PHONES)))

@@ -20,7 +20,8 @@ def people(n, *, seed=0, gain=0.0):
     rows = [
         {"participant": p, "target": f"e{e}", "kind": "syllabicity", "phone_class": c,
          "cluster": 1 + e % 2,
-         "selectivity": rng.standard_normal() + gain * score.loc[p, "skill"] * (c == "vowel")}
+         "selectivity": rng.standard_normal() + gain * score.loc[p, "skill"] * (c == "vowel"),
+         "selectivity_even": rng.standard_normal()}
         for p in names for e in range(4) for c in ("vowel", "consonant")
     ]  # fmt: skip
     return score, pd.DataFrame(rows)
@@ -32,7 +33,7 @@ def pairs(*, seed=0, follows=False):
     profile = rng.standard_normal((len(PHONES), 10))
     rows = [
         {"participant": "01", "target": f"e{e}", "kind": "phone", "phone_class": phone,
-         "cluster": np.nan, "selectivity": profile[i, e]}
+         "cluster": np.nan, "selectivity": profile[i, e], "selectivity_even": np.nan}
         for i, phone in enumerate(PHONES) for e in range(10)
     ]  # fmt: skip
     # Distances hang together through the phones, also where they don't follow the profiles.
@@ -54,6 +55,16 @@ def test_scores_over_participants():
     assert row["p"] < 0.05
     assert row["n"] == 8
     assert set(table["measure"]) == {"selectivity", "best cluster"}
+
+
+def test_the_best_cluster_is_that_of_minutes_that_did_not_choose_it():
+    score, phones = people(8, gain=5.0)
+    table = behaviour_table(Behaviour(score, NO_PAIRS), phones, np.random.default_rng(0))
+    vowels = phones[phones["phone_class"] == "vowel"]
+    even = vowels.groupby(["participant", "cluster"])["selectivity_even"].mean()
+    best = even.groupby("participant").max()
+    found = table[(table["measure"] == "best cluster") & (table["phone_class"] == "vowel")].iloc[0]
+    assert found["rho"] == pytest.approx(spearmanr(best, score["skill"]).statistic)
 
 
 def test_few_participants_get_no_p():

@@ -44,7 +44,8 @@ def test_scattered_tuning_has_clusters():
 @pytest.mark.parametrize("kind", NULLS)
 def test_nulls_keep_five_percent_in_200_runs(kind, size):
     found = runs(kind, size, 200)
-    for test in COHERENCE_TESTS:
+    # Elsewhere there are clusters to be found.
+    for test in (*COHERENCE_TESTS, *(["p_clusters"] if kind == "untuned" else [])):
         assert (found[test] < 0.05).sum() <= limit(200)
 
 
@@ -77,5 +78,8 @@ def test_calibration_figure_is_drawn(tmp_path: Path):
     row = table[table["test"] == "neighbour similarity"].iloc[0]
     assert row["n_tested"] == 2
     assert row["low"] <= row["share"] <= row["high"]
+    where = table.set_index("test")["tested_in"]
+    assert where["clusters"] == where["neighbour similarity"] == "all runs"
+    assert where["clusters and regions"] == "runs with clusters"
     draw(table, tmp_path / "figure.svg")
     assert "<svg" in (tmp_path / "figure.svg").read_text()

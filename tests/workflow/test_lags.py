@@ -10,6 +10,7 @@ from bids_brainalign.config.schema import Lags
 from bids_brainalign.workflow.combined import combined_step
 from bids_brainalign.workflow.encoding import encoding_step
 from bids_brainalign.workflow.lags import LAG_COLUMNS, lag_step
+from bids_brainalign.workflow.responses import load_response, response_path, save_response
 from tests.workflow.planted import make_fit
 
 MODES = ("continuous", "word")
@@ -35,6 +36,11 @@ def run(planted, **lags):
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     planted = make_fit(tmp_path_factory.mktemp("lags"), "ieeg")
+    for p in planted.fit.presentations:
+        path = response_path(planted.config, planted.fit, p.recording)
+        response = load_response(path)
+        region = ["STG", "unknown"] * (len(response.targets) // 2)
+        save_response(path, replace(response, targets=response.targets.assign(region=region)))
     return planted, *run(planted)
 
 
@@ -66,6 +72,11 @@ def test_slopes_do_not_say_what_own_features_have_heard(found):
     assert slopes["heard_future"].isna().all()
     assert slopes.loc[slopes.group_type == "target", "ci_low_ms"].isna().all()
     assert (slopes.loc[slopes.group_type == "target", "n_targets"] <= 1).all()
+
+
+def test_electrodes_beyond_the_atlas_have_no_slope_together(found):
+    _, _, slopes = found
+    assert set(slopes.loc[slopes.group_type == "region", "group"]) == {"STG"}
 
 
 def test_null_data_have_no_peaks(tmp_path):

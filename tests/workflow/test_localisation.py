@@ -11,7 +11,11 @@ from bids_brainalign.config.schema import Anatomy
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.workflow.assemble import assemble
 from bids_brainalign.workflow.fits import pool_fits
-from bids_brainalign.workflow.localisation import anatomy_inputs, localised
+from bids_brainalign.workflow.localisation import (
+    anatomy_inputs,
+    distances_refused,
+    localised,
+)
 from bids_brainalign.workflow.responses import load_response, response_path, save_response
 from tests.workflow.planted import make_fit
 
@@ -62,6 +66,12 @@ def write_atlas(folder, *, name="space-MNI152NLin2009cAsym_dseg.nii.gz", left="L
     table = path.with_name(name.split(".")[0] + ".tsv")
     table.write_text(f"index\tname\n1\t{left}\n2\tR Back\n")
     return path
+
+
+def test_pictures_give_no_distances(tmp_path, placed):
+    assert distances_refused(placed[1]) is None
+    _, fit = fit_in(tmp_path / "other", "Pixels", columns={})
+    assert "space 'Pixels' (unit mm) give no distances" in str(distances_refused(fit))
 
 
 def with_atlas(planted, path, **settings):

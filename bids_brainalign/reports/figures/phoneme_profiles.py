@@ -25,7 +25,7 @@ def phoneme_profiles(psi: pd.DataFrame, classes: pd.DataFrame, clusters: list[in
     Parameters
     ----------
     psi : DataFrame of shape (n_electrodes, n_phones)
-        Phone selectivity index; rows in the order to draw.
+        Phone selectivity index, NaN where not heard; rows in the order to draw.
     classes : DataFrame of shape (n_electrodes, n_categories)
         Mean response to the category less that to all other phones (SD of the run).
     clusters : list of int
@@ -38,7 +38,7 @@ def phoneme_profiles(psi: pd.DataFrame, classes: pd.DataFrame, clusters: list[in
     height = 1.9 + 0.17 * min(len(psi), 120)
     figure = canvas.paper(10.5, height)
     left, right = figure.subplots(1, 2, width_ratios=[max(psi.shape[1], 8), classes.shape[1]])
-    norm: Normalize = Normalize(0, max(float(psi.to_numpy().max()), 1.0))
+    norm: Normalize = Normalize(0, max(float(np.nanmax(psi.to_numpy(float))), 1.0))
     left.imshow(psi.to_numpy(float), aspect="auto", cmap=canvas.SEQUENTIAL, norm=norm)
     _frame(left, psi, clusters, title="phone selectivity index")
     canvas.colour_bar(figure, [left], norm=norm, label="phones exceeded", whole=True)
