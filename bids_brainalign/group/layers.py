@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from bids_brainalign.anatomy.labelling import NO_REGION
 from bids_brainalign.statistics.intervals import MIN_FOR_INTERVAL, group_interval
 from bids_brainalign.statistics.multiplicity import benjamini_hochberg
 
@@ -132,7 +133,7 @@ def _by_region(rows: pd.DataFrame) -> pd.DataFrame:
     aggregate = has_whole & ~rows["target"].isin(["left", "right"])
     # Where hemispheres have a row of their own, parcels of that side must not be averaged in.
     sides = sides[~aggregate.reindex(sides.index)]
-    named = parts[parts["region"] != "n/a"]
+    named = parts[~parts["region"].isin(NO_REGION)]
     return pd.concat(
         [everything, sides.assign(region=sides["hemisphere"]), named], ignore_index=True
     )

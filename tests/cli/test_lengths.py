@@ -10,10 +10,7 @@ pytestmark = pytest.mark.cli
 def test_ninety_seconds_of_ecog_give_a_result_and_of_bold_a_reason(tmp_path):
     data = simulate(tmp_path, ieeg_s=(90.0,), fmri_s=(90.0,))
     options = ("--models", data.model, "--participant-label")
-    done = run(
-        data.bids, tmp_path / "a", "participant", *options, "01", "--encoder", "gru",
-        cwd=tmp_path,
-    )  # fmt: skip
+    done = run(data.bids, tmp_path / "a", "participant", *options, "01", cwd=tmp_path)
     text = done.stdout + done.stderr
     assert done.returncode == 0, text[-3000:]
     assert "blocks within runs" in text
