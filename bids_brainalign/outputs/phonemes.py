@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bids_brainalign.outputs.reading import read_table
+from bids_brainalign.outputs.reading import read_table, settings_of
 
 PHONES_LABEL = "phones"
 """``desc-phones``: responses to phones belong to recordings, not to a model."""
@@ -62,6 +62,8 @@ TEXT_COLUMNS = ("target", "hemisphere", "region", "kind", "phone_class", "statis
 def phoneme_files(output_dir: Path, kind: str, *, chosen: tuple[str, ...] = ()) -> list[Path]:
     """Find the participants' tables, in order.
 
+    Those made with other settings than the scores beside them are left out.
+
     Parameters
     ----------
     output_dir : Path
@@ -70,6 +72,17 @@ def phoneme_files(output_dir: Path, kind: str, *, chosen: tuple[str, ...] = ()) 
     chosen : tuple of str
         Participants; all if empty.
     """
+    found = _all_files(output_dir, kind, chosen)
+    return [path for path in found if not _is_outdated(path)]
+
+
+def outdated_phoneme_files(output_dir: Path, *, chosen: tuple[str, ...] = ()) -> list[Path]:
+    """Find the tables that `phoneme_files` leaves out: the scores beside them have moved on."""
+    found = _all_files(output_dir, "phonemes", chosen)
+    return [path for path in found if _is_outdated(path)]
+
+
+def _all_files(output_dir: Path, kind: str, chosen: tuple[str, ...]) -> list[Path]:
     name = f"*_desc-{PHONES_LABEL}_{kind}.tsv"
     found = sorted(
         [*output_dir.glob(f"sub-*/*/{name}"), *output_dir.glob(f"sub-*/ses-*/*/{name}")]
@@ -90,6 +103,13 @@ def read_phoneme_tables(
                     frame[column] = frame[column].fillna("n/a")
             frames.append(frame.assign(participant=_participant(path)))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def _is_outdated(path: Path) -> bool:
+    prefix = path.name.partition("_desc-")[0]
+    scores = path.parent.glob(f"{prefix}_desc-*_scores.tsv")
+    settings = {settings_of(table) for table in scores}
+    return bool(settings) and settings_of(path) not in settings
 
 
 def _participant(path: Path) -> str:

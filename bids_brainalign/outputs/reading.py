@@ -17,6 +17,8 @@ MODALITIES = {"ieeg": "ieeg", "eeg": "eeg", "func": "fmri"}
 UNTRAINED = ":untrained"
 CAUSAL = ":causal"
 LOWLEVEL = "lowlevel"
+SETTINGS = "SettingsDigest"
+"""Field of sidecars: digest of what every result of one fit depends on."""
 PHONES = " phone"
 """Ends what a response is locked to where that is a class of phones: ``vowel phone``."""
 
@@ -99,6 +101,11 @@ def read_sidecar(path: Path) -> dict[str, object]:
             fix="delete it and run the participant level again.",
         )
     return content
+
+
+def settings_of(path: Path) -> str:
+    """Digest of the settings that a table was made with; empty where its sidecar has none."""
+    return str(read_sidecar(path.with_suffix(".json")).get(SETTINGS, ""))
 
 
 @dataclass(frozen=True)

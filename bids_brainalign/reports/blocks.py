@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -10,12 +11,14 @@ import pandas as pd
 from bids_brainalign.outputs.reading import (
     CAUSAL,
     LOWLEVEL,
+    SETTINGS,
     UNTRAINED,
     ScoreFile,
     read_score_table,
     read_sidecar,
     read_table,
     score_files,
+    settings_of,
 )
 
 CHANNEL_TEXT = ("name", "hemisphere", "region", "device", "space")
@@ -36,6 +39,11 @@ class Analysis:
     nulls: pd.DataFrame | None
     maps: dict[str, Path]
     """``r``, ``q``, ``layer`` → image."""
+
+    @property
+    def settings(self) -> str:
+        """Digest of the settings the scores were made with; empty where it is not known."""
+        return str(self.sidecar.get(SETTINGS, ""))
 
     @property
     def stem(self) -> str:
@@ -61,6 +69,29 @@ class Block:
     """Responses around onsets, in standard deviations of the run."""
     causal: Analysis | None = None
     """The same model in windows that end at the frame."""
+    of_recordings: frozenset[str] = frozenset()
+    """Digests of the settings of all scores of the recordings."""
+    outdated: list[str] = field(default_factory=list)
+    """Names of tables that were asked for and left out, as they are of other settings."""
+
+    def table(self, path: Path, *, text: tuple[str, ...] = ()) -> pd.DataFrame | None:
+        """Read a table of this model; None if absent, empty, or made with other settings."""
+        return self._current(path, text, {self.main.settings})
+
+    def table_of_recordings(
+        self, path: Path, *, text: tuple[str, ...] = ()
+    ) -> pd.DataFrame | None:
+        """Read a table that no model has a part in, as `table` does."""
+        return self._current(path, text, self.of_recordings)
+
+    def _current(
+        self, path: Path, text: tuple[str, ...], settings: Collection[str]
+    ) -> pd.DataFrame | None:
+        if path.is_file() and settings_of(path) not in settings:
+            if path.name not in self.outdated:
+                self.outdated.append(path.name)
+            return None
+        return read_table(path, text=text)
 
     @property
     def name(self) -> str:
@@ -136,6 +167,7 @@ def _blocks_of(analyses: list[Analysis]) -> list[Block]:
     # File names would put NAME:causal and NAME:decoder before NAME.
     models.sort(key=lambda item: item.model.split(":"))
     locked = _locked(analyses[0])
+    settings = frozenset(item.settings for item in analyses if item.encoder == "ridge")
     blocks = []
     for main in models or analyses[:1]:
         twin = (main.model + UNTRAINED, main.encoder)
@@ -144,7 +176,7 @@ def _blocks_of(analyses: list[Analysis]) -> list[Block]:
         causal = next(
             (item for item in analyses if (item.model, item.encoder) == heard_past), None
         )
-        blocks.append(Block(main, untrained, lowlevel, locked, causal))
+        blocks.append(Block(main, untrained, lowlevel, locked, causal, settings))
     return blocks
 
 

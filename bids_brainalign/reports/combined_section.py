@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bids_brainalign.outputs.reading import read_table
 from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.rendering import Album
 from bids_brainalign.reports.section import Cells, Section, said_instead
@@ -19,9 +18,9 @@ def combined_section(block: Block, album: Album) -> Section | None:
     """Show what several layers give beyond the best one; None without the table."""
     main = block.main
     path = main.file.path.with_name(f"{main.stem}_combined.tsv")
-    table = read_table(path, text=_TEXT)
+    table = block.table(path, text=_TEXT)
     if table is None:
-        return said_instead(path, TITLE)
+        return said_instead(block, path, TITLE)
     tested = bool(table["q"].notna().any())
     top = table.sort_values(["q", "delta_r"], ascending=[True, False], kind="stable")
     top = top.head(_MOST_ROWS)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bids_brainalign.outputs.reading import LOWLEVEL, UNTRAINED, read_sidecar, read_table
+from bids_brainalign.outputs.reading import LOWLEVEL, UNTRAINED, read_sidecar
 from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.figures.decoding_curves import DecodingPanel, decoding_curves
 from bids_brainalign.reports.rendering import Album, Picture
@@ -27,7 +27,7 @@ NAMES = {
 def decoding_section(block: Block, album: Album) -> Section | None:
     """Show the decoded embedding of one model; None where nothing was decoded."""
     path = block.main.file.path.with_name(f"{block.main.stem}_decoding.tsv")
-    table = read_table(path, text=TEXT)
+    table = block.table(path, text=TEXT)
     if table is None:
         return None
     table = table[table["fold"] == "all"]

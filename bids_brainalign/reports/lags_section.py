@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bids_brainalign.outputs.reading import LOWLEVEL, read_sidecar, read_table
+from bids_brainalign.outputs.reading import LOWLEVEL, read_sidecar
 from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.figures.lag_curves import lag_curves, layer_by_lag
 from bids_brainalign.reports.rendering import Album, Picture
@@ -26,7 +26,7 @@ def lags_section(block: Block, album: Album) -> Section | None:
     if lags is None:
         return None
     baseline = None if main.model == LOWLEVEL else _table(block, LOWLEVEL, "lags")
-    slopes = read_table(
+    slopes = block.table(
         main.file.path.with_name(f"{main.stem}_lagslopes.tsv"),
         text=("group", "group_type", "model", "mode", "heard_future"),
     )
@@ -50,7 +50,7 @@ def _path(block: Block, label: str, suffix: str) -> Path:
 
 
 def _table(block: Block, label: str, suffix: str) -> pd.DataFrame | None:
-    return read_table(_path(block, label, suffix), text=_TEXT)
+    return block.table(_path(block, label, suffix), text=_TEXT)
 
 
 def _context(lags: pd.DataFrame) -> list[str]:

@@ -118,7 +118,7 @@ def _block_view(
         recordings=main.file.prefix,
         headline=headline(block, maps),
         assumptions=main.sentences("Assumptions"),
-        skipped=main.sentences("Skipped"),
+        skipped=[*main.sentences("Skipped"), *map(_outdated, block.outdated)],
         presentations=_presentations(block),
         shown_above=above or "",
         recording_sections=of_recordings,
@@ -133,6 +133,13 @@ def _block_view(
         n_targets=len(selected(main.scores)),
         methods=main.sentences("Methods"),
         files=_files(output_dir, block, maps),
+    )
+
+
+def _outdated(name: str) -> str:
+    return (
+        f"{name} is not shown: it was made with other settings or data than the scores here. Run "
+        "that analysis again, or delete the file."
     )
 
 

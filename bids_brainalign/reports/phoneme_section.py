@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bids_brainalign.outputs.phonemes import PHONES_LABEL
-from bids_brainalign.outputs.reading import read_sidecar, read_table
+from bids_brainalign.outputs.reading import read_sidecar
 from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.figures.phoneme_profiles import phoneme_profiles
 from bids_brainalign.reports.rendering import Album, Picture
@@ -27,11 +27,13 @@ def phoneme_section(block: Block, album: Album) -> Section | None:
     if not path.is_file():
         return None
     sidecar = read_sidecar(path.with_suffix(".json"))
-    table = read_table(path, text=TEXT)
+    table = block.table_of_recordings(path, text=TEXT)
     times = _texts(sidecar, "PhoneTimesSentences")
+    if path.name in block.outdated:
+        return None
     if table is None:
         return Section("Phones", tuple([*_texts(sidecar, "Skipped"), *times]))
-    orderly = read_table(folder / f"{stem}_coherence.tsv", text=("statistic",))
+    orderly = block.table_of_recordings(folder / f"{stem}_coherence.tsv", text=("statistic",))
     every = table[table["kind"] == "any"].set_index("target")
     sentences = [
         *_findings(table, every),

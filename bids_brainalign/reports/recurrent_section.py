@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from bids_brainalign.outputs.names import analysis_label
-from bids_brainalign.outputs.reading import read_sidecar, read_table
+from bids_brainalign.outputs.reading import read_sidecar
 from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.figures.encoder_differences import (
     encoder_differences,
@@ -29,9 +29,9 @@ ATTENTIVE = ("gru", "lstm", "attention")
 def encoders_section(block: Block, album: Album) -> Section | None:
     """Compare encoders, or say why there are none; None where only ridge was asked for."""
     path = _beside(block, block.main.file.label, "encoders.tsv")
-    table = read_table(path, text=("target", "encoder", "reference"))
+    table = block.table(path, text=("target", "encoder", "reference"))
     if table is None:
-        return said_instead(path, TITLE)
+        return said_instead(block, path, TITLE)
     sidecar = read_sidecar(path.with_suffix(".json"))
     means = table[table["target"] == EVERY_TARGET]
     rows = tuple(
@@ -82,7 +82,7 @@ def attention_section(block: Block, album: Album) -> Section | None:
     for encoder in ATTENTIVE:
         label = analysis_label(block.main.model, encoder)
         found = {
-            name: read_table(_beside(block, label, f"{name}.tsv"), text=text)
+            name: block.table(_beside(block, label, f"{name}.tsv"), text=text)
             for name, text in (
                 ("attention", ("target",)),
                 ("peaks", ("target",)),
@@ -172,7 +172,7 @@ def _profile_picture(
 def timescale_section(block: Block, album: Album) -> Section | None:
     """Modulation bands and jitter of a model's ridge."""
     path = _beside(block, block.main.file.label, "timescale.tsv")
-    table = read_table(path, text=("target", "kind"))
+    table = block.table(path, text=("target", "kind"))
     if table is None:
         return None
     after_jitter = (

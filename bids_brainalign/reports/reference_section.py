@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bids_brainalign.outputs.reading import read_sidecar, read_table
+from bids_brainalign.outputs.reading import read_sidecar
 from bids_brainalign.reports.section import Cells, Section
 from bids_brainalign.reports.summary import NO_TEST
 
@@ -24,7 +24,7 @@ def reference_section(block: Block, album: Album) -> Section | None:
     from bids_brainalign.reports.figures.reference_scatter import reference_scatter
 
     path = block.main.file.path.with_name(f"{block.main.stem}_references.tsv")
-    table = read_table(path, text=("target",))
+    table = block.table(path, text=("target",))
     if table is None:
         return None
     reference = str(read_sidecar(path.with_suffix(".json")).get("Reference", "car"))

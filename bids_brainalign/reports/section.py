@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bids_brainalign.outputs.reading import read_sidecar
+from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.rendering import Picture
 
 
@@ -36,8 +37,10 @@ def sentences_of(sidecar: Mapping[str, object], field_name: str) -> tuple[str, .
     return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
-def said_instead(path: Path, title: str) -> Section | None:
+def said_instead(block: Block, path: Path, title: str) -> Section | None:
     """Give the reason that stands beside a table without rows; None where there is none."""
+    if path.name in block.outdated:
+        return None
     sidecar = read_sidecar(path.with_suffix(".json"))
     said = (*sentences_of(sidecar, "Skipped"), *sentences_of(sidecar, "Notes"))
     return Section(title, sentences=said) if said else None

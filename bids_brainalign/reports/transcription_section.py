@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bids_brainalign.outputs.reading import read_sidecar, read_table
+from bids_brainalign.outputs.reading import read_sidecar
 from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.rendering import Album
 from bids_brainalign.reports.section import Cells, Section, sentences_of
@@ -25,7 +25,7 @@ def transcription_section(block: Block, album: Album) -> Section | None:
     """Show word error rates and a few windows' text; None where nothing was transcribed."""
     del album  # it has no figure
     path = block.main.file.path.with_name(f"{block.main.stem}_transcription.tsv")
-    table = read_table(path, text=TEXT)
+    table = block.table(path, text=TEXT)
     if table is None:
         return None
     sums = table[table["fold"] == "all"].set_index("states")[["wer", "n_words", "n_errors"]]

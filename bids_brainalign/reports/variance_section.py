@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bids_brainalign.outputs.reading import read_table
 from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.figures.variance_parts import variance_parts
 from bids_brainalign.reports.rendering import Album
@@ -21,7 +20,7 @@ _POINTS = (
 def variance_section(block: Block, album: Album) -> Section | None:
     """Show unique and shared variance; None without the tables."""
     main = block.main
-    table = read_table(main.file.path.with_name(f"{main.stem}_variance.tsv"), text=_TEXT)
+    table = block.table(main.file.path.with_name(f"{main.stem}_variance.tsv"), text=_TEXT)
     pairs = _pairs(block)
     sentences, pictures = [], []
     if table is not None:
@@ -55,7 +54,7 @@ def _pairs(block: Block) -> dict[str, pd.DataFrame]:
     """Read the tables of this model beside others."""
     main, found = block.main, {}
     for path in sorted(main.file.path.parent.glob(f"{main.stem}And*_variance.tsv")):
-        table = read_table(path, text=_TEXT)
+        table = block.table(path, text=_TEXT)
         if table is not None and "other" in table and table["model"].iloc[0] == main.model:
             found[str(table["other"].iloc[0])] = table
     return found

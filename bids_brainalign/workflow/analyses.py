@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from bids_brainalign.config.schema import Config
+from bids_brainalign.outputs.reading import SETTINGS
+from bids_brainalign.store.atomic import write_json
+from bids_brainalign.store.digest import digest_of
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.assemble import assemble
 from bids_brainalign.workflow.combined import combined_step
 from bids_brainalign.workflow.decoding import decoding_step
-from bids_brainalign.workflow.encoding import encoding_name, encoding_step
+from bids_brainalign.workflow.encoding import encoding_name, encoding_step, fit_inputs
 from bids_brainalign.workflow.first_looks import first_looks_step, warn_of_drift
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.lags import lag_step, scores_path
@@ -49,10 +55,47 @@ def analysis_steps(
         lies in the output from an earlier run says nothing.
     """
     by_name = {space.name: space for space in spaces}
+    # Each of these depends on the fit as a whole; its sidecars say on which.
+    settings = digest_of(fit_inputs(config, fit, spaces))[:16]
     if "encoding" in config.control.steps:
-        yield from _encoding_steps(config, fit, spaces, by_name, succeeded)
+        yield from _first_steps(config, fit, by_name)
+        for step in _encoding_steps(config, fit, spaces, by_name, succeeded):
+            yield _signed(step, settings)
     if "phonemes" in config.control.steps and fit.modality == "ieeg":
-        yield from _phoneme_steps(config, fit, spaces, by_name)
+        reason = missing_reason(config, fit)
+        if reason is not None:
+            logger.info("phonemes %s: skipped, %s", fit.name.stem, reason)
+            yield _signed(skipped_step(config, fit, reason=reason), settings)
+            return
+        yield from phone_steps(config, fit)
+        yield _signed(phoneme_step(config, fit, by_name[LOWLEVEL], spaces), settings)
+
+
+def _signed(step: Step, settings: str) -> Step:
+    """Write the digest of the fit's settings into every sidecar of a step.
+
+    An output folder may hold tables of earlier settings; so readers know which belong together.
+    """
+
+    def work() -> list[Path]:
+        written = list(step.work())
+        for path in written:
+            if path.suffix == ".json":
+                write_json(path, {SETTINGS: settings, **json.loads(path.read_text("utf-8"))})
+        return written
+
+    return replace(step, inputs={**step.inputs, "settings": settings}, work=work)
+
+
+def _first_steps(config: Config, fit: Fit, by_name: Mapping[str, Space]) -> Iterator[Step]:
+    """Give the steps that need no folds."""
+    yield locked_step(config, fit, by_name[LOWLEVEL])
+    if fit.modality != "fmri":
+        yield first_looks_step(config, fit, by_name[LOWLEVEL])
+        warn_of_drift(config, fit)
+    if assumed_recordings(fit):
+        yield onset_step(config, fit, by_name[LOWLEVEL])
+        warn_of_onsets(config, fit)
 
 
 def _encoding_steps(
@@ -62,13 +105,6 @@ def _encoding_steps(
     by_name: Mapping[str, Space],
     succeeded: Collection[str],
 ) -> Iterator[Step]:
-    yield locked_step(config, fit, by_name[LOWLEVEL])
-    if fit.modality != "fmri":
-        yield first_looks_step(config, fit, by_name[LOWLEVEL])
-        warn_of_drift(config, fit)
-    if assumed_recordings(fit):
-        yield onset_step(config, fit, by_name[LOWLEVEL])
-        warn_of_onsets(config, fit)
     for space in spaces:
         if space.kind != "untrained":
             yield from _space_steps(config, fit, space, spaces, by_name, succeeded)
@@ -116,15 +152,3 @@ def _network_steps(
         return
     yield from recurrent_steps(config, fit, space, spaces)
     yield from attention_steps(config, fit, space, spaces)
-
-
-def _phoneme_steps(
-    config: Config, fit: Fit, spaces: Sequence[Space], by_name: Mapping[str, Space]
-) -> Iterator[Step]:
-    reason = missing_reason(config, fit)
-    if reason is not None:
-        logger.info("phonemes %s: skipped, %s", fit.name.stem, reason)
-        yield skipped_step(config, fit, reason=reason)
-        return
-    yield from phone_steps(config, fit)
-    yield phoneme_step(config, fit, by_name[LOWLEVEL], spaces)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +17,30 @@ from bids_brainalign.group.phonemes import (
     coherence_group_table,
     phoneme_group_table,
 )
-from bids_brainalign.outputs.phonemes import PHONES_LABEL, phoneme_files, read_phoneme_tables
+from bids_brainalign.outputs.phonemes import (
+    PHONES_LABEL,
+    outdated_phoneme_files,
+    phoneme_files,
+    read_phoneme_tables,
+)
 from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.store.digest import file_digest
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.spaces import seed_of
+
+logger = logging.getLogger(__name__)
 
 
 def group_phoneme_steps(config: Config) -> list[Step]:
     """One step if some participant has responses to phones, else none."""
     output, memo = config.paths.output_dir, config.paths.work_dir / "digests"
     chosen, behaviour = config.selection.participants, config.paths.behaviour
+    for path in outdated_phoneme_files(output, chosen=chosen):
+        logger.warning(
+            "%s is left out: it was made with other settings or data than the scores beside it. "
+            "Run its participant again with --steps phonemes, or delete the file.",
+            path.name,
+        )
     files = [
         path
         for kind in ("phonemes", "coherence")

@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bids_brainalign.outputs.reading import SETTINGS, ScoreFile
+from bids_brainalign.reports.blocks import Analysis, Block
+
 N_LAYERS = 7
 MODELS = {
     "whisperbase": "whisper-base",
@@ -15,6 +18,15 @@ MODELS = {
     "lowlevel": "lowlevel",
 }
 N_ELECTRODES = 48
+
+
+def bare_block(folder: Path, prefix: str, label: str, *, settings: str = "") -> Block:
+    """One model whose scores are a name alone; sections read what lies beside them."""
+    path = folder / f"{prefix}_desc-{label}_scores.tsv"
+    file = ScoreFile(path, "01", "n/a", "ieeg", prefix, label)
+    sidecar: dict[str, object] = {SETTINGS: settings}
+    main = Analysis(file, label, "ridge", pd.DataFrame(), sidecar, None, None, None, {})
+    return Block(main, None, None, None, of_recordings=frozenset({settings}))
 
 
 def write_tsv(path: Path, frame: pd.DataFrame, sidecar: dict[str, object] | None = None) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from bids_brainalign.errors import BrainAlignError
+from bids_brainalign.outputs.reading import SETTINGS
 from bids_brainalign.reports.blocks import read_blocks
+from bids_brainalign.reports.participant_page import participant_context
+from bids_brainalign.reports.rendering import Album
 
-from .fake_outputs import MODELS, write_fmri, write_ieeg
+from .fake_outputs import MODELS, bare_block, write_fmri, write_ieeg, write_tsv
 
 
 def test_controls_are_found_for_their_model(tmp_path: Path):
@@ -64,3 +68,25 @@ def test_empty_table_is_no_analysis(tmp_path: Path):
     for path in tmp_path.rglob("*_scores.tsv"):
         path.write_text(path.read_text().splitlines()[0] + "\n")
     assert read_blocks(tmp_path, "01") == []
+
+
+@pytest.mark.parametrize(("mine", "its"), [("new", "old"), ("new", ""), ("", "old")])
+def test_tables_of_other_settings_are_left_out_and_named(tmp_path: Path, mine: str, its: str):
+    block = bare_block(tmp_path, "sub-01", "own", settings=mine)
+    path = tmp_path / "sub-01_desc-own_combined.tsv"
+    frame = pd.DataFrame({"target": ["a"], "r": [0.5]})
+    for settings, shown in ((its, False), (mine, True)):
+        write_tsv(path, frame, {SETTINGS: settings} if settings else {})
+        assert (block.table(path) is not None) == shown
+        assert (block.table_of_recordings(path) is not None) == shown
+    assert block.outdated == [path.name]
+
+
+def test_the_page_says_what_it_leaves_out(tmp_path: Path):
+    write_ieeg(tmp_path, "01", seed=1, n_electrodes=6)
+    path = tmp_path / "sub-01" / "ieeg" / "sub-01_task-listen_desc-whisperbase_timescale.tsv"
+    frame = pd.DataFrame({"target": ["LG1"], "kind": "jitter"})
+    write_tsv(path, frame, {SETTINGS: "of last week"})
+    (view,) = participant_context(tmp_path, "01", Album(tmp_path, "figures"))["blocks"]
+    assert f"{path.name} is not shown: it was made with other settings" in view["skipped"][-1]
+    assert "Time scale" not in [section.title for section in view["model_sections"]]

@@ -1,13 +1,13 @@
 """The section on lags says what was skipped, what could not be tested and what is not known."""
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 
 from bids_brainalign.reports.lags_section import lags_section
 from bids_brainalign.reports.rendering import Album
+from tests.reports.fake_outputs import bare_block
 
 PREFIX = "sub-01_task-listen"
 
@@ -32,11 +32,7 @@ def shown(folder, *, q=0.01, future_s=0.0, slopes=None, notes=()):
         frame = pd.DataFrame([slope | slopes])
         name = f"{PREFIX}_desc-own_lagslopes.tsv"
         frame.to_csv(folder / name, sep="\t", index=False, na_rep="n/a")
-    file = SimpleNamespace(
-        path=folder / f"{PREFIX}_desc-own_scores.tsv", prefix=PREFIX, label="own"
-    )
-    main = SimpleNamespace(file=file, stem=f"{PREFIX}_desc-own", model="own")
-    section = lags_section(SimpleNamespace(main=main, name="own"), Album(folder, folder))
+    section = lags_section(bare_block(folder, PREFIX, "own"), Album(folder, folder))
     return section, " ".join(section.sentences)
 
 

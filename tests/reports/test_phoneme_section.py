@@ -1,7 +1,5 @@
 """Phones on the page: chosen electrodes are shown in minutes that did not choose them."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +8,7 @@ from bids_brainalign.outputs.phonemes import PHONEME_COLUMNS
 from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.reports import phoneme_section as module
 from bids_brainalign.reports.rendering import Album
+from tests.reports.fake_outputs import bare_block
 
 
 def table(*, chosen):
@@ -32,9 +31,9 @@ def test_the_figure_shows_even_minutes_of_chosen_electrodes(
     real = module.phoneme_profiles
     monkeypatch.setattr(module, "phoneme_profiles", lambda *a: drawn.append(a) or real(*a))
     write_tsv(tmp_path / "sub-01_desc-phones_phonemes.tsv", table(chosen=chosen), PHONEME_COLUMNS)
-    file = SimpleNamespace(path=tmp_path / "sub-01_x.tsv", prefix="sub-01")
-    block = SimpleNamespace(main=SimpleNamespace(file=file))
-    section = module.phoneme_section(block, Album(tmp_path, "figures"))
+    section = module.phoneme_section(
+        bare_block(tmp_path, "sub-01", "own"), Album(tmp_path, "figures")
+    )
     ((index, classes, _),) = drawn
     assert (index == psi).all(axis=None)
     assert (classes == contrast).all(axis=None)

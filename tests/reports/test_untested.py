@@ -12,17 +12,10 @@ from bids_brainalign.reports.reference_section import reference_section
 from bids_brainalign.reports.rendering import Album
 from bids_brainalign.reports.summary import headline
 from bids_brainalign.reports.variance_section import variance_section
+from tests.reports.fake_outputs import bare_block
 
 STEM = "sub-01_desc-own"
 NAMES = ["A1", "A2", "A3"]
-
-
-def block(folder):
-    main = SimpleNamespace(
-        file=SimpleNamespace(path=folder / f"{STEM}_scores.tsv", prefix="sub-01", label="own"),
-        stem=STEM, model="own",
-    )  # fmt: skip
-    return SimpleNamespace(main=main, name=STEM)
 
 
 def said(folder, make, suffix, columns):
@@ -30,7 +23,7 @@ def said(folder, make, suffix, columns):
     frame = pd.DataFrame({"target": NAMES, "model": "own"} | columns)
     frame.to_csv(path, sep="\t", index=False, na_rep="n/a")
     path.with_suffix(".json").write_text(json.dumps({}))
-    section = make(block(folder), Album(folder, folder))
+    section = make(bare_block(folder, "sub-01", "own"), Album(folder, folder))
     cells = [cell for table in section.tables for row in table.rows for cell in row]
     return " ".join(section.sentences), cells
 

@@ -1,8 +1,10 @@
-"""What follows an encoding that failed: nothing, whatever lies in the output."""
+"""Steps of one fit: what follows an encoding that failed, and what their sidecars say."""
 
+import json
 from dataclasses import replace
 
 from bids_brainalign.config.schema import Decoding, Paths
+from bids_brainalign.outputs.reading import SETTINGS
 from bids_brainalign.workflow.analyses import analysis_steps
 from bids_brainalign.workflow.extraction import missing_features
 from bids_brainalign.workflow.lags import scores_path
@@ -43,3 +45,27 @@ def test_stimuli_without_features_are_named(tmp_path):
     )
     assert "story0 (own)" in missing
     assert len(missing) == 2 * len(planted.spaces)
+
+
+def test_sidecars_say_which_settings_they_belong_to(tmp_path):
+    planted = make_fit(tmp_path, "ieeg", seconds=(40.0, 40.0), n_targets=4)
+
+    def found(config):
+        succeeded = set()
+        settings = {}
+        for step in analysis_steps(config, planted.fit, planted.spaces, succeeded):
+            sidecars = [p for p in step.work() if p.suffix == ".json"]
+            succeeded.add(step.name)
+            for path in sidecars:
+                settings[path.name] = json.loads(path.read_text()).get(SETTINGS)
+        return settings
+
+    first, again = found(planted.config), found(planted.config)
+    assert first == again
+    other = found(replace(planted.config, ridge=replace(planted.config.ridge, alphas=(1.0, 10.0))))
+    scores = next(name for name in first if name.endswith("own_scores.json"))
+    lags = next(name for name in first if name.endswith("own_lags.json"))
+    assert first[scores] == first[lags] is not None
+    assert other[scores] == other[lags] != first[scores]
+    # Responses around onsets depend on neither folds nor penalties.
+    assert first[next(name for name in first if name.endswith("locked.json"))] is None

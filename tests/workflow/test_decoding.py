@@ -1,17 +1,16 @@
 """Decoding from stored responses to the table and the page: a planted answer, and a null."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from bids_brainalign.config.schema import Decoding
-from bids_brainalign.outputs.names import analysis_label
 from bids_brainalign.reports.decoding_section import _headline, decoding_section
 from bids_brainalign.reports.rendering import Album
 from bids_brainalign.workflow.decoding import decoding_step
+from tests.reports.fake_outputs import bare_block
 from tests.workflow.planted import PLANTED_LAYER, make_fit
 
 
@@ -60,13 +59,8 @@ def test_noise_is_not_decoded(tmp_path):
 
 def test_the_page_says_what_was_decoded(planted, tmp_path):
     path, _ = planted
-    stem = path.name.removesuffix("_decoding.tsv")
-    main = SimpleNamespace(
-        file=SimpleNamespace(path=path.with_name(f"{stem}_scores.tsv"), prefix=stem,
-                             label=analysis_label("own")),
-        stem=stem, model="own",
-    )  # fmt: skip
-    section = decoding_section(SimpleNamespace(main=main, name=stem), Album(tmp_path, tmp_path))
+    prefix, _, label = path.name.removesuffix("_decoding.tsv").partition("_desc-")
+    section = decoding_section(bare_block(path.parent, prefix, label), Album(tmp_path, tmp_path))
     text = " ".join(section.sentences)
     assert f"layer {PLANTED_LAYER} chosen on inner folds" in text
     assert "That is more than chance (p < 0.0" in text
