@@ -99,8 +99,10 @@ class DesignMaker:
         start = 0
         for run, used in zip(runs, self.layout.used, strict=True):
             stop = start + int(used.sum())
-            rows_of_run = delayed(run, delays)
-            out[start:stop] = rows_of_run if used.all() else rows_of_run[used]
+            for index, delay in enumerate(delays):  # one at a time: the whole is large
+                shifted = delayed(run, (delay,))
+                block = slice(index * run.shape[1], (index + 1) * run.shape[1])
+                out[start:stop, block] = shifted if used.all() else shifted[used]
             start = stop
         return out
 

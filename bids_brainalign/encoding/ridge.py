@@ -99,13 +99,13 @@ class PrimalSystem:
         *,
         lags: LagStructure | None = None,
     ) -> None:
-        self.features = np.concatenate(bands, axis=1)
+        self.features = bands[0] if len(bands) == 1 else np.concatenate(bands, axis=1)
         edges = np.cumsum([0, *(band.shape[1] for band in bands)])
         self.slices = [slice(a, b) for a, b in pairwise(edges)]
         self.responses = responses
         self.lags = lags
         self.atom = _atoms(len(responses), splits)
-        self._solved: dict[bytes, _PrimalSolution] = {}
+        self._solved: dict[bytes, _Decomposition] = {}
         self._statistics = [self._accumulate(a) for a in range(int(self.atom.max()) + 1)]
 
     def _accumulate(self, atom: int) -> tuple[Any, ...] | None:
@@ -149,43 +149,54 @@ class PrimalSystem:
         if key not in self._solved:
             while len(self._solved) >= KEPT_SOLUTIONS:
                 self._solved.pop(next(iter(self._solved)))
-            self._solved[key] = _PrimalSolution(self, train, scales)
-        return self._solved[key]
+            self._solved[key] = _Decomposition(self, train, scales)
+        # Nothing that is kept may point back here: the features would stay until Python looks for
+        # cycles, which it rarely does while numpy works.
+        return _PrimalSolution(self, self._solved[key])
 
 
-class _PrimalSolution:
-    """Statistics are summed and centred in float64, decomposed and multiplied in float32.
+class _Decomposition:
+    """Scaled Gram of the training rows in its eigenvectors.
 
+    Statistics are summed and centred in float64, decomposed and multiplied in float32.
     Eigenvalues are then off by about 1e-7 of the largest; penalties on standardised features are
     orders of magnitude above that (tested against float64 closed forms).
     """
 
     def __init__(self, system: PrimalSystem, train: Rows, scales: Scales) -> None:
         products, cross, self.mean_x, self.mean_y, _ = system.centred(train)
-        self.system = system
         pairs = [(s, scale) for s, scale in zip(system.slices, scales, strict=True) if scale > 0]
         self.whole = len(pairs) == len(system.slices)
         self.columns = np.concatenate([np.arange(s.start, s.stop) for s, _ in pairs])
         root = np.concatenate([np.full(s.stop - s.start, np.sqrt(v)) for s, v in pairs])
-        scaled = (self._block(products) * root[:, None] * root).astype(np.float32)
+        scaled = (self.block(products) * root[:, None] * root).astype(np.float32)
         values, vectors = eigh(scaled, driver="evd", overwrite_a=True, check_finite=False)
         self.values = np.maximum(values, 0)
         self.root = root.astype(np.float32)
         self.vectors = vectors
         self.rotated = vectors.T @ (root[:, None] * cross[self.columns]).astype(np.float32)
 
-    def _block(self, products: Array64) -> Array64:
+    def block(self, products: Array64) -> Array64:
         return products if self.whole else products[np.ix_(self.columns, self.columns)]
 
     def weights(self, alpha: Array64) -> Array32:
-        """(n_columns, n_targets) in the units of the unscaled features."""
         shrunk = self.rotated / (self.values[:, None] + alpha.astype(np.float32))
         weights: Array32 = self.root[:, None] * (self.vectors @ shrunk)
         return weights
 
+
+class _PrimalSolution:
+    def __init__(self, system: PrimalSystem, fit: _Decomposition) -> None:
+        self.system, self.fit = system, fit
+
+    def weights(self, alpha: Array64) -> Array32:
+        """(n_columns, n_targets) in the units of the unscaled features."""
+        return self.fit.weights(alpha)
+
     def scores(self, test: Rows, alphas: Array64) -> Array64:
         products, cross, _, _, norm_y = self.system.centred(test)
-        gram32, cross32 = self._block(products).astype(np.float32), cross[self.columns]
+        gram32 = self.fit.block(products).astype(np.float32)
+        cross32 = cross[self.fit.columns]
         n_targets = cross.shape[1]
         w = np.concatenate([self.weights(alphas[i : i + 1]) for i in range(len(alphas))], axis=1)
         norm = np.einsum("ij,ij->j", w, gram32 @ w, dtype=np.float64)
@@ -197,9 +208,9 @@ class _PrimalSolution:
 
     def predict(self, test: Rows, alpha: Array64) -> Array32:
         w = self.weights(alpha)
-        offset = self.mean_y - self.mean_x[self.columns] @ w
+        offset = self.fit.mean_y - self.fit.mean_x[self.fit.columns] @ w
         x = self.system.features[test]
-        prediction: Array32 = (x if self.whole else x[:, self.columns]) @ w
+        prediction: Array32 = (x if self.fit.whole else x[:, self.fit.columns]) @ w
         prediction += offset.astype(np.float32)
         return prediction
 

@@ -1,5 +1,8 @@
 """Against himalaya, scikit-learn and mne; both forms of our solver."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from himalaya.ridge import Ridge
@@ -139,3 +142,17 @@ def test_useless_model_leaves_the_baseline_alone():
         )
 
     assert abs((r(joint) - r(alone)).mean()) < 0.01
+
+
+@pytest.mark.parametrize("form", [0, 1], ids=["primal", "dual"])
+def test_a_system_is_freed_with_its_last_solution(data, form):
+    """Designs are large and the collector of cycles rare: nothing may be kept by a cycle."""
+    gc.disable()
+    try:
+        system = systems(*data)[form]
+        system.solve(TRAIN, [1.0]).predict(TEST, np.ones(7))
+        gone = weakref.ref(system)
+        del system
+        assert gone() is None
+    finally:
+        gc.enable()
