@@ -96,4 +96,4 @@ def test_solutions_are_the_same_with_it():
         np.testing.assert_allclose(a.scores(test, grid), b.scores(test, grid), atol=1e-5)
         alpha = np.array([1.0, 30.0, 100.0])
         np.testing.assert_allclose(a.predict(test, alpha), b.predict(test, alpha), atol=1e-5)
-    assert both[1].solve(train, (1.0, 1.0)) is both[1].solve(train, (1.0, 1.0))
+    assert both[1].solve(train, (1.0, 1.0)).fit is both[1].solve(train, (1.0, 1.0)).fit
