@@ -9,6 +9,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from bids_brainalign.errors import BrainAlignError
 
@@ -17,6 +19,8 @@ Away = Callable[[NDArray[np.int64], NDArray[np.bool_], float], NDArray[np.int64]
 
 MAX_GROUP_FOLDS = 10
 """Above this many content groups: grouped k-fold."""
+MIN_RUN_FOLDS = 5
+"""So many runs are held out whole rather than cut."""
 
 
 @dataclass(frozen=True)
@@ -125,13 +129,17 @@ def plan_folds(
     repeated = _repeated_group(samples)
     if repeated is not None and len(groups) - 1 >= 3:
         rest = groups[groups != repeated]
+        cut = _cuts_runs(samples, np.where(samples.group == repeated, 0, samples.group + 1))
         fold = _group_fold(
-            samples, group_names[repeated], held_out=[repeated], others=rest, max_inner=max_inner
-        )
+            samples, group_names[repeated], held_out=[repeated], others=rest, max_inner=max_inner,
+            gap_s=gap.hard_s if cut else 0.0,
+        )  # fmt: skip
         note = f"{group_names[repeated]} was presented repeatedly: it is the test story"
-        return FoldPlan((fold,), "repeated story", True, 0.0, 0.0, (note,))
+        return _group_plan((fold,), "repeated story", gap if cut else None, (note,), min_samples)
     if len(groups) >= 3:
-        return _leave_groups_out(samples, group_names, max_inner=max_inner)
+        return _leave_groups_out(
+            samples, group_names, gap=gap, max_inner=max_inner, min_samples=min_samples
+        )
     return _blocks_within_runs(
         samples, group_names, gap=gap, max_inner=max_inner, min_samples=min_samples
     )
@@ -147,13 +155,48 @@ def _repeated_group(samples: Samples) -> int | None:
     return None if repeated.empty else int(str(repeated["runs"].idxmax()))
 
 
+def _cuts_runs(samples: Samples, part: NDArray[np.int64]) -> bool:
+    """Whether some run holds rows of more than one part."""
+    pairs = np.unique(np.stack([samples.run, part]), axis=1)
+    return bool(pairs.shape[1] > len(np.unique(samples.run)))
+
+
 def _partition(groups: NDArray[np.int64], samples: Samples, k: int) -> list[list[int]]:
-    """Split groups into k parts of similar length (longest first, into the shortest part)."""
-    sizes = {int(g): int((samples.group == g).sum()) for g in groups}
-    parts: list[list[int]] = [[] for _ in range(k)]
-    for group in sorted(sizes, key=lambda g: (-sizes[g], g)):
-        min(parts, key=lambda part: sum(sizes[g] for g in part)).append(group)
-    return sorted(sorted(part) for part in parts if part)
+    """Split groups into k parts of similar length that share as few runs as can be.
+
+    Groups that stand in one run are kept together as long as there are k sets of runs to part;
+    else groups that follow each other in time are, so that few borders need a gap.
+    """
+    together = _sharing_runs(groups, samples)
+    if len(together) >= k:
+        return _balanced(together, samples, k)
+    first = {int(g): int(np.argmax(samples.group == g)) for g in groups}
+    in_order = sorted(first, key=lambda g: first[g])
+    sizes = np.array([(samples.group == g).sum() for g in in_order], dtype=np.float64)
+    middle = np.cumsum(sizes) - sizes / 2
+    part = np.minimum((k * middle / sizes.sum()).astype(int), k - 1)
+    found = [[in_order[i] for i in np.flatnonzero(part == p)] for p in range(k)]
+    return [sorted(groups) for groups in found if groups]
+
+
+def _balanced(sets: list[list[int]], samples: Samples, k: int) -> list[list[int]]:
+    """Longest first, into the shortest part."""
+    size = {min(s): int(np.isin(samples.group, s).sum()) for s in sets}
+    parts: list[list[list[int]]] = [[] for _ in range(k)]
+    for found in sorted(sets, key=lambda s: (-size[min(s)], min(s))):
+        min(parts, key=lambda part: sum(size[min(s)] for s in part)).append(found)
+    return sorted(sorted(g for s in part for g in s) for part in parts if part)
+
+
+def _sharing_runs(groups: NDArray[np.int64], samples: Samples) -> list[list[int]]:
+    """Part groups into sets such that no run holds groups of two sets."""
+    mine = np.isin(samples.group, groups)
+    runs, column = np.unique(samples.run[mine], return_inverse=True)
+    row = np.searchsorted(groups, samples.group[mine])
+    member = coo_array((np.ones(len(row)), (row, column)), shape=(len(groups), len(runs)))
+    incidence = member.tocsr()
+    count, label = connected_components(incidence @ incidence.T, directed=False)
+    return [[int(g) for g in groups[label == c]] for c in range(count)]
 
 
 def _group_fold(
@@ -163,25 +206,105 @@ def _group_fold(
     held_out: list[int],
     others: NDArray[np.int64],
     max_inner: int,
+    gap_s: float,
 ) -> Fold:
-    train = np.flatnonzero(np.isin(samples.group, others))
+    """Hold whole groups out; what was recorded within the gap of them is not trained on."""
+    held = np.isin(samples.group, held_out)
+    train = away_in_time(samples, np.flatnonzero(np.isin(samples.group, others)), held, gap_s)
     inner = []
     if len(others) >= 2:
         for part in _partition(others, samples, min(max_inner, len(others))):
-            inside = np.isin(samples.group[train], part)
-            inner.append(Split(train[~inside], train[inside]))
-    outer = Split(train, np.flatnonzero(np.isin(samples.group, held_out)))
-    return Fold(name, outer, tuple(inner))
+            inside = np.isin(samples.group, part)
+            test = train[inside[train]]
+            rest = away_in_time(samples, train[~inside[train]], inside, gap_s)
+            inner.append(Split(rest, test))
+    return Fold(name, Split(train, np.flatnonzero(held)), tuple(inner))
 
 
-def _leave_groups_out(samples: Samples, group_names: Sequence[str], *, max_inner: int) -> FoldPlan:
+def _leave_groups_out(
+    samples: Samples,
+    group_names: Sequence[str],
+    *,
+    gap: GapRule,
+    max_inner: int,
+    min_samples: int,
+) -> FoldPlan:
     groups = np.unique(samples.group)
+    if len(groups) > MAX_GROUP_FOLDS:
+        parts = _partition(groups, samples, _n_group_folds(groups, samples))
+    else:
+        parts = [[int(g)] for g in groups]
+    label = np.zeros(len(samples), dtype=np.int64)
+    for index, part in enumerate(parts):
+        label[np.isin(samples.group, part)] = index
+    cut = _cuts_runs(samples, label)
+    gap_s = gap.hard_s if cut else 0.0
     folds = []
-    for part in _partition(groups, samples, min(len(groups), MAX_GROUP_FOLDS)):
+    for part in parts:
         others = groups[~np.isin(groups, part)]
         name = " + ".join(group_names[g] for g in part)
-        folds.append(_group_fold(samples, name, held_out=part, others=others, max_inner=max_inner))
-    return FoldPlan(tuple(folds), "leave one content group out", True, 0.0, 0.0, ())
+        folds.append(
+            _group_fold(
+                samples, name, held_out=part, others=others, max_inner=max_inner, gap_s=gap_s
+            )
+        )
+    kind = "leave one content group out"
+    return _group_plan(tuple(folds), kind, gap if cut else None, (), min_samples)
+
+
+def _n_group_folds(groups: NDArray[np.int64], samples: Samples) -> int:
+    """As many as allowed; as there are sets of runs to hold out whole, if those are enough."""
+    together = len(_sharing_runs(groups, samples))
+    return min(together, MAX_GROUP_FOLDS) if together >= MIN_RUN_FOLDS else MAX_GROUP_FOLDS
+
+
+def _group_plan(
+    folds: tuple[Fold, ...],
+    kind: str,
+    gap: GapRule | None,
+    notes: tuple[str, ...],
+    min_samples: int,
+) -> FoldPlan:
+    """Check folds of groups; ``gap`` is given where stimuli of several folds share a run."""
+    if gap is None:
+        return FoldPlan(folds, kind, True, 0.0, 0.0, notes)
+    for fold in folds:
+        if len(fold.outer.train) < min_samples:
+            raise BrainAlignError(
+                f"{len(fold.outer.train)} training samples are left beside {fold.name}",
+                where="stimuli follow each other within runs, and what was recorded within "
+                f"{gap.hard_s:.1f} s of held-out ones (delays + filters + decorrelation) can't "
+                "train",
+                fix="hold out runs or longer stretches: --folds TSV",
+            )
+    note = (
+        "stimuli of several folds share a run: samples within the gap of held-out ones don't "
+        "train, and runs are standardised by their training samples"
+    )
+    plan = FoldPlan(folds, kind, False, gap.hard_s, 0.0, (*notes, note))
+    return _drop_poor_inner(plan, min_samples)
+
+
+def away_in_time(
+    samples: Samples, rows: NDArray[np.int64], held: NDArray[np.bool_], gap_s: float
+) -> NDArray[np.int64]:
+    """Rows recorded further than the gap from every held-out row of the same run.
+
+    Parameters
+    ----------
+    samples : Samples
+    rows : ndarray of int
+        Candidates.
+    held : ndarray of bool, shape (n,)
+    gap_s : float
+        Seconds on the recording clock; 0 keeps all.
+    """
+    keep = np.ones(len(rows), dtype=bool)
+    for run in np.unique(samples.run[held]) if gap_s > 0 else ():
+        mine = samples.run[rows] == run
+        times = np.sort(samples.time_s[held & (samples.run == run)])
+        keep[mine] &= _distance(samples.time_s[rows][mine], times) > gap_s
+    return rows[keep]
 
 
 def _blocks_within_runs(
@@ -245,7 +368,12 @@ def _block_plan(
     stimulus = samples.stimulus
 
     def away(rows: NDArray[np.int64], held: NDArray[np.bool_], gap_s: float) -> NDArray[np.int64]:
-        """Rows further than the gap from every held-out row of the same stimulus."""
+        """Rows further than the gap from every held-out row of the same stimulus.
+
+        Other stimuli's features have not heard the held-out ones, whatever their context: the
+        hard gap on the recording clock is enough.
+        """
+        rows = away_in_time(samples, rows, held, gap.hard_s)
         keep = np.ones(len(rows), dtype=bool)
         for s in np.unique(stimulus[held]):
             held_positions = np.sort(position[held & (stimulus == s)])

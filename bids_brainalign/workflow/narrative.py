@@ -102,7 +102,7 @@ def assumptions(assembly: Assembly) -> list[str]:
         seen.update(response.notes)
     sentences += sorted(n for n in seen if not _is_skip(n))
     sentences += [n for n in assembly.notes if not _is_skip(n)]
-    if assembly.plan.soft_gap_s or assembly.plan.hard_gap_s:
+    if not assembly.plan.whole_runs:
         gap = assembly.plan.hard_gap_s + assembly.plan.soft_gap_s
         sentences.append(f"Folds cut runs; {gap:.1f} s around held-out blocks were left out.")
     else:

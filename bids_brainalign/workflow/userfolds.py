@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bids_brainalign.dataset.tables import read_tsv
 from bids_brainalign.errors import BrainAlignError
-from bids_brainalign.statistics.folds import Fold, FoldPlan, Samples, Split
+from bids_brainalign.statistics.folds import Fold, FoldPlan, Samples, Split, away_in_time
 
 EXCLUDE, TEST = "exclude", "test"
 
@@ -103,13 +103,13 @@ def user_folds(
     outer = [TEST] if TEST in distinct else distinct
     plan = []
     for label in outer:
-        train = _away(samples, labels != label, labels == label, gap_s)
+        train = away_in_time(samples, np.flatnonzero(labels != label), labels == label, gap_s)
         inner = []
         others = [x for x in sorted(set(labels[train]))]
         for part in np.array_split(np.array(others, dtype=object), min(max_inner, len(others))):
             held = np.isin(labels, part) & (labels != label)
             inside = np.intersect1d(train, np.flatnonzero(held))
-            kept = np.intersect1d(train, _away(samples, ~held, held, gap_s))
+            kept = away_in_time(samples, train[~held[train]], held, gap_s)
             if min(len(inside), len(kept)) >= min_samples:
                 inner.append(Split(kept, inside))
         test = np.flatnonzero(labels == label)
@@ -125,21 +125,3 @@ def user_folds(
         notes.append("inner folds don't fit: penalty and layer are fixed by the configuration")
     cut = any(len(set(labels[samples.run == r])) > 1 for r in np.unique(samples.run))
     return FoldPlan(tuple(plan), "user", not cut, gap_s if cut else 0.0, 0.0, tuple(notes))
-
-
-def _away(
-    samples: Samples, candidates: NDArray[np.bool_], held: NDArray[np.bool_], gap_s: float
-) -> NDArray[np.int64]:
-    """Candidate rows further than the gap from every held-out row of the same run."""
-    keep = candidates.copy()
-    for run in np.unique(samples.run[held]):
-        mine = samples.run == run
-        times = np.sort(samples.time_s[held & mine])
-        at = np.searchsorted(times, samples.time_s[mine])
-        left = times[np.clip(at - 1, 0, len(times) - 1)]
-        right = times[np.clip(at, 0, len(times) - 1)]
-        distance = np.minimum(
-            np.abs(samples.time_s[mine] - left), np.abs(right - samples.time_s[mine])
-        )
-        keep[mine] &= distance > gap_s
-    return np.flatnonzero(keep)

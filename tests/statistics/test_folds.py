@@ -13,6 +13,29 @@ def make_samples(lengths, *, groups=None, stimuli=None, interval=0.02):
     return Samples(run, groups[run], time, stimuli[run], time, interval)
 
 
+def stimuli_in_runs(sequences, *, length=500, pause=50, interval=0.02):
+    """Samples of runs that play stimuli of equal length one after the other; each its group."""
+    parts = []
+    for run, sequence in enumerate(sequences):
+        for place, stimulus in enumerate(sequence):
+            inside = np.arange(length) * interval
+            start = place * (length + pause) * interval
+            parts.append((np.full(length, run), np.full(length, stimulus), start + inside, inside))
+    run, stimulus, time, position = map(np.concatenate, zip(*parts, strict=True))
+    return Samples(run, stimulus, time, stimulus, position, interval)
+
+
+def check_far_in_time(plan, samples, gap_s):
+    """No training sample was recorded within the gap of a held-out one, outer or inner."""
+    for fold in plan.folds:
+        for split in (fold.outer, *fold.inner):
+            for run in np.unique(samples.run[split.test]):
+                test = samples.time_s[split.test][samples.run[split.test] == run]
+                train = samples.time_s[split.train][samples.run[split.train] == run]
+                if len(train):
+                    assert np.abs(train[:, None] - test).min() > gap_s
+
+
 def check_honest(plan, samples, gap_s):
     """No held-out sample is near a training sample in content, outer or inner."""
     for fold in plan.folds:
@@ -114,3 +137,59 @@ def test_two_folds_without_room_for_inner_ones_fix_the_penalty():
     plan = plan_folds(samples, ["a"], gap=GapRule(1.0, 0.0), min_samples=30)
     assert all(not fold.inner for fold in plan.folds)
     assert any("penalty and layer are fixed" in note for note in plan.notes)
+
+
+def test_stories_that_share_a_run_keep_a_gap():
+    samples = stimuli_in_runs([[0, 1, 2, 3]])
+    plan = plan_folds(samples, list("abcd"), gap=GapRule(2.0, 25.0))
+    assert plan.kind == "leave one content group out"
+    assert not plan.whole_runs
+    assert (plan.hard_gap_s, plan.soft_gap_s) == (2.0, 0.0)
+    assert any("share a run" in note for note in plan.notes)
+    assert [len(f.outer.test) for f in plan.folds] == [500] * 4
+    assert all(len(f.inner) == 3 for f in plan.folds)
+    # 1 s of the gap is pause.
+    assert [len(f.outer.train) for f in plan.folds] == [1450, 1400, 1400, 1450]
+    check_far_in_time(plan, samples, 2.0)
+    check_honest(plan, samples, np.inf)
+
+
+def test_two_stories_in_one_run_keep_a_gap_whichever_came_first():
+    for order in ([0, 1], [1, 0]):
+        samples = stimuli_in_runs([order], length=3000, pause=1)
+        plan = plan_folds(samples, list("ab"), gap=GapRule(2.0, 0.0))
+        check_far_in_time(plan, samples, 2.0)
+
+
+def test_a_repeated_story_beside_others_in_its_runs_keeps_a_gap():
+    samples = stimuli_in_runs([[0, 3], [1, 3], [2, 3]])
+    plan = plan_folds(samples, list("abcd"), gap=GapRule(2.0, 0.0))
+    assert plan.kind == "repeated story"
+    assert not plan.whole_runs
+    check_far_in_time(plan, samples, 2.0)
+
+
+def test_runs_of_many_sentences_are_held_out_whole_where_there_are_enough():
+    sentences = np.arange(60).reshape(6, 10).tolist()
+    samples = stimuli_in_runs(sentences, length=100)
+    names = [str(i) for i in range(60)]
+    plan = plan_folds(samples, names, gap=GapRule(2.0, 0.0))
+    assert plan.whole_runs
+    assert [set(samples.run[f.outer.test]) for f in plan.folds] == [{r} for r in range(6)]
+    assert all(len(f.inner) == 3 for f in plan.folds)
+    few = stimuli_in_runs(sentences[:2], length=100)
+    plan = plan_folds(few, names[:20], gap=GapRule(2.0, 0.0))
+    assert len(plan.folds) == 10
+    assert not plan.whole_runs
+    check_far_in_time(plan, few, 2.0)
+    held = np.sort(np.concatenate([f.outer.test for f in plan.folds]))
+    np.testing.assert_array_equal(held, np.arange(2000))
+    # Sentences that follow each other are held out together: one gap on either side.
+    assert min(len(f.outer.train) for f in plan.folds) >= 1000 + 800 - 200
+
+
+def test_stimuli_too_close_to_part_are_refused_with_a_way_out():
+    samples = stimuli_in_runs([[0, 1, 2] * 20], length=60, pause=5)
+    with pytest.raises(BrainAlignError, match=r"training samples are left beside [abc]") as caught:
+        plan_folds(samples, list("abc"), gap=GapRule(2.0, 0.0))
+    assert "--folds" in str(caught.value)
