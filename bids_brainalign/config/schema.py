@@ -205,8 +205,9 @@ class Ridge:
     """Combine this many of the best layers per electrode (iEEG, EEG); 0: don't. Costs as much
     as the encoding of the model."""
     partition_models: bool = False
-    """Variance of every pair of models: of each alone, and shared (iEEG, EEG). Costs more than
-    the encoding of both."""
+    """Variance of every pair of models: of each alone, and shared (iEEG, EEG). One fit
+    of both for every fold and every two layers that some electrode chose: hours with large models
+    and many electrodes."""
     fixed_alpha: float = 1e5
     """Used, and said, where inner folds don't fit."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import is_zipfile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +68,11 @@ def keep_fit(path: Path, fitted: SeedFit) -> None:
         validation_mse=np.asarray(fitted.validation_mse),
         **{f"w:{name}": value.cpu().numpy() for name, value in state},
     )
+
+
+def is_kept(path: Path) -> bool:
+    """Whether a file of `keep_arrays` is there and has its end (a full disk may cut copies)."""
+    return is_zipfile(path)
 
 
 def kept_fit(path: Path) -> KeptFit:

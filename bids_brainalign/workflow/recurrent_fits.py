@@ -27,6 +27,7 @@ from bids_brainalign.workflow.inner_scores import keep_inner_scores, kept_inner_
 from bids_brainalign.workflow.kept_networks import (
     KeptFit,
     Wanted,
+    is_kept,
     keep_arrays,
     keep_fit,
     kept_fit,
@@ -136,14 +137,14 @@ class Study:
         window = Window(lags, responses, fold, linear)
         self._kept_window = ((layer, k), window)
         path = self._ridge_path(layer, k)
-        if not path.is_file():
+        if not is_kept(path):
             keep_arrays(path, prediction=linear.prediction.astype(np.float16))
         return window
 
     def ridge(self, layer: int, k: int) -> Array32:
         """(n_test, n_targets) held-out prediction of the ridge."""
         path = self._ridge_path(layer, k)
-        if not path.is_file():
+        if not is_kept(path):
             self.window(layer, k)
         with np.load(path) as kept:
             return np.asarray(kept["prediction"], dtype=np.float32)
@@ -156,7 +157,7 @@ class Study:
         """
         missing: dict[tuple[int, int], list[Wanted]] = {}
         for one in wanted:
-            if not self._fit_path(one).is_file():
+            if not is_kept(self._fit_path(one)):
                 missing.setdefault((one.layer, one.k), []).append(one)
         places, n_threads = list(missing), self.config.resources.omp_nthreads
         while places:
