@@ -127,6 +127,23 @@ def test_slow_modulation_and_small_jitter_carry_the_prediction(written):
     assert mean["jitter", 0.02] > mean["jitter", 0.2]
 
 
+def test_a_run_that_stopped_among_networks_gives_the_same(written):
+    """Some networks are kept, one file is cut off, the rest are lost: as after a kill."""
+    planted, config, paths = written
+    own = next(s for s in planted.spaces if s.name == "own")
+    kept = sorted((config.paths.work_dir / "recurrent").glob("*.npz"))
+    before = paths["ownMlp_scores.tsv"].read_bytes(), {p.name for p in kept}
+    for path in kept[::3]:
+        path.unlink()
+    kept[1].write_bytes(kept[1].read_bytes()[:100])
+    steps = [make(config, planted.fit, own, planted.spaces)
+             for make in (recurrent_steps, attention_steps)]  # fmt: skip
+    for step in (step for some in steps for step in some):
+        step.work()
+    after = {p.name for p in (config.paths.work_dir / "recurrent").glob("*.npz")}
+    assert (paths["ownMlp_scores.tsv"].read_bytes(), after) == before
+
+
 def test_kept_networks_are_read_not_trained_again(written, monkeypatch):
     planted, config, _ = written
     own = next(s for s in planted.spaces if s.name == "own")
@@ -146,23 +163,6 @@ def test_kept_networks_are_read_not_trained_again(written, monkeypatch):
     step = next(iter(recurrent_steps(config, planted.fit, own, planted.spaces)))
     with pytest.raises(AssertionError, match="trained again"):
         step.work()
-
-
-def test_a_run_that_stopped_among_networks_gives_the_same(written):
-    """Some networks are kept, one file is cut off, the rest are lost: as after a kill."""
-    planted, config, paths = written
-    own = next(s for s in planted.spaces if s.name == "own")
-    kept = sorted((config.paths.work_dir / "recurrent").glob("*.npz"))
-    before = paths["ownMlp_scores.tsv"].read_bytes(), {p.name for p in kept}
-    for path in kept[::3]:
-        path.unlink()
-    kept[1].write_bytes(kept[1].read_bytes()[:100])
-    steps = [make(config, planted.fit, own, planted.spaces)
-             for make in (recurrent_steps, attention_steps)]  # fmt: skip
-    for step in (step for some in steps for step in some):
-        step.work()
-    after = {p.name for p in (config.paths.work_dir / "recurrent").glob("*.npz")}
-    assert (paths["ownMlp_scores.tsv"].read_bytes(), after) == before
 
 
 def test_too_short_recordings_are_said_not_failed(tmp_path):
