@@ -286,7 +286,8 @@ class Phonemes:
 
     times: str = "auto"
     """Phone times: ``annotated`` alone, ``auto`` (where there are none, aligned from words if
-    pocketsphinx or espeak-ng is installed) or ``align`` (the same, an error if neither is)."""
+    pocketsphinx or espeak-ng is installed) or ``align`` (the same, an error if neither is). The
+    low-level baseline and averages around phone onsets use them, too, in every modality."""
     window_centre_s: float = 0.15
     window_s: float = 0.05
     """Window after phone onset (Mesgarani et al. 2014; code of the Chang lab)."""

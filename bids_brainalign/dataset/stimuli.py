@@ -127,14 +127,14 @@ def words_of(path: Path, about: StimulusNotes, files: AnnotationFiles) -> Annota
 
 
 def annotations_used(stimuli: Sequence[Stimulus], bids_dir: Path) -> tuple[str, ...]:
-    """Say from which files words and phones come, one sentence per kind of file."""
+    """Say from which files, or by which method, words and phones come: a sentence for each."""
     notes = []
     for kind in ("words", "phones"):
         patterns: dict[str, list[str]] = {}
         for stimulus in stimuli:
             labels: Annotations | None = getattr(stimulus, kind)
             if labels is not None:
-                pattern = _pattern(labels.path, stimulus, bids_dir)
+                pattern = labels.method or _pattern(labels.path, stimulus, bids_dir)
                 patterns.setdefault(pattern, []).append(stimulus.name)
         for pattern, names in patterns.items():
             of = names[0] if len(names) == 1 else f"{len(names)} stimuli"

@@ -58,6 +58,8 @@ class Annotations:
     path: Path
     n_untimed: int = 0
     """Labels left out because they have no time."""
+    method: str = ""
+    """How this program found them, where nobody annotated them; `path` is then its own file."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ GROUP_PHONEME_COLUMNS: dict[str, str] = {
     "hemisphere": "L, R, n/a where the side is not known, or all",
     "kind": "phone, or the kind of category",
     "phone_class": "Phone (IPA) or category",
-    "n_electrodes": "Electrodes of all participants, chosen by nothing but their place",
+    "n_electrodes": "Electrodes of all participants, chosen by nothing but their place; one of "
+    "several sessions counts once",
     "n_participants": "Participants with electrodes there that heard it often enough",
     "selectivity_mean": "Mean over participants of the mean over their electrodes: response to it "
     "less that to all other phones, in standard deviations of the run",
@@ -142,8 +143,9 @@ def _summary(part: pd.DataFrame, key: tuple[str, ...]) -> dict[str, object]:
     interval = group_interval(values, np.random.default_rng(int.from_bytes(seed[:8], "little")))
     enough = len(values) >= MIN_FOR_INTERVAL and np.ptp(values) > 0
     significant = people["q_fdr"].min() < ALPHA
+    heard = part.loc[part["selectivity"].notna(), ["participant", "target"]]
     return {
-        "n_electrodes": int(part["selectivity"].notna().sum()),
+        "n_electrodes": len(heard.drop_duplicates()),
         "n_participants": len(values),
         "selectivity_mean": interval.mean,
         "ci_low": interval.low,

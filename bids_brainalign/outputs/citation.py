@@ -61,6 +61,8 @@ class Settings(TypedDict, total=False):
     untrained: bool
     own_features: Sequence[str]
     """Those of ``models`` that are the user's own features."""
+    aligned_phones: bool
+    """Phones that nobody annotated were found from words."""
     versions: Mapping[str, str]
     """Package → version."""
 
@@ -231,6 +233,11 @@ def _features(models: Sequence[str], settings: Settings) -> str:
         "The low-level baseline consists of the amplitude envelope (power 0.6 [@biesmans2017]), a "
         "mel spectrogram and, where words and phones are annotated, their onsets."
     )
+    if settings.get("aligned_phones"):
+        sentences.append(
+            "Phones that nobody had annotated were found from the times of the words by automatic "
+            "alignment; the reports name its method."
+        )
     return " ".join(sentences)
 
 

@@ -23,7 +23,7 @@ from bids_brainalign.workflow.lags import lag_step, scores_path
 from bids_brainalign.workflow.locked import locked_step
 from bids_brainalign.workflow.onset import assumed_recordings, onset_step, warn_of_onsets
 from bids_brainalign.workflow.partition import partition_steps
-from bids_brainalign.workflow.phone_times import missing_reason, phone_steps
+from bids_brainalign.workflow.phone_times import missing_reason
 from bids_brainalign.workflow.phonemes import phoneme_step, skipped_step
 from bids_brainalign.workflow.recurrent import no_networks_step, recurrent_steps
 from bids_brainalign.workflow.recurrent_attention import attention_steps
@@ -47,7 +47,7 @@ def analysis_steps(
     ----------
     config : Config
     fit : Fit
-        Its responses are stored.
+        Its responses are stored, and phones have been looked for.
     spaces : sequence of Space
         All feature spaces of the run; their features are stored.
     succeeded : collection of str
@@ -67,7 +67,6 @@ def analysis_steps(
             logger.info("phonemes %s: skipped, %s", fit.name.stem, reason)
             yield _signed(skipped_step(config, fit, reason=reason), settings)
             return
-        yield from phone_steps(config, fit)
         yield _signed(phoneme_step(config, fit, by_name[LOWLEVEL], spaces), settings)
 
 

@@ -10,6 +10,7 @@ from bids_brainalign.outputs.citation import write_citation
 from bids_brainalign.outputs.description import write_dataset_description, write_descriptions
 from bids_brainalign.outputs.names import analysis_label, pair_label
 from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.phone_times import stimuli_to_align
 from bids_brainalign.workflow.spaces import Space
 
 _MODES = {
@@ -75,6 +76,7 @@ def _write_citation(config: Config, fits: Sequence[Fit], spaces: Sequence[Space]
             "n_null": config.nulls.n_draws,
             "untrained": config.features.untrained,
             "n_components": config.ieeg.n_components,
+            "aligned_phones": bool(stimuli_to_align(config, fits)),
             "own_features": [s.name for s in spaces if s.kind == "own"],
         },
     )

@@ -23,6 +23,7 @@ from bids_brainalign.responses.types import Response
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.assemble import common_targets
 from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.phone_times import phone_methods
 from bids_brainalign.workflow.responses import load_response, response_path
 from bids_brainalign.workflow.sound import stretches_of
 from bids_brainalign.workflow.spaces import Space, feature_key, rate_of
@@ -67,7 +68,9 @@ def locked_step(config: Config, fit: Fit, lowlevel: Space) -> Step:
     ]
 
     def work() -> list[Path]:
-        extra = {"PhoneClasses": classes.source} if fit.modality != "fmri" else {}
+        extra: dict[str, object] = {}
+        if fit.modality != "fmri":
+            extra = {"PhoneClasses": classes.source, "PhoneTimes": phone_methods(fit)}
         return list(
             write_tsv(path, locked_table(config, fit, classes, lowlevel), COLUMNS, extra=extra)
         )

@@ -8,10 +8,12 @@ from bids_brainalign.dataset.stimuli import annotations_used
 from bids_brainalign.features.decoder_folder import decoder_facts
 from bids_brainalign.features.ending import EndingWindows
 from bids_brainalign.features.folders import model_facts
+from bids_brainalign.phonemes.times import ANNOTATED
 from bids_brainalign.statistics.multiplicity import bh_reachable
 from bids_brainalign.workflow.assemble import Assembly
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.onset import onset_sentences
+from bids_brainalign.workflow.phone_times import missing_reason, phone_methods
 from bids_brainalign.workflow.spaces import Space, windowing_of
 
 
@@ -25,7 +27,7 @@ def sidecar_fields(config: Config, assembly: Assembly, space: Space) -> dict[str
             *assumptions(assembly),
         ],
         "Skipped": skipped(assembly),
-        "ModelDescription": model_description(config, space),
+        "ModelDescription": model_description(config, fit, space),
         "Presentations": [
             {
                 "recording": p.recording.name,
@@ -40,13 +42,10 @@ def sidecar_fields(config: Config, assembly: Assembly, space: Space) -> dict[str
     }
 
 
-def model_description(config: Config, space: Space) -> str:
-    """One sentence on where the features come from."""
+def model_description(config: Config, fit: Fit, space: Space) -> str:
+    """Say where the features come from, in a sentence or two."""
     if space.kind == "lowlevel":
-        return (
-            "Envelope and mel spectrogram of the audio, and (where they are annotated) onsets of "
-            "words and phones."
-        )
+        return _lowlevel_description(config, fit)
     if space.kind == "own":
         return "Features given by the user."
     if space.source is None:
@@ -63,6 +62,21 @@ def model_description(config: Config, space: Space) -> str:
     else:
         text = f"{family} ({size}). {facts.note or 'Weights from a local folder.'}"
     return f"{text} {mode_sentence(config, space)}".strip()
+
+
+def _lowlevel_description(config: Config, fit: Fit) -> str:
+    """Say what the baseline holds, how its phones were found, and why some are missing."""
+    text = (
+        "Envelope and mel spectrogram of the audio, and (where they are annotated) onsets of "
+        "words and phones."
+    )
+    found = phone_methods(fit)
+    for method in dict.fromkeys(m for m in found.values() if m != ANNOTATED):
+        names = [name for name in found if found[name] == method]
+        of = names[0] if len(names) == 1 else f"{len(names)} stimuli"
+        text += f" Phone onsets of {of} are not annotated: they come from {method}."
+    reason = missing_reason(config, fit)
+    return text if reason is None else f"{text} Phone onsets are missing: {reason}."
 
 
 def mode_sentence(config: Config, space: Space) -> str:
@@ -113,7 +127,7 @@ def assumptions(assembly: Assembly) -> list[str]:
 
 
 def annotations_of(config: Config, fit: Fit) -> tuple[str, ...]:
-    """Say from which files the words and phones of a fit's stimuli come."""
+    """Say from which files or methods the words and phones of a fit's stimuli come."""
     stimuli = {p.stimulus.name: p.stimulus for p in fit.presentations}
     return annotations_used(list(stimuli.values()), config.paths.bids_dir.absolute())
 

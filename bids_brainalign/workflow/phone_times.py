@@ -1,23 +1,33 @@
-"""Phone times of the stimuli of one fit: annotated, or from a step of its own."""
+"""Phone times of stimuli: annotated, or found from words before features are made of them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
 
 from bids_brainalign.config.schema import Config
-from bids_brainalign.dataset.types import Stimulus
+from bids_brainalign.dataset.types import Annotations, Stimulus
 from bids_brainalign.errors import BrainAlignError, ExitCode
-from bids_brainalign.phonemes.forced_alignment import INSTALL, can_find_phones, find_phones
-from bids_brainalign.phonemes.times import PhoneTimes, annotated_times
+from bids_brainalign.phonemes.forced_alignment import (
+    INSTALL,
+    can_find_phones,
+    find_phones,
+    has_pocketsphinx,
+)
+from bids_brainalign.phonemes.pronunciation import has_espeak
+from bids_brainalign.phonemes.times import ANNOTATED, PhoneTimes, annotated_times
 from bids_brainalign.store.atomic import write_json
 from bids_brainalign.store.digest import digest_of
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.fits import Fit
+
+USERS = frozenset({"features", "encoding", "phonemes"})
+"""Steps of a run that use phone times. Any of them has phones found, or reads what was found
+before: the baseline is the same whether steps run together or one after the other."""
 
 
 def stimuli_of_fit(fit: Fit) -> list[Stimulus]:
@@ -26,19 +36,38 @@ def stimuli_of_fit(fit: Fit) -> list[Stimulus]:
     return [unique[name] for name in sorted(unique)]
 
 
+def stimuli_to_align(config: Config, fits: Sequence[Fit]) -> list[Stimulus]:
+    """Stimuli of a run whose phones are to be found from their words, each once, by name."""
+    if not USERS & set(config.control.steps):
+        return []
+    unique = {s.name: s for fit in fits for s in stimuli_of_fit(fit)}
+    return [
+        unique[name]
+        for name in sorted(unique)
+        if unique[name].phones is None and _not_alignable(config, unique[name]) is None
+    ]
+
+
+def _not_alignable(config: Config, stimulus: Stimulus) -> str | None:
+    """Why the phones of a stimulus without annotated ones aren't looked for; None if they are."""
+    if config.phonemes.times == "annotated":
+        return f"{stimulus.name} has no annotated phones (phonemes.times = annotated)"
+    if stimulus.words is None or not len(stimulus.words.table):
+        return f"{stimulus.name} has neither annotated phones nor words to find them in"
+    if not can_find_phones(stimulus.language):
+        return f"{_not_found(stimulus)}: pocketsphinx or espeak-ng is not installed ({INSTALL})"
+    return None
+
+
 def missing_reason(config: Config, fit: Fit) -> str | None:
-    """Why there are no phone times for this fit; None if there are some for every stimulus."""
+    """Why there are no phone times for this fit; None if there are some for every stimulus.
+
+    Phones have been looked for: the fit is one of `with_phones`.
+    """
     for stimulus in stimuli_of_fit(fit):
-        if stimulus.phones is not None:
-            continue
-        if config.phonemes.times == "annotated":
-            return f"{stimulus.name} has no annotated phones (phonemes.times = annotated)"
-        if stimulus.words is None:
-            return f"{stimulus.name} has neither annotated phones nor words to find them in"
-        if not can_find_phones(stimulus.language):
-            return (
-                f"{_not_found(stimulus)}: pocketsphinx or espeak-ng is not installed ({INSTALL})"
-            )
+        if stimulus.phones is None:
+            failed = f"{_not_found(stimulus)}: their alignment failed"
+            return _not_alignable(config, stimulus) or failed
     return None
 
 
@@ -50,9 +79,9 @@ def require_aligner(config: Config, fits: Sequence[Fit]) -> None:
     BrainAlignError
         With exit code 64.
     """
-    if config.phonemes.times != "align" or "phonemes" not in config.control.steps:
+    if config.phonemes.times != "align" or not USERS & set(config.control.steps):
         return
-    for stimulus in (s for fit in fits if fit.modality == "ieeg" for s in stimuli_of_fit(fit)):
+    for stimulus in (s for fit in fits for s in stimuli_of_fit(fit)):
         if stimulus.phones is None and not can_find_phones(stimulus.language):
             raise BrainAlignError(
                 _not_found(stimulus),
@@ -66,14 +95,8 @@ def _not_found(stimulus: Stimulus) -> str:
     return f"phones of {stimulus.name} ({stimulus.language}) can't be found from its words"
 
 
-def phone_steps(config: Config, fit: Fit) -> Iterator[Step]:
-    """Give the steps that find phone times where none are annotated, one per stimulus."""
-    for stimulus in stimuli_of_fit(fit):
-        if stimulus.phones is None:
-            yield _step(config, stimulus)
-
-
-def _step(config: Config, stimulus: Stimulus) -> Step:
+def phone_step(config: Config, stimulus: Stimulus) -> Step:
+    """Find the phone times of a stimulus from its words."""
     path = _path(config, stimulus)
 
     def work() -> list[Path]:
@@ -81,7 +104,7 @@ def _step(config: Config, stimulus: Stimulus) -> Step:
         from bids_brainalign.features.audio import load_audio
 
         require_content(stimulus.path, config.paths.bids_dir)
-        assert stimulus.words is not None  # noqa: S101 - missing_reason has seen to it
+        assert stimulus.words is not None  # noqa: S101 - stimuli_to_align has seen to it
         found = find_phones(
             load_audio(stimulus.path), stimulus.words.table, language=stimulus.language
         )
@@ -92,13 +115,49 @@ def _step(config: Config, stimulus: Stimulus) -> Step:
 
     return Step(
         name=f"phones {stimulus.name}",
-        inputs={"key": phone_key(config, stimulus)},
+        inputs={"key": phone_key(stimulus), "installed": [has_pocketsphinx(), has_espeak()]},
         modules=("bids_brainalign.phonemes.forced_alignment",),
         work=work,
     )
 
 
-def phone_key(config: Config, stimulus: Stimulus) -> str:
+def with_phones(
+    config: Config, fits: Sequence[Fit], aligned: Sequence[Stimulus]
+) -> tuple[Fit, ...]:
+    """Give stimuli the phones that were found for them.
+
+    Parameters
+    ----------
+    config : Config
+    fits : sequence of Fit
+    aligned : sequence of Stimulus
+        Stimuli whose `phone_step` has succeeded.
+
+    Returns
+    -------
+    tuple of Fit
+        The same fits. What is made of their stimuli is keyed by the phones' times, as where they
+        are annotated.
+    """
+    found = {s.name: replace(s, phones=_aligned_phones(_path(config, s))) for s in aligned}
+    return tuple(
+        replace(
+            fit,
+            presentations=tuple(
+                replace(p, stimulus=found.get(p.stimulus.name, p.stimulus))
+                for p in fit.presentations
+            ),
+        )
+        for fit in fits
+    )
+
+
+def _aligned_phones(path: Path) -> Annotations:
+    times = _read(path)
+    return Annotations(times.table.rename(columns={"phone": "label"}), path, method=times.method)
+
+
+def phone_key(stimulus: Stimulus) -> str:
     """Identity of the phone times of a stimulus."""
     tables = [
         [] if a is None else [a.table["onset"].round(6).tolist(),
@@ -109,13 +168,27 @@ def phone_key(config: Config, stimulus: Stimulus) -> str:
 
 
 def load_phone_times(config: Config, stimulus: Stimulus) -> PhoneTimes:
-    """Phone times of one stimulus; its step, if it has one, has run."""
-    if stimulus.phones is not None:
-        written = config.paths.phone_classes is not None
-        return annotated_times(stimulus.phones.table, as_written=written)
-    content = json.loads(_path(config, stimulus).read_text(encoding="utf-8"))
-    return PhoneTimes(**(content | {"table": pd.DataFrame(content["table"])}))
+    """Phone times of one stimulus that has some."""
+    if stimulus.phones is None:
+        raise ValueError(f"{stimulus.name} has no phones")
+    if stimulus.phones.method:
+        return _read(stimulus.phones.path)
+    written = config.paths.phone_classes is not None
+    return annotated_times(stimulus.phones.table, as_written=written)
+
+
+def phone_methods(fit: Fit) -> dict[str, str]:
+    """Name of each stimulus that has phone times → where they come from, for sidecars."""
+    return {
+        s.name: s.phones.method or ANNOTATED for s in stimuli_of_fit(fit) if s.phones is not None
+    }
+
+
+def _read(path: Path) -> PhoneTimes:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    table = pd.DataFrame(content["table"]).astype({"onset": float, "duration": float})
+    return PhoneTimes(**(content | {"table": table}))
 
 
 def _path(config: Config, stimulus: Stimulus) -> Path:
-    return config.paths.work_dir / "phones" / f"{phone_key(config, stimulus)}.json"
+    return config.paths.work_dir / "phones" / f"{phone_key(stimulus)}.json"

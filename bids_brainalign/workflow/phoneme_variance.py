@@ -44,8 +44,8 @@ def unique_variance(
     config : Config
     assembly : Assembly
     lowlevel : Space
-        Envelope, mel spectrogram, word onsets (and phone onsets, where annotated). The onsets of
-        all phones are always added: that something was said at all is not phonetic.
+        Envelope, mel spectrogram, word onsets, phone onsets. The onsets of all phones are added
+        again as they are heard: that something was said at all is not phonetic.
     heard : list of DataFrame
         Per recording: ``onset`` (s on its clock), ``phone``.
     members : ndarray of bool, shape (n_categories, n_phones)

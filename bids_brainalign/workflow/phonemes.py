@@ -36,7 +36,7 @@ def phoneme_step(config: Config, fit: Fit, lowlevel: Space, spaces: Sequence[Spa
     """Describe one fit's responses to phones; needs responses, low-level features, phone times."""
     inputs = fit_inputs(config, fit, spaces) | {
         "phonemes": asdict(config.phonemes),
-        "phones": [phone_key(config, s) for s in stimuli_of_fit(fit)],
+        "phones": [phone_key(s) for s in stimuli_of_fit(fit)],
         "classes": phone_classes(config).table,
     }
     return Step(

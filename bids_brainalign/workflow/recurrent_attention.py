@@ -29,6 +29,7 @@ from bids_brainalign.workflow.encoding import fit_inputs
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.kept_networks import KeptFit, Wanted
 from bids_brainalign.workflow.onset_attention import LOCKED_COLUMNS, locked_rows
+from bids_brainalign.workflow.phone_times import phone_methods
 from bids_brainalign.workflow.recurrent_fits import MODULES, Study
 from bids_brainalign.workflow.spaces import Space, seed_of
 
@@ -184,10 +185,12 @@ class _Attention:
             ("attention", profiles, PROFILE_COLUMNS),
             ("peaks", lags, LAG_COLUMNS),
             ("checks", pd.DataFrame(checks), CHECK_COLUMNS),
-            ("onsetattention", locked, LOCKED_COLUMNS),
         ):
             path = config.paths.output_dir / name.file(f"{suffix}.tsv", analysis=self.label)
             written += write_tsv(path, table, columns, extra=extra)
+        path = config.paths.output_dir / name.file("onsetattention.tsv", analysis=self.label)
+        phones = {"PhoneTimes": phone_methods(self.study.assembly.fit)}
+        written += write_tsv(path, locked, LOCKED_COLUMNS, extra=extra | phones)
         return written
 
     def _rng(self, what: str) -> np.random.Generator:

@@ -28,7 +28,12 @@ from bids_brainalign.workflow.fits import Fit, pool_fits
 from bids_brainalign.workflow.front_matter import write_front_matter
 from bids_brainalign.workflow.group import group_steps
 from bids_brainalign.workflow.pages import index_step, participant_page_step
-from bids_brainalign.workflow.phone_times import require_aligner
+from bids_brainalign.workflow.phone_times import (
+    phone_step,
+    require_aligner,
+    stimuli_to_align,
+    with_phones,
+)
 from bids_brainalign.workflow.responses import response_step
 from bids_brainalign.workflow.spaces import Space, list_spaces, unread, usable_spaces
 from bids_brainalign.workflow.summary import Summary, Unit
@@ -81,6 +86,7 @@ def _participant(config: Config, run_id: str) -> Summary:
     if config.control.boilerplate_only:
         return Summary(tuple(skipped), report=None)
     if not config.control.reports_only:
+        fits = _find_phones(config, fits, units, run_id)
         units += _extract_features(config, fits, spaces, run_id)
         units += _run_fits(config, fits, spaces, run_id)
     report = None
@@ -126,6 +132,20 @@ def find_inputs(config: Config) -> tuple[Index, Presentations]:
     for note in found.notes:
         logger.warning("%s", note)
     return index, found
+
+
+def _find_phones(
+    config: Config, fits: Sequence[Fit], units: list[Unit], run_id: str
+) -> tuple[Fit, ...]:
+    """Find phones where none are annotated, before features are made of them; adds to units."""
+    aligned = []
+    for stimulus in stimuli_to_align(config, fits):
+        units.append(attempt(config, phone_step(config, stimulus), run_id=run_id))
+        if units[-1].status == "failed":
+            logger.warning("%s: its phones are left out", stimulus.name)
+        else:
+            aligned.append(stimulus)
+    return with_phones(config, fits, aligned)
 
 
 def _extract_features(

@@ -1,4 +1,4 @@
-"""Phones from the command line: planted tuning, its null, Dutch, French with and without times."""
+"""Phones from the command line: planted tuning, its null, Dutch, French, phones that are found."""
 
 import json
 
@@ -79,3 +79,31 @@ def test_french_words_get_approximate_phones(tmp_path):
         assert times["WordsAligned"] + times["WordsSplit"] > 50
     rows = table[table["kind"] == "any"].set_index("target")
     assert (rows.loc[list(tunings(truth)), "q_fdr"] < 0.05).mean() > 0.5
+
+
+def test_found_phones_serve_the_baseline_and_steps_one_by_one_are_one_run(tmp_path):
+    pytest.importorskip("pocketsphinx")
+    table, sidecar, _ = analyse(tmp_path, annotated=False)
+    assert len(table)
+    methods = {times["Method"] for times in sidecar["PhoneTimes"].values()}
+    assert methods == {"forced alignment (pocketsphinx, CMU dictionary)"}
+    (method,) = methods
+
+    def again(*steps):
+        done = run(
+            tmp_path / "bids", tmp_path / "out", "participant", "--reference", "none",
+            "--models", f"{MODEL}={tmp_path / 'model'}", "--config-file",
+            tmp_path / "settings.toml", "--steps", *steps, "-w", tmp_path / "work", cwd=tmp_path,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout + done.stderr
+
+    again("encoding")
+    assert "done: 0 " in again("features", "responses", "encoding", "phonemes")
+    folder = tmp_path / "out/sub-01/ieeg"
+    locked = pd.read_csv(folder / "sub-01_task-stories_desc-onset_locked.tsv", sep="\t")
+    assert {"vowel phone", "plosive phone", "fricative phone"} < set(locked["locked_to"])
+    about = folder / "sub-01_task-stories_desc-lowlevel_scores.json"
+    assert method in json.loads(about.read_text())["ModelDescription"]
+    written = (tmp_path / "out/logs/CITATION.md").read_text()
+    assert "found from the times of the words" in written

@@ -75,3 +75,15 @@ def test_regions_are_kept_apart_by_side():
     ticks = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert "STG, left (1 in 1)" in ticks
     assert "all electrodes (5 in 1)" in ticks
+
+
+def test_an_electrode_of_two_sessions_counts_once():
+    one = electrodes(("L", "STG", 1.0), ("L", "STG", 3.0), ("L", "STG", np.nan))
+    two = electrodes(("L", "STG", 5.0))
+    other = electrodes(("L", "STG", 7.0)).assign(participant="02")
+    table = phoneme_group_table(pd.concat([one, two, other], ignore_index=True))
+    row = table.set_index(["region", "hemisphere"]).loc[("STG", "L")]
+    # e0 of two participants and e1 of the first; e2 was never heard.
+    assert row["n_electrodes"] == 3
+    assert row["n_participants"] == 2
+    assert row["selectivity_mean"] == pytest.approx((3.0 + 7.0) / 2)

@@ -79,12 +79,12 @@ def make_fit(
         stimulus, data = make_stimulus(folder, f"story{run}", length, rng, rate_hz=rate)
         recording = Recording(
             "01", None, f"story{run}", None, modality, folder / f"rec{run}.edf",
-            "ieeg" if modality == "ieeg" else "func", (), {}, space="MNI152NLin2009cAsym",
+            "func" if modality == "fmri" else modality, (), {}, space="MNI152NLin2009cAsym",
         )  # fmt: skip
         recording.path.write_bytes(bytes([run]))
         onset = 3.0 + run
-        interval = 0.02 if modality == "ieeg" else 1.5
-        delay = 0.2 if modality == "ieeg" else 4.5
+        interval = 1.5 if modality == "fmri" else 0.02
+        delay = 4.5 if modality == "fmri" else 0.2
         times = np.arange(0, length + onset + 3, interval)
         source = data[PLANTED_LAYER] @ weights / np.sqrt(12)
         if gated:  # by the sign of another axis over the last 80 ms

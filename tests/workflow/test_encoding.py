@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from bids_brainalign.errors import BrainAlignError, ExitCode
-from bids_brainalign.workflow.encoding import encode, encoding_step, write_result
+from bids_brainalign.workflow.encoding import encode, encoding_step, fit_inputs, write_result
+from bids_brainalign.workflow.inner_scores import kept_inner_scores
 from bids_brainalign.workflow.tables import SCORE_COLUMNS
 from tests.workflow.planted import PLANTED_LAYER, make_fit, with_folds
 
@@ -150,3 +151,17 @@ def test_a_step_changes_with_what_it_depends_on_and_with_nothing_else(tmp_path):
     assert inputs(replace(config, control=replace(config.control, verbose=3))) == base
     assert inputs(replace(config, nulls=replace(config.nulls, n_draws=9))) != base
     assert inputs(replace(config, random_seed=9)) != base
+
+
+@pytest.mark.parametrize(("modality", "kept"), [("ieeg", True), ("eeg", True), ("fmri", False)])
+def test_inner_scores_are_kept_where_networks_may_ask_for_them(tmp_path, modality, kept):
+    seconds = (300.0,) * 3 if modality == "fmri" else (40.0,) * 3
+    planted = make_fit(tmp_path, modality, seconds=seconds, n_targets=4)
+    own = next(s for s in planted.spaces if s.name == "own")
+    encoding_step(planted.config, planted.fit, own, None, planted.spaces).work()
+    inputs = fit_inputs(planted.config, planted.fit, planted.spaces)
+    scores = kept_inner_scores(planted.config, inputs, own)
+    assert (scores is not None) == kept
+    if scores is not None:
+        assert scores.shape == (3, 3)  # layers, folds
+        assert (scores.argmax(axis=0) == PLANTED_LAYER).all()
