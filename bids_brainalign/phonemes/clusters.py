@@ -52,9 +52,11 @@ def cluster(profiles: Array64, null: Array64) -> Clustering:
     The null is a single profile that all follow, each with a strength of its own but never
     against it, plus what shifts of the labels give. For every number of clusters from 2 the mean
     silhouette is standardised by its mean and SD under the null; the largest of these is tested
-    against the largest of every null draw. A small p says that electrodes don't all share one
-    profile, not that there are k clusters: a gradual change from one profile to another has a
-    small p too.
+    against the largest of every null draw. All may also follow none: the p is the larger of those
+    against draws with the profile and draws as they are (the former alone gave p < .05 in 9 % of
+    400 simulated runs of 20 electrodes that follow nothing). A small p says that electrodes don't
+    all share one profile, not that there are k clusters: a gradual change from one profile to
+    another has a small p too.
 
     Leave out electrodes that answer to nothing. Beside a strong common profile they have strength
     0 and no direction, and the test is liberal (33 % instead of 5 % of simulated runs where 20 %
@@ -77,7 +79,22 @@ def cluster(profiles: Array64, null: Array64) -> Clustering:
     if n < MIN_ELECTRODES or len(null) < 2:
         return Clustering(one, 1, float("nan"), float("nan"), len(null))
     cuts, observed = _silhouettes(profiles)
-    drawn = np.stack([_silhouettes(draw)[1] for draw in _one_profile(profiles, null)])
+    nulls = [
+        np.stack([_silhouettes(draw)[1] for draw in draws])
+        for draws in (_one_profile(profiles, null), null)
+    ]
+    (best, p), (_, p_none) = (_largest(observed, drawn) for drawn in nulls)
+    p = max(p, p_none)
+    if p >= ALPHA:
+        return Clustering(one, 1, p, float(observed[best]), len(null))
+    # The number itself is the one that separates best, among those that the null does not reach.
+    beyond = observed > np.max([np.quantile(d, 1 - ALPHA, axis=0) for d in nulls], axis=0)
+    chosen = int(np.where(beyond, observed, -np.inf).argmax()) if beyond.any() else best
+    return Clustering(cuts[:, chosen], chosen + 2, p, float(observed[chosen]), len(null))
+
+
+def _largest(observed: Array64, drawn: Array64) -> tuple[int, float]:
+    """Where the observed silhouettes exceed the null most, and the p of that."""
     # Centre and spread of observed and drawn together: they are exchangeable under the null.
     pool = np.vstack([observed, drawn])
     spread = pool.std(axis=0)
@@ -85,13 +102,7 @@ def cluster(profiles: Array64, null: Array64) -> Clustering:
     excess = (observed - pool.mean(axis=0)) / spread
     largest = ((drawn - pool.mean(axis=0)) / spread).max(axis=1)
     best = int(excess.argmax())
-    p = float((1 + (largest >= excess[best]).sum()) / (1 + len(largest)))
-    if p >= ALPHA:
-        return Clustering(one, 1, p, float(observed[best]), len(null))
-    # The number itself is the one that separates best, among those that the null does not reach.
-    beyond = observed > np.quantile(drawn, 1 - ALPHA, axis=0)
-    chosen = int(np.where(beyond, observed, -np.inf).argmax()) if beyond.any() else best
-    return Clustering(cuts[:, chosen], chosen + 2, p, float(observed[chosen]), len(null))
+    return best, float((1 + (largest >= excess[best]).sum()) / (1 + len(largest)))
 
 
 def most_clusters(n_electrodes: int) -> int:
