@@ -121,6 +121,7 @@ def run_windows(
             inside = [state[row, : stop - start] for state in states]
             blend.add(start, inside, share=weights[i, : stop - start])
             blend.finish(ends[i], is_last=i == len(starts) - 1)
+        del states, inside  # before the next pass makes its own
     times = (np.arange(n_frames) * grid.stride + grid.first_centre) / sample_rate_hz
     # The first frame of the stimulus has no margin: it hears its whole window.
     heard = min(windowing.window_s, n_frames * frame_s)

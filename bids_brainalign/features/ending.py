@@ -84,6 +84,7 @@ def run_ending_windows(
         at = last_frame(len(clips[0]))
         rows.write(done, [state[:, at] for state in states])
         done += len(clips)
+        del states  # before the next pass makes its own
     heard = min(windows.window_s, duration_s)
     return EncoderLayers(
         rows.layers(),

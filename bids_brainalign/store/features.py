@@ -113,17 +113,10 @@ class FeatureStore:
         """
         if len(layers) != len(names):
             raise ValueError(f"{key}: {len(layers)} layers, but {len(names)} names")
-        tensors = []
-        for i, name in enumerate(names):
-            layer = layers[i]
-            if layer.ndim != 2 or layer.shape[0] != len(times):
-                raise ValueError(
-                    f"{key}, layer {name}: shape {layer.shape} for {len(times)} frames"
-                )
-            half = _fits_float16(layer, f"{key}, layer {name}") and not exact
-            dtype: np.dtype[np.floating] = np.dtype("float16" if half else "float32")
-            read = partial(layers.__getitem__, i)
-            tensors.append(Tensor(_tensor_name(i), dtype, layer.shape, read))
+        tensors = [
+            _tensor(layers, i, len(times), what=f"{key}, layer {name}", exact=exact)
+            for i, name in enumerate(names)
+        ]
         metadata = {
             "layers": json.dumps(list(names)),
             "dtype": json.dumps([tensor.dtype.name for tensor in tensors]),
@@ -183,6 +176,17 @@ class _Reader:
 
 def _tensor_name(layer: int) -> str:
     return f"layer-{layer:02d}"
+
+
+def _tensor(
+    layers: Sequence[NDArray[np.floating]], index: int, n_frames: int, *, what: str, exact: bool
+) -> Tensor:
+    """Look through one layer, and say how it is stored."""
+    layer = layers[index]
+    if layer.ndim != 2 or layer.shape[0] != n_frames:
+        raise ValueError(f"{what}: shape {layer.shape} for {n_frames} frames")
+    dtype = np.dtype("float16" if _fits_float16(layer, what) and not exact else "float32")
+    return Tensor(_tensor_name(index), dtype, layer.shape, partial(layers.__getitem__, index))
 
 
 def _fits_float16(layer: NDArray[np.floating], what: str) -> bool:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +74,11 @@ def write_tensors(path: Path, tensors: Sequence[Tensor], metadata: Mapping[str, 
         stream.write(len(text).to_bytes(8, "little"))
         stream.write(text)
         for tensor in ordered:
-            little = tensor.dtype.newbyteorder("<")
-            for block in blocks(tensor.read()):
-                stream.write(np.ascontiguousarray(block, dtype=little).data)
+            _write_values(stream, tensor)
+
+
+def _write_values(stream: IO[bytes], tensor: Tensor) -> None:
+    """Write one tensor; a function of its own, so that none is alive when the next is read."""
+    little = tensor.dtype.newbyteorder("<")
+    for block in blocks(tensor.read()):
+        stream.write(np.ascontiguousarray(block, dtype=little).data)
