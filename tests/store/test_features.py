@@ -114,11 +114,16 @@ def test_layers_are_taken_one_at_a_time(tmp_path: Path) -> None:
 
 def test_scratch_space_is_gone_afterwards(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path / "features")
-    with store.scratch() as scratch:
-        scratch.write(b"frames")
-    with pytest.raises(ValueError, match="closed"), store.scratch() as scratch:
-        scratch.close()
-        scratch.write(b"frames")
+
+    def fill(*, failing: bool) -> None:
+        with store.scratch() as scratch:
+            scratch.write(b"frames")
+            if failing:
+                raise ValueError("no room")
+
+    fill(failing=False)
+    with pytest.raises(ValueError, match="no room"):
+        fill(failing=True)
     assert list((tmp_path / "features").iterdir()) == []
 
 
