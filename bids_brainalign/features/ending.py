@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bids_brainalign.features.dense import EncoderLayers, Forward
+from bids_brainalign.features.layer_rows import LayerRows
 
 _STAMP_TOLERANCE_S = 1e-9
 
@@ -41,6 +43,7 @@ def run_ending_windows(
     sample_rate_hz: int,
     batch_size: int,
     lead_in: bool,
+    scratch: IO[bytes] | None = None,
 ) -> EncoderLayers:
     """Take the last valid frame of every window.
 
@@ -60,6 +63,8 @@ def run_ending_windows(
     lead_in : bool
         Put silence before the stimulus, so that its first windows are as long as all others;
         otherwise they are shorter.
+    scratch : binary file, optional
+        For layers too large for memory, see ``layer_rows.LayerRows``.
 
     Returns
     -------
@@ -73,16 +78,16 @@ def run_ending_windows(
     times = numbers * windows.stride_s
     ends = np.round(times * sample_rate_hz).astype(np.int64)
     length = round(windows.window_s * sample_rate_hz)
-    collected: list[list[NDArray[np.float32]]] = []
+    rows, done = LayerRows(len(ends), scratch), 0
     for clips in _batches(wave, ends, length, batch_size, shortest=shortest, lead_in=lead_in):
         states = forward(clips)
-        collected = collected or [[] for _ in states]
         at = last_frame(len(clips[0]))
-        for rows, state in zip(collected, states, strict=True):
-            rows.append(np.array(state[:, at]))
+        rows.write(done, [state[:, at] for state in states])
+        done += len(clips)
+        del states  # before the next pass makes its own
     heard = min(windows.window_s, duration_s)
     return EncoderLayers(
-        tuple(np.concatenate(rows).astype(np.float32) for rows in collected),
+        rows.layers(),
         times,
         heard + windows.stride_s,  # a frame stands until the next one
         0.0 if windows.causal else windows.stride_s,

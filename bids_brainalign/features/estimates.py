@@ -11,9 +11,13 @@ from bids_brainalign.features.decoder_folder import DecoderFacts
 from bids_brainalign.features.dense import Windowing
 from bids_brainalign.features.ending import EndingWindows
 from bids_brainalign.features.folders import ModelFacts
+from bids_brainalign.features.layer_rows import IN_MEMORY_BYTES
 
 FRAMES_PER_SECOND = 50
 _BYTES = 2  # float16 wherever that changes nothing of weight
+_WHOLE_BYTES = 4  # float32: weights, layers under way, and what is stored of causal ones
+_PROGRAM_BYTES = 800_000_000
+"""The interpreter with its libraries, the audio and blocks of layers on their way to the disk."""
 _PROBE = 1024
 _FRONT_END = 1.4
 """Convolutions over the waveform come to about 0.4 of the transformer's work in wav2vec2-base."""
@@ -27,6 +31,10 @@ class Estimate:
     """On disk."""
     operations: float
     """Floating point operations."""
+    memory_bytes: int
+    """Of RAM, at most, while the longest stimulus is extracted."""
+    scratch_bytes: int
+    """On disk, at most, while features are made."""
 
 
 def estimate(
@@ -35,8 +43,9 @@ def estimate(
     *,
     durations_s: list[float],
     rate_hz: float,
+    batch_size: int = 1,
 ) -> Estimate:
-    """Estimate disk space and work of extracting all layers.
+    """Estimate disk space, memory and work of extracting all layers.
 
     Parameters
     ----------
@@ -46,9 +55,11 @@ def estimate(
         Of the stimuli.
     rate_hz : float
         Rate at which frames are kept in dense mode; ending windows give one frame each.
+    batch_size : int
+        Windows per forward pass.
     """
     ending = isinstance(windowing, EndingWindows)
-    kept = sum(windowing.count(d) if ending else math.ceil(d * rate_hz) for d in durations_s)
+    kept = [windowing.count(d) if ending else math.ceil(d * rate_hz) for d in durations_s]
     window_s = windowing.window_s
     if facts.is_whisper and isinstance(windowing, EndingWindows) and not windowing.causal:
         window_s = WHISPER_WINDOW_S  # padded after its end
@@ -58,7 +69,17 @@ def estimate(
     )
     windows = sum(windowing.count(d) for d in durations_s)
     operations = windows * per_window * (1.0 if facts.is_whisper else _FRONT_END)
-    return Estimate(kept * facts.n_layers * facts.n_dims * _BYTES, operations)
+    per_frame = facts.n_layers * facts.n_dims
+    stored = _WHOLE_BYTES if isinstance(windowing, EndingWindows) and windowing.causal else _BYTES
+    # States of a batch, and sums over windows that a later one still adds to.
+    under_way = (batch_size + 1) * round(window_frames) * per_frame * _WHOLE_BYTES
+    rows = max(kept, default=0) * per_frame * _WHOLE_BYTES
+    return Estimate(
+        sum(kept) * per_frame * stored,
+        operations,
+        _memory(facts, facts.n_parameters, under_way + _held(rows, facts.n_layers)),
+        _scratch(rows),
+    )
 
 
 def estimate_decoder(
@@ -68,7 +89,7 @@ def estimate_decoder(
     *,
     told: list[tuple[float, int]],
 ) -> Estimate:
-    """Estimate disk space and work of a decoder's layers per word, with the encoder they need.
+    """Estimate what a decoder's layers per word take, with the encoder they need.
 
     Parameters
     ----------
@@ -86,7 +107,29 @@ def estimate_decoder(
     # Attention to words and to the audio (queries and outputs), MLP; keys and values of the audio.
     per_token = 6 * d**2 + 2 * d * decoder.n_hidden + 2 * d * (decoder.max_tokens + frames)
     per_window = 2 * (decoder.n_layers - 1) * (decoder.max_tokens * per_token + frames * 2 * d**2)
-    return Estimate(n_bytes, heard.operations + windows * per_window)
+    rows = max(n for _, n in told) * decoder.n_layers * d * _WHOLE_BYTES
+    under_way = 2 * decoder.max_tokens * decoder.n_layers * d * _WHOLE_BYTES
+    return Estimate(
+        n_bytes,
+        heard.operations + windows * per_window,
+        _memory(facts, facts.n_loaded, under_way + _held(rows, decoder.n_layers)),
+        _scratch(rows),
+    )
+
+
+def _memory(facts: ModelFacts, n_kept: int, working_bytes: int) -> int:
+    """RAM of a model: when it is loaded, or with what is made while it runs."""
+    loaded = facts.n_loaded * _WHOLE_BYTES
+    return _PROGRAM_BYTES + max(loaded, n_kept * _WHOLE_BYTES + working_bytes)
+
+
+def _held(rows_bytes: int, n_layers: int) -> int:
+    """RAM of all layers of a stimulus: one at a time once they are in the scratch file."""
+    return rows_bytes if rows_bytes <= IN_MEMORY_BYTES else rows_bytes // n_layers
+
+
+def _scratch(rows_bytes: int) -> int:
+    return rows_bytes if rows_bytes > IN_MEMORY_BYTES else 0
 
 
 def operations_per_second(device: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,8 @@ class ModelFacts:
     """Of the encoder; 0 where the weights' header can't be read."""
     note: str
     """What a folder made by this program says about its model, else empty."""
+    n_loaded: int = 0
+    """Parameters with those of a decoder, which is loaded and then left out."""
 
     @property
     def family(self) -> str:
@@ -70,12 +73,14 @@ def model_facts(folder: Path) -> ModelFacts:
         raise cannot_load(
             folder, ValueError("its config.json gives no number of layers and no hidden size")
         )
+    n_parameters, n_loaded = _count_parameters(folder)
     return ModelFacts(
         model_type=str(config.get("model_type", "unknown")),
         n_layers=blocks + 1,
         n_dims=width,
-        n_parameters=_encoder_parameters(folder),
+        n_parameters=n_parameters,
         note=str(config.get(NOTE_KEY, "")),
+        n_loaded=n_loaded,
     )
 
 
@@ -106,21 +111,21 @@ def cannot_load(folder: Path, error: Exception) -> BrainAlignError:
     )
 
 
-def _encoder_parameters(folder: Path) -> int:
-    """Count weights by the headers of the safetensors files; decoders left out."""
-    total = 0
+def _count_parameters(folder: Path) -> tuple[int, int]:
+    """Count weights by the headers of the safetensors files: without decoders, and all."""
+    encoder = total = 0
     for path in sorted(folder.glob("*.safetensors")):
         try:
             with path.open("rb") as stream:
                 (length,) = struct.unpack("<Q", stream.read(8))
                 header = json.loads(stream.read(min(length, _LONGEST_HEADER)))
         except (OSError, ValueError, struct.error):
-            return 0
+            return 0, 0
         for name, tensor in header.items():
-            if name == "__metadata__" or "decoder." in name or name == "proj_out.weight":
+            if name == "__metadata__":
                 continue
-            size = 1
-            for n in tensor["shape"]:
-                size *= int(n)
+            size = math.prod(int(n) for n in tensor["shape"])
             total += size
-    return total
+            if "decoder." not in name and name != "proj_out.weight":
+                encoder += size
+    return encoder, total

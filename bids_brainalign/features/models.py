@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +26,18 @@ class SpeechModel(Protocol):
         rate_hz: float = ...,
         windowing: Windowing = ...,
         batch_size: int = ...,
+        scratch: IO[bytes] | None = ...,
     ) -> EncoderLayers:
         """All layers over a stimulus."""
         ...
 
     def extract_ending(
-        self, wave: NDArray[np.float32], windows: EndingWindows, *, batch_size: int = ...
+        self,
+        wave: NDArray[np.float32],
+        windows: EndingWindows,
+        *,
+        batch_size: int = ...,
+        scratch: IO[bytes] | None = ...,
     ) -> EncoderLayers:
         """All layers at the ends of windows."""
         ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,24 +125,20 @@ def _passage(words: Words, frame: Frame, mine: list[int], first: int, start_s: f
     return Passage(start_s, tuple(tokens), tuple(spans), before)
 
 
-def hold(
-    states: Sequence[Array32], words: Words, *, duration_s: float
-) -> tuple[tuple[Array32, ...], Array64]:
-    """Put states at the times of their words: from onset to end, zero elsewhere.
+def hold(words: Words, *, duration_s: float) -> tuple[NDArray[np.intp], Array64]:
+    """Say which word stands when: from its onset to its end, and none elsewhere.
 
     Parameters
     ----------
-    states : sequence of ndarray of shape (n_words, n_dims)
-        One per layer.
     words : Words
     duration_s : float
         Of the stimulus.
 
     Returns
     -------
-    layers : tuple of ndarray of shape (n_changes, n_dims)
-        To be held from each time until the next: the first frame of a word stands at its onset.
-        Where words overlap, the later one counts.
+    owner : ndarray of int, shape (n_changes,)
+        Word that stands from each time until the next, the first time being its onset; -1 for
+        silence. Where words overlap, the later one counts.
     times : ndarray of shape (n_changes,)
         s on the stimulus clock; from 0 to the stimulus' end at least.
     """
@@ -154,10 +149,11 @@ def hold(
     places = zip(np.searchsorted(times, start), np.searchsorted(times, stop), strict=True)
     for word, (a, b) in enumerate(places):
         owner[a:b] = word
-    silent = owner < 0
-    layers = []
-    for layer in states:
-        frames = layer[owner]
-        frames[silent] = 0
-        layers.append(frames)
-    return tuple(layers), times
+    return owner, times
+
+
+def held(layer: Array32, owner: NDArray[np.intp]) -> Array32:
+    """Put the states of words (n_words, n_dims) where they stand: (n_changes, n_dims), else 0."""
+    frames: Array32 = layer[owner]
+    frames[owner < 0] = 0
+    return frames

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -107,6 +107,7 @@ class WaveformLayers:
         rate_hz: float = 50.0,
         windowing: Windowing = WINDOWING,
         batch_size: int = 1,
+        scratch: IO[bytes] | None = None,
     ) -> EncoderLayers:
         """Run the encoder over a stimulus in overlapping windows and blend them.
 
@@ -119,6 +120,8 @@ class WaveformLayers:
         windowing : Windowing
         batch_size : int
             Windows per forward pass.
+        scratch : binary file, optional
+            For layers too large for memory, see ``layer_rows.LayerRows``.
 
         Raises
         ------
@@ -150,10 +153,16 @@ class WaveformLayers:
             sample_rate_hz=SAMPLE_RATE_HZ,
             rate_hz=rate_hz,
             batch_size=batch_size,
+            scratch=scratch,
         )
 
     def extract_ending(
-        self, wave: NDArray[np.float32], windows: EndingWindows, *, batch_size: int = 1
+        self,
+        wave: NDArray[np.float32],
+        windows: EndingWindows,
+        *,
+        batch_size: int = 1,
+        scratch: IO[bytes] | None = None,
     ) -> EncoderLayers:
         """Run the encoder on windows that end at the frames wanted; the first are shorter.
 
@@ -164,6 +173,8 @@ class WaveformLayers:
         windows : EndingWindows
         batch_size : int
             Windows per forward pass.
+        scratch : binary file, optional
+            For layers too large for memory, see ``layer_rows.LayerRows``.
         """
         return run_ending_windows(
             wave,
@@ -174,6 +185,7 @@ class WaveformLayers:
             sample_rate_hz=SAMPLE_RATE_HZ,
             batch_size=batch_size,
             lead_in=False,  # no padding, see above
+            scratch=scratch,
         )
 
     def _forward(self, clips: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:

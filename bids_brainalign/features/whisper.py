@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -89,6 +89,7 @@ class WhisperLayers:
         rate_hz: float = 50.0,
         windowing: Windowing = WINDOWING,
         batch_size: int = 1,
+        scratch: IO[bytes] | None = None,
     ) -> EncoderLayers:
         """Run the encoder over a stimulus in overlapping windows and blend them.
 
@@ -102,6 +103,8 @@ class WhisperLayers:
             Its ``window_s`` is the model's own, whatever is given.
         batch_size : int
             Windows per forward pass.
+        scratch : binary file, optional
+            For layers too large for memory, see ``layer_rows.LayerRows``.
 
         Returns
         -------
@@ -117,10 +120,16 @@ class WhisperLayers:
             sample_rate_hz=SAMPLE_RATE_HZ,
             rate_hz=rate_hz,
             batch_size=batch_size,
+            scratch=scratch,
         )
 
     def extract_ending(
-        self, wave: NDArray[np.float32], windows: EndingWindows, *, batch_size: int = 1
+        self,
+        wave: NDArray[np.float32],
+        windows: EndingWindows,
+        *,
+        batch_size: int = 1,
+        scratch: IO[bytes] | None = None,
     ) -> EncoderLayers:
         """Run the encoder on windows that end at the frames wanted.
 
@@ -136,6 +145,8 @@ class WhisperLayers:
             30 s, and their last frame before the padding is read.
         batch_size : int
             Windows per forward pass.
+        scratch : binary file, optional
+            For layers too large for memory, see ``layer_rows.LayerRows``.
         """
         wanted = round(windows.window_s / FRAME_S)
         if wanted > self.window_frames:
@@ -156,6 +167,7 @@ class WhisperLayers:
                 sample_rate_hz=SAMPLE_RATE_HZ,
                 batch_size=batch_size,
                 lead_in=windows.causal,
+                scratch=scratch,
             )
 
     @contextmanager

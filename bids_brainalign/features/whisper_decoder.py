@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -16,13 +16,14 @@ from bids_brainalign.features.audio import SAMPLE_RATE_HZ
 from bids_brainalign.features.decoder_folder import TOKENIZER, decoder_facts
 from bids_brainalign.features.dense import EncoderLayers, Windowing
 from bids_brainalign.features.folders import cannot_load
+from bids_brainalign.features.layer_rows import LayerRows, LazyLayers
 from bids_brainalign.features.loading import (
     PRECISIONS,
     load_pretrained,
     quiet_transformers,
     random_twin,
 )
-from bids_brainalign.features.passages import Frame, Passage, Words, hold, passages
+from bids_brainalign.features.passages import Frame, Passage, Words, held, hold, passages
 from bids_brainalign.features.whisper import FRAME_S, GRID
 from bids_brainalign.features.windows import window_starts
 
@@ -95,6 +96,7 @@ class WhisperDecoder:
         *,
         language: str,
         windowing: Windowing,
+        scratch: IO[bytes] | None = None,
     ) -> EncoderLayers:
         """Read the words of a stimulus in its audio windows.
 
@@ -108,6 +110,8 @@ class WhisperDecoder:
             BCP-47; an English-only model reads English.
         windowing : Windowing
             Its ``hop_s`` says how the model's own windows lie on the stimulus.
+        scratch : binary file, optional
+            For layers too large for memory, see ``layer_rows.LayerRows``.
 
         Returns
         -------
@@ -126,20 +130,22 @@ class WhisperDecoder:
             window=self.window_frames,
             hop=round(windowing.hop_s / FRAME_S),
         ).astype(np.float64)
-        shape = (len(words.tokens), self.facts.n_dims)
-        states = [np.zeros(shape, dtype=np.float32) for _ in range(self.facts.n_layers)]
+        widths = [self.facts.n_dims] * self.facts.n_layers
+        states = LayerRows(len(words.tokens), scratch, widths=widths)
         past = future = 0.0
         for passage in passages(words, self.frame(language), starts * FRAME_S, window_s=window_s):
             read = self.read(wave, passage)
             heard_from = min(passage.start_s, float(words.onset_s[passage.first_word]))
             heard_to = min(passage.start_s + window_s, duration_s)
             for word, first, stop in passage.spans:
-                for state, layer in zip(states, read, strict=True):
-                    state[word] = layer[first:stop].mean(axis=0)
+                states.write(word, [layer[first:stop].mean(axis=0)[None] for layer in read])
                 past = max(past, float(words.offset_s[word]) - heard_from)
                 future = max(future, heard_to - float(words.onset_s[word]))
-        layers, times = hold(states, words, duration_s=duration_s)
-        return EncoderLayers(layers, times, past, future)
+        owner, times = hold(words, duration_s=duration_s)
+        layers = states.layers()
+        return EncoderLayers(
+            LazyLayers(len(layers), lambda i: held(layers[i], owner)), times, past, future
+        )
 
     def words(self, table: pd.DataFrame, *, language: str) -> Words:
         """Turn the labels into tokens, each word by itself."""

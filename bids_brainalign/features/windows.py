@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
+
+Float = TypeVar("Float", bound=np.floating)
 
 
 def window_starts(n_frames: int, *, window: int, hop: int) -> NDArray[np.int64]:
@@ -72,27 +76,24 @@ def blend_weights(
     return weights.astype(np.float32)
 
 
-def block_mean(
-    frames: NDArray[np.float32], times: NDArray[np.float64], *, factor: int
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Average runs of ``factor`` frames; the last may be shorter.
+def block_mean(values: NDArray[Float], *, factor: int) -> NDArray[Float]:
+    """Average runs of ``factor`` frames, or of their times; the last run may be shorter.
 
     Parameters
     ----------
-    frames : ndarray of shape (n_frames, n_dims)
-    times : ndarray of shape (n_frames,)
-        s.
+    values : ndarray of shape (n_frames, ...)
     factor : int
         Frames per mean; 1 returns the input.
 
     Returns
     -------
-    frames, times
-        Each mean stands at the mean time of its frames.
+    ndarray of shape (ceil(n_frames / factor), ...)
+        Of the input's type.
     """
-    if factor == 1:
-        return frames, times
-    edges = np.arange(0, len(times), factor)
-    counts = np.diff(np.append(edges, len(times)))
-    means = np.add.reduceat(frames, edges, axis=0) / counts[:, None]
-    return means.astype(np.float32), np.add.reduceat(times, edges) / counts
+    if factor == 1 or not len(values):
+        return values
+    edges = np.arange(0, len(values), factor)
+    counts = np.diff(np.append(edges, len(values)))
+    shape = (-1, *(1 for _ in values.shape[1:]))
+    means = np.add.reduceat(values, edges, axis=0) / counts.reshape(shape)
+    return means.astype(values.dtype)

@@ -22,6 +22,7 @@ from bids_brainalign.features.estimates import (
 from bids_brainalign.features.folders import model_facts
 from bids_brainalign.store.features import FeatureStore
 from bids_brainalign.workflow.extraction import device_of
+from bids_brainalign.workflow.memory import memory_limit
 from bids_brainalign.workflow.spaces import Space, feature_key, usable_spaces, windowing_of
 
 
@@ -43,7 +44,7 @@ def announce(
     """
     store = FeatureStore(config.paths.work_dir / "features")
     lines: list[str] = []
-    total, speed = 0, 0.0
+    total, scratch, speed = 0, 0, 0.0
     for space in spaces:
         if space.kind not in {"model", "untrained"} or space.source is None:
             continue
@@ -55,14 +56,16 @@ def announce(
         parts, what = _parts(config, space, space.source, todo)
         n_bytes = sum(part.n_bytes for part in parts)
         total += n_bytes
+        scratch = max(scratch, *(part.scratch_bytes for part in parts))
         speed = speed or operations_per_second(device_of(config))
         seconds = sum(part.operations for part in parts) / speed
         lines.append(
             f"{space.name}: {what} over "
             f"{sum(s.duration_s for s, _ in todo) / 60:.1f} min of audio: "
-            f"{in_words(n_bytes, seconds)}{_windows_in_words(windowing_of(config, space), todo)}"
+            f"{in_words(n_bytes, seconds)}{_windows_in_words(windowing_of(config, space), todo)}, "
+            f"{_memory_in_words(config, max(part.memory_bytes for part in parts))}"
         )
-    _require_space(config.paths.work_dir, total)
+    _require_space(config.paths.work_dir, total + scratch)
     return lines
 
 
@@ -78,7 +81,14 @@ def _parts(
         what += f"{sum(n for _, n in told):,} words"
         return [estimate_decoder(facts, decoder, windowing, told=[one]) for one in told], what
     parts = [
-        estimate(facts, windowing, durations_s=[s.duration_s], rate_hz=rate) for s, rate in todo
+        estimate(
+            facts,
+            windowing,
+            durations_s=[s.duration_s],
+            rate_hz=rate,
+            batch_size=config.resources.batch_size,
+        )
+        for s, rate in todo
     ]
     return parts, f"{facts.n_layers} layers of {facts.n_dims} numbers"
 
@@ -91,6 +101,18 @@ def _windows_in_words(
         return ""
     count = sum(windowing.count(stimulus.duration_s) for stimulus, _ in todo)
     return f" ({count:,} windows of {windowing.window_s:g} s, one every {windowing.stride_s:g} s)"
+
+
+def _memory_in_words(config: Config, n_bytes: int) -> str:
+    """Say how much memory a model takes, and what to do where there is less."""
+    told = f"up to {n_bytes / 1e9:.1f} GB of memory"
+    limit = memory_limit(config.resources)
+    if n_bytes <= limit:
+        return told
+    return (
+        f"{told}, but there are {limit / 1e9:.1f} GB: the run may be killed (give the job more "
+        "memory, lower --batch-size, or take a smaller model)"
+    )
 
 
 def _require_space(work_dir: Path, n_bytes: int) -> None:

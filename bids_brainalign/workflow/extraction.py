@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -113,18 +113,21 @@ def _step(
     key = feature_key(config, space, stimulus, rate_hz)
 
     def work() -> list[Path]:
-        layers, names, times, past, future = _extract(config, space, stimulus, rate_hz, models)
         store = FeatureStore(config.paths.work_dir / "features")
-        return [
-            store.save(
+        with store.scratch() as scratch:
+            layers, names, times, past, future = _extract(
+                config, space, stimulus, rate_hz, models, scratch
+            )
+            path = store.save(
                 key,
                 layers=layers,
                 names=names,
                 times=times,
                 context_past_s=past,
                 context_future_s=future,
+                exact=space.is_causal,
             )
-        ]
+        return [path]
 
     return Step(
         name=f"features {space.name} {stimulus.name} {rate_hz:g}Hz {key[:6]}",
@@ -142,7 +145,7 @@ _MODULES = {
     "own": ("bids_brainalign.features.own",),
 }
 
-Extracted = tuple[list[np.ndarray], list[str], np.ndarray, float, float]
+Extracted = tuple[Sequence[np.ndarray], list[str], np.ndarray, float, float]
 
 
 def _extract(
@@ -151,6 +154,7 @@ def _extract(
     stimulus: Stimulus,
     rate_hz: float,
     models: _Models,
+    scratch: IO[bytes],
 ) -> Extracted:
     if space.kind == "own" and space.source is not None:
         from bids_brainalign.features.own import load_own_features, own_feature_file
@@ -158,7 +162,7 @@ def _extract(
         own, times = load_own_features(own_feature_file(space.source, stimulus.name))
         names = [str(i) for i in range(len(own))]
         # What the user's features heard is unknown: folds get no soft gap for them.
-        return list(own), names, times, math.nan, math.nan
+        return own, names, times, math.nan, math.nan
     from bids_brainalign.dataset.pointers import require_content
     from bids_brainalign.features.audio import load_audio
 
@@ -174,18 +178,24 @@ def _extract(
         return [frames], ["n/a"], times, LOWLEVEL_CONTEXT_S, LOWLEVEL_CONTEXT_S
     windowing, batch_size = windowing_of(config, space), config.resources.batch_size
     if isinstance(windowing, EndingWindows):
-        found = models.encoder.extract_ending(wave, windowing, batch_size=batch_size)
+        found = models.encoder.extract_ending(
+            wave, windowing, batch_size=batch_size, scratch=scratch
+        )
     elif space.reads_words:
         assert stimulus.words is not None  # noqa: S101 - feature_steps asks for words
         found = models.decoder.extract(
-            wave, stimulus.words.table, language=stimulus.language, windowing=windowing
+            wave,
+            stimulus.words.table,
+            language=stimulus.language,
+            windowing=windowing,
+            scratch=scratch,
         )
     else:
         found = models.encoder.extract(
-            wave, rate_hz=rate_hz, windowing=windowing, batch_size=batch_size
+            wave, rate_hz=rate_hz, windowing=windowing, batch_size=batch_size, scratch=scratch
         )
     names = [str(i) for i in range(len(found.layers))]
-    return list(found.layers), names, found.times, found.context_past_s, found.context_future_s
+    return found.layers, names, found.times, found.context_past_s, found.context_future_s
 
 
 def device_of(config: Config) -> str:

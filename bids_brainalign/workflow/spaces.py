@@ -49,6 +49,11 @@ class Space:
         return self.mode in {"causal", DECODER}
 
     @property
+    def is_causal(self) -> bool:
+        """Whether no audio after a frame may change it, not even how it is stored."""
+        return self.mode == "causal"
+
+    @property
     def reads_words(self) -> bool:
         """Whether these features are made of the stimulus' words, and so need their times."""
         return self.mode == DECODER
@@ -197,4 +202,5 @@ def _options(config: Config, space: Space) -> object:
         return None
     if space.reads_words:
         return [config.features.hop_s, config.resources.precision]
-    return [asdict(windowing_of(config, space)), config.resources.precision]
+    options = [asdict(windowing_of(config, space)), config.resources.precision]
+    return [*options, "stored as float32"] if space.is_causal else options

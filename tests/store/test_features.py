@@ -6,6 +6,7 @@ import pytest
 from safetensors import safe_open
 
 from bids_brainalign.errors import BrainAlignError
+from bids_brainalign.store import tensor_file
 from bids_brainalign.store.features import FeatureStore
 
 RNG = np.random.default_rng(0)
@@ -55,6 +56,75 @@ def test_half_precision_only_where_harmless(tmp_path: Path, layer: np.ndarray, d
     spread = max(float(layer.std()), 1e-30)
     error = np.sqrt(np.mean((store.load(path).read(0) - layer) ** 2))
     assert error / spread < 1e-3
+
+
+@pytest.mark.parametrize("offset", [0.0, 2.6, 1e3])
+@pytest.mark.parametrize("scale", [1e-7, 1.0, 1e4])
+def test_blocks_choose_precision_as_the_whole_layer_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offset: float, scale: float
+) -> None:
+    drift = np.linspace(0, 3, 50)[:, None]  # blocks have means of their own
+    layer = (scale * (RNG.standard_normal((50, 4)) + drift + offset)).astype(np.float32)
+    with np.errstate(over="ignore"):
+        error = np.sqrt(np.mean((layer.astype(np.float16).astype(np.float64) - layer) ** 2))
+    half = np.abs(layer).max() < 6e4 and error <= 1e-3 * layer.std(dtype=np.float64)
+    stored = []
+    for block in (1_000_000, 20):
+        monkeypatch.setattr(tensor_file, "BLOCK_VALUES", block)
+        path = _save(FeatureStore(tmp_path / str(block)), [layer])
+        with safe_open(path, framework="numpy") as file:
+            stored.append(file.get_tensor("layer-00"))
+        assert stored[-1].dtype == (np.float16 if half else np.float32)
+    np.testing.assert_array_equal(stored[0], stored[1])
+    np.testing.assert_array_equal(stored[0], layer.astype(stored[0].dtype))
+
+
+def test_exact_features_are_float32_whatever_they_hold(tmp_path: Path) -> None:
+    """The choice by values is one by the whole layer: its end would change its beginning."""
+    store = FeatureStore(tmp_path)
+    first = RNG.standard_normal((50, 4)).astype(np.float32)
+    later = first.copy()
+    later[40:] *= 1e5  # beyond float16
+    for layer in (first, later):
+        kept = store.load(_save(store, [layer], exact=True)).read(0)
+        np.testing.assert_array_equal(kept, layer)
+    chosen = [store.load(_save(store, [layer])).read(0)[:40] for layer in (first, later)]
+    assert np.abs(chosen[0] - chosen[1]).max() > 1e-5
+
+
+def test_layers_are_taken_one_at_a_time(tmp_path: Path) -> None:
+    """Whoever makes layers when asked for has one in memory."""
+    alive: set[int] = set()
+
+    class Watched(np.ndarray):
+        def __del__(self) -> None:
+            alive.discard(id(self))
+
+    class Layers(list):
+        def __getitem__(self, index: int) -> np.ndarray:
+            assert not alive
+            layer = np.full((50, 2), index, np.float32).view(Watched)
+            alive.add(id(layer))
+            return layer
+
+    store = FeatureStore(tmp_path)
+    stored = store.load(_save(store, Layers([None] * 4)))
+    assert [stored.read(i)[0, 0] for i in range(4)] == [0, 1, 2, 3]
+
+
+def test_scratch_space_is_gone_afterwards(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path / "features")
+
+    def fill(*, failing: bool) -> None:
+        with store.scratch() as scratch:
+            scratch.write(b"frames")
+            if failing:
+                raise ValueError("no room")
+
+    fill(failing=False)
+    with pytest.raises(ValueError, match="no room"):
+        fill(failing=True)
+    assert list((tmp_path / "features").iterdir()) == []
 
 
 def test_keys_that_look_alike_have_their_own_files(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What the models will cost is said before the work; a full disk is refused before it too."""
 
+import re
 import shutil
 from collections import namedtuple
 from dataclasses import replace
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bids_brainalign.config.schema import Resources
 from bids_brainalign.dataset.types import Stimulus
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.decoder_folder import decoder_facts
@@ -50,6 +52,35 @@ def test_features_that_do_not_fit_on_the_disk_are_refused(config, monkeypatch):
         announce(config, list_spaces(config), [(STORY, RATE_HZ)])
     assert caught.value.exit_code == ExitCode.IO_ERROR
     assert "--work-dir" in caught.value.fix
+
+
+def test_memory_is_told_and_too_little_of_it_is_warned_of(config):
+    def told(mem_gb, batch_size=1):
+        resources = Resources(mem_gb=mem_gb, batch_size=batch_size)
+        spaces = list_spaces(config)[:2]
+        return announce(replace(config, resources=resources), spaces, [(STORY, RATE_HZ)])[0]
+
+    assert re.search(r", up to \d\.\d GB of memory$", told(100.0))
+    assert "but there are 0.5 GB: the run may be killed" in told(0.5)
+    assert "--batch-size" in told(0.5)
+    # 1000 windows of 1500 frames × 5 layers × 64 numbers of 4 bytes: 1.9 GB.
+    assert "but there are 2.0 GB" in told(2.0, batch_size=1000)
+    assert "but there are" not in told(2.0)
+
+
+def test_room_for_features_under_way_is_counted(config, monkeypatch):
+    """Beyond 1 GB, all layers lie on the disk once more, as float32."""
+    spaces = list_spaces(config)[:2]
+    hours = replace(STORY, duration_s=6 * 3600.0)
+    stored = 6 * 3600 * 50 * 5 * 64 * 2
+    for free, fits in ((3.1 * stored, True), (2.9 * stored, False)):
+        usage = Usage(10**12, 0, int(free))
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, usage=usage: usage)
+        if fits:
+            announce(config, spaces, [(hours, RATE_HZ)])
+        else:
+            with pytest.raises(BrainAlignError, match=r"would take .* GB free"):
+                announce(config, spaces, [(hours, RATE_HZ)])
 
 
 def test_a_decoder_counts_words_and_needs_its_encoder(tmp_path):
