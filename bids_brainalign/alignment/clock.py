@@ -11,6 +11,8 @@ from bids_brainalign.alignment.lanczos import lanczos_matrix
 
 _ROUNDING_S = 1e-6
 """A frame stamped with the sample's own time is there, whatever the last digit says."""
+_ROWS = 1024
+"""Samples interpolated at once: bounds memory, as the sums are float64."""
 
 
 @dataclass(frozen=True)
@@ -65,20 +67,34 @@ def onto_fast_clock(
     -------
     ndarray of shape (n_times, n_dims), float32
     """
-    clock = stimulus_clock(times_s, placement)
-    rows = np.flatnonzero(np.isfinite(clock))
-    if hold:
-        latest = np.searchsorted(frame_times_s, clock[rows] + _ROUNDING_S, side="right") - 1
-        held = np.zeros((len(times_s), frames.shape[1]), dtype=np.float32)
-        held[rows[latest >= 0]] = frames[latest[latest >= 0]]
-        return held
-    right = np.clip(np.searchsorted(frame_times_s, clock[rows]), 1, len(frame_times_s) - 1)
-    left = right - 1
-    span = frame_times_s[right] - frame_times_s[left]
-    share = np.clip((clock[rows] - frame_times_s[left]) / span, 0.0, 1.0)[:, None]
     out = np.zeros((len(times_s), frames.shape[1]), dtype=np.float32)
-    out[rows] = (1 - share) * frames[left] + share * frames[right]
+    _add_onto_fast_clock(out, frames, frame_times_s, times_s, placement, hold=hold)
     return out
+
+
+def _add_onto_fast_clock(
+    out: NDArray[np.float32],
+    frames: NDArray[np.float32],
+    frame_times_s: NDArray[np.float64],
+    times_s: NDArray[np.float64],
+    placement: Placement,
+    *,
+    hold: bool,
+) -> None:
+    clock = stimulus_clock(times_s, placement)
+    playing = np.flatnonzero(np.isfinite(clock))
+    for start in range(0, len(playing), _ROWS):
+        rows = playing[start : start + _ROWS]
+        if hold:
+            latest = np.searchsorted(frame_times_s, clock[rows] + _ROUNDING_S, side="right") - 1
+            out[rows[latest >= 0]] += frames[latest[latest >= 0]]
+            continue
+        right = np.clip(np.searchsorted(frame_times_s, clock[rows]), 1, len(frame_times_s) - 1)
+        left = right - 1
+        span = frame_times_s[right] - frame_times_s[left]
+        share = np.clip((clock[rows] - frame_times_s[left]) / span, 0.0, 1.0)[:, None]
+        between = (1 - share) * frames[left] + share * frames[right]
+        out[rows] += between.astype(np.float32)
 
 
 def held_means(
@@ -151,6 +167,36 @@ def held_age_s(
     return float(np.mean(clock[heard] - frame_times_s[latest[heard]])) if heard.any() else np.nan
 
 
+def add_onto_response_clock(
+    out: NDArray[np.float32],
+    frames: NDArray[np.float32],
+    frame_times_s: NDArray[np.float64],
+    times_s: NDArray[np.float64],
+    placement: Placement,
+    *,
+    slow: bool,
+    hold: bool = False,
+) -> None:
+    """Add features on the clock of a response: low-passed for volumes, else interpolated.
+
+    A run may have hundreds of presentations: all of them share one array.
+
+    Parameters
+    ----------
+    out : ndarray of shape (n_times, n_dims), float32
+        Changed in place.
+    slow : bool
+        For fMRI, whose features come at a higher rate than its volumes.
+    frames, frame_times_s, times_s, placement, hold
+        As :func:`onto_fast_clock`; ``hold`` counts where ``slow`` is false.
+    """
+    if not slow:
+        _add_onto_fast_clock(out, frames, frame_times_s, times_s, placement, hold=hold)
+        return
+    cutoff_hz = 1 / float(np.median(np.diff(times_s)))
+    out += onto_slow_clock(frames, frame_times_s, times_s, placement, cutoff_hz=cutoff_hz)
+
+
 def onto_response_clock(
     frames: NDArray[np.float32],
     frame_times_s: NDArray[np.float64],
@@ -160,16 +206,12 @@ def onto_response_clock(
     slow: bool,
     hold: bool = False,
 ) -> NDArray[np.float32]:
-    """Features on the clock of a response: low-passed for volumes, else interpolated.
-
-    Parameters as :func:`onto_fast_clock`; ``slow`` for fMRI, whose features come at a higher rate
-    than its volumes; ``hold`` counts for the others.
+    """Features on the clock of a response; parameters as :func:`add_onto_response_clock`.
 
     Returns
     -------
     ndarray of shape (n_times, n_dims), float32
     """
-    if not slow:
-        return onto_fast_clock(frames, frame_times_s, times_s, placement, hold=hold)
-    cutoff_hz = 1 / float(np.median(np.diff(times_s)))
-    return onto_slow_clock(frames, frame_times_s, times_s, placement, cutoff_hz=cutoff_hz)
+    out = np.zeros((len(times_s), frames.shape[1]), dtype=np.float32)
+    add_onto_response_clock(out, frames, frame_times_s, times_s, placement, slow=slow, hold=hold)
+    return out

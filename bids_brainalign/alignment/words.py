@@ -9,6 +9,8 @@ Array32 = NDArray[np.float32]
 Array64 = NDArray[np.float64]
 
 _ROUNDING_S = 1e-6
+_COLUMNS = 64
+"""Targets summed at once: bounds memory, as running sums are float64."""
 
 
 def word_means(
@@ -91,8 +93,24 @@ def epoch_starts(
     return np.round(centre - (n_window - 1) / 2).astype(np.int64), n_window
 
 
-def epoch_means(data: Array32, starts: NDArray[np.int64], n_window: int) -> Array32:
-    """Mean response in each window: (n_words, n_lags, n_targets), float32."""
-    total = np.zeros((len(data) + 1, data.shape[1]))
-    np.cumsum(data, axis=0, dtype=np.float64, out=total[1:])
-    return ((total[starts + n_window] - total[starts]) / n_window).astype(np.float32)
+def window_means(data: Array32, n_window: int) -> Array32:
+    """Mean response in the window that starts at each sample.
+
+    Parameters
+    ----------
+    data : ndarray of shape (n_times, n_targets)
+    n_window : int
+        Samples.
+
+    Returns
+    -------
+    ndarray of shape (n_times - n_window + 1, n_targets), float32
+        Rows ``starts`` of it, see :func:`epoch_starts`, are the means around words.
+    """
+    means = np.empty((len(data) - n_window + 1, data.shape[1]), dtype=np.float32)
+    for first in range(0, data.shape[1], _COLUMNS):
+        block = slice(first, first + _COLUMNS)
+        total = np.zeros((len(data) + 1, data[:, block].shape[1]))
+        np.cumsum(data[:, block], axis=0, dtype=np.float64, out=total[1:])
+        means[:, block] = (total[n_window:] - total[:-n_window]) / n_window
+    return means

@@ -18,16 +18,17 @@ from bids_brainalign.decoding.segments import Segments
 from bids_brainalign.encoding.design import DesignMaker, RunLayout
 from bids_brainalign.encoding.lag_gram import LagStructure, structure_of
 from bids_brainalign.encoding.layerwise import FeatureSpace
-from bids_brainalign.encoding.nested import fit_fold
+from bids_brainalign.encoding.nested import FoldFit, fit_system, splits_of
+from bids_brainalign.encoding.ridge import System, make_system
 from bids_brainalign.statistics.folds import Fold, FoldPlan
 from bids_brainalign.statistics.nulls import FoldDraws
 
 Array32 = NDArray[np.float32]
 Array64 = NDArray[np.float64]
 
-MAX_COLUMNS = 2048
+MAX_COLUMNS = 512
 """Dimensions decoded at once: bounds memory where a model has many layers (90,000 samples of
-2,048 dimensions are 0.7 GB)."""
+512 dimensions are 0.2 GB)."""
 
 
 @dataclass(frozen=True)
@@ -184,32 +185,49 @@ class _Layer:
 def _fitted(
     spaces: Sequence[FeatureSpace], problem: DecodingProblem, fold: Fold, inputs: Array32
 ) -> Iterator[_Layer]:
-    block: list[tuple[int, int, Array32]] = []
+    system: System | None = None
+    for block in _blocks(spaces, problem, fold):
+        targets = np.concatenate([embedding for _, _, embedding in block], axis=1)
+        if system is None:
+            system = make_system(
+                [inputs],
+                targets,
+                splits_of(fold),
+                lags=problem.structure,
+                n_kept=1 + len(fold.inner),
+            )
+        else:  # the kernel is that of the first block
+            system = system.of(targets)
+        fit = fit_system(
+            system,
+            fold,
+            n_bands=1,
+            n_targets=targets.shape[1],
+            alphas=problem.alphas,
+            fixed_alpha=problem.fixed_alpha,
+        )
+        yield from _layers_of(block, targets, fit, fold)
+
+
+Block = list[tuple[int, int, Array32]]
+"""Feature space, layer and embedding (n_used, n_dims) of what is decoded at once."""
+
+
+def _blocks(
+    spaces: Sequence[FeatureSpace], problem: DecodingProblem, fold: Fold
+) -> Iterator[Block]:
+    block: Block = []
     for index, space in enumerate(spaces):
         for layer in range(len(space.layers)):
             embedding = problem.embedding(space, layer, fold.outer.train)
             if block and sum(y.shape[1] for _, _, y in block) + embedding.shape[1] > MAX_COLUMNS:
-                yield from _fit_block(block, problem, fold, inputs)
+                yield block
                 block = []
             block.append((index, layer, embedding))
-    yield from _fit_block(block, problem, fold, inputs)
+    yield block
 
 
-def _fit_block(
-    block: list[tuple[int, int, Array32]],
-    problem: DecodingProblem,
-    fold: Fold,
-    inputs: Array32,
-) -> Iterator[_Layer]:
-    targets = np.concatenate([embedding for _, _, embedding in block], axis=1)
-    fit = fit_fold(
-        [inputs],
-        targets,
-        fold,
-        alphas=problem.alphas,
-        fixed_alpha=problem.fixed_alpha,
-        lags=problem.structure,
-    )
+def _layers_of(block: Block, targets: Array32, fit: FoldFit, fold: Fold) -> Iterator[_Layer]:
     mean = targets[fold.outer.train].mean(axis=0, dtype=np.float64).astype(np.float32)
     stop = 0
     for space, layer, embedding in block:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 1e-2
 PATIENCE = 6
 """Epochs without a better validation error before training stops."""
+_FIRST_WEIGHTS = Lock()
+"""They come from torch's one random stream: networks trained side by side are made in turn."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def fit_recurrent(
     target = torch.from_numpy((embedding - mean) / np.float32(scale))
     source = torch.from_numpy(windows)
     shuffle = torch.Generator().manual_seed(training.seed)
-    with torch.random.fork_rng():
+    with _FIRST_WEIGHTS, torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
         model = _Decoder(windows.shape[2], embedding.shape[1], training.hidden).to(device)
     optimiser = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)

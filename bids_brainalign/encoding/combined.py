@@ -13,6 +13,7 @@ from bids_brainalign.encoding.layerwise import FeatureSpace, Problem, over_folds
 from bids_brainalign.encoding.nested import inner_scores, splits_of
 from bids_brainalign.encoding.ridge import make_system
 from bids_brainalign.encoding.scoring import HeldOut
+from bids_brainalign.statistics.folds import Fold
 from bids_brainalign.statistics.tails import p_values
 
 Array32 = NDArray[np.float32]
@@ -47,6 +48,30 @@ class _Slots:
     outer: Array32
     """(k, n_test, n_targets)."""
 
+    @classmethod
+    def empty(cls, fold: Fold, n_best: int, n_targets: int) -> _Slots:
+        """Slots that any layer beats."""
+        n_inner = sum(len(split.test) for split in fold.inner)
+        return cls(
+            np.full((n_best, n_targets), -np.inf),
+            np.zeros((n_best, n_targets), dtype=np.int64),
+            np.zeros((n_best, n_inner, n_targets), dtype=np.float32),
+            np.zeros((n_best, len(fold.outer.test), n_targets), dtype=np.float32),
+        )
+
+
+@dataclass(frozen=True)
+class _Stacked:
+    """One fold's predictions, of the stack and of the best single layer."""
+
+    combined: Array32
+    """(n_test, n_targets)."""
+    single: Array32
+    layer: NDArray[np.int64]
+    """(k, n_targets) layers of the stack."""
+    weight: Array64
+    """(k, n_targets) their weights, in SD of what each predicts."""
+
 
 def combine_layers(
     space: FeatureSpace, problem: Problem, held_out: HeldOut, *, n_best: int
@@ -74,24 +99,13 @@ def combine_layers(
     if not all(fold.inner for fold in problem.plan.folds):
         return None
     n_best = min(n_best, len(space.layers))
+    slots = _best_layers(space, problem, n_best, held_out.n_targets)
+    fitted = over_folds(problem, lambda k: _stacked(slots[k], problem, k))
     weight = np.zeros((len(space.layers), held_out.n_targets))
-
-    def work(k: int) -> tuple[Array32, Array32, _Slots, Array64]:
-        slots = _best_layers(space, problem, k, n_best)
-        fold, y = problem.plan.folds[k], problem.fold_responses(k)
-        truth = np.concatenate([y[split.test] for split in fold.inner])
-        shares = _stack(slots.inner, truth)
-        combined = np.einsum("snt,st->nt", slots.outer, shares.astype(np.float32))
-        top = slots.score.argmax(axis=0)
-        single = np.take_along_axis(slots.outer, top[None, None, :], axis=0)[0]
-        return combined, single, slots, shares
-
-    fitted = over_folds(problem, work)
-    for _, _, slots, shares in fitted:
-        for slot in range(n_best):
-            spread = shares[slot] * slots.inner[slot].std(axis=0) / len(fitted)
-            weight[slots.layer[slot], np.arange(held_out.n_targets)] += spread
-    combined, single = [f[0] for f in fitted], [f[1] for f in fitted]
+    for one in fitted:
+        for layer, share in zip(one.layer, one.weight, strict=True):
+            weight[layer, np.arange(held_out.n_targets)] += share / len(fitted)
+    combined, single = [one.combined for one in fitted], [one.single for one in fitted]
     r_combined, r_selected = held_out.score(combined).r, held_out.score(single).r
     p, n_null = np.full(held_out.n_targets, np.nan), 0
     if held_out.has_null:
@@ -100,17 +114,11 @@ def combine_layers(
     return CombinedFit(r_selected, r_combined, p, weight, n_null)
 
 
-def _best_layers(space: FeatureSpace, problem: Problem, k: int, n_best: int) -> _Slots:
-    """Fit every layer on one outer fold; keep each target's best ones by inner score."""
-    fold, y = problem.plan.folds[k], problem.fold_responses(k)
-    n_targets, n_inner = y.shape[1], sum(len(split.test) for split in fold.inner)
-    grid, scale = np.asarray(problem.alphas, dtype=np.float64), np.ones(1)
-    slots = _Slots(
-        np.full((n_best, n_targets), -np.inf),
-        np.zeros((n_best, n_targets), dtype=np.int64),
-        np.zeros((n_best, n_inner, n_targets), dtype=np.float32),
-        np.zeros((n_best, len(fold.outer.test), n_targets), dtype=np.float32),
-    )
+def _best_layers(
+    space: FeatureSpace, problem: Problem, n_best: int, n_targets: int
+) -> list[_Slots]:
+    """Fit every layer on all outer folds; keep each target's best ones by inner score."""
+    slots = [_Slots.empty(fold, n_best, n_targets) for fold in problem.plan.folds]
     for layer in range(len(space.layers)):
         maker = DesignMaker(
             space.read(layer),
@@ -118,22 +126,49 @@ def _best_layers(space: FeatureSpace, problem: Problem, k: int, n_best: int) -> 
             delays=problem.delays,
             n_components=space.n_components,
         )
-        system = make_system([maker.design(fold.outer.train)], y, splits_of(fold), lags=maker.lags)
-        scores = inner_scores(system, fold, grid, scale)
-        alpha, value = grid[scores.argmax(axis=0)], scores.max(axis=0)
-        worst = slots.score.argmin(axis=0)
-        better = np.flatnonzero(value > slots.score[worst, np.arange(n_targets)])
-        if not len(better):
-            continue
-        inner = np.concatenate(
-            [system.solve(s.train, scale).predict(s.test, alpha) for s in fold.inner]
-        )
-        outer = system.solve(fold.outer.train, scale).predict(fold.outer.test, alpha)
-        at = worst[better]
-        slots.score[at, better], slots.layer[at, better] = value[better], layer
-        slots.inner[at, :, better] = inner[:, better].T
-        slots.outer[at, :, better] = outer[:, better].T
+
+        def work(k: int, layer: int = layer, maker: DesignMaker = maker) -> None:
+            _take_in(slots[k], layer, maker, problem, k)
+
+        over_folds(problem, work)
     return slots
+
+
+def _take_in(slots: _Slots, layer: int, maker: DesignMaker, problem: Problem, k: int) -> None:
+    """Fit a layer on one outer fold; keep it where it is better than the worst of the best."""
+    fold, y = problem.plan.folds[k], problem.fold_responses(k)
+    grid, scale = np.asarray(problem.alphas, dtype=np.float64), np.ones(1)
+    system = make_system([maker.design(fold.outer.train)], y, splits_of(fold), lags=maker.lags)
+    scores = inner_scores(system, fold, grid, scale)
+    alpha, value = grid[scores.argmax(axis=0)], scores.max(axis=0)
+    worst = slots.score.argmin(axis=0)
+    better = np.flatnonzero(value > slots.score[worst, np.arange(y.shape[1])])
+    if not len(better):
+        return
+    at = worst[better]
+    slots.score[at, better], slots.layer[at, better] = value[better], layer
+    first = 0
+    for split in fold.inner:
+        rows = slice(first, first + len(split.test))
+        inner = system.solve(split.train, scale).predict(split.test, alpha)
+        slots.inner[at, rows, better] = inner[:, better].T
+        first = rows.stop
+    outer = system.solve(fold.outer.train, scale).predict(fold.outer.test, alpha)
+    slots.outer[at, :, better] = outer[:, better].T
+
+
+def _stacked(slots: _Slots, problem: Problem, k: int) -> _Stacked:
+    """Weigh the best layers of one fold on its inner folds."""
+    y = problem.fold_responses(k)
+    truth = np.concatenate([y[split.test] for split in problem.plan.folds[k].inner])
+    shares = _stack(slots.inner, truth)
+    top = slots.score.argmax(axis=0)
+    return _Stacked(
+        combined=np.einsum("snt,st->nt", slots.outer, shares.astype(np.float32)),
+        single=np.take_along_axis(slots.outer, top[None, None, :], axis=0)[0],
+        layer=slots.layer,
+        weight=shares * np.stack([inner.std(axis=0) for inner in slots.inner]),
+    )
 
 
 def _stack(predictions: Array32, truth: Array32) -> Array64:
@@ -142,7 +177,7 @@ def _stack(predictions: Array32, truth: Array32) -> Array64:
     # Penalties of useless layers are large and their predictions tiny: bring all to one size.
     size = x.std(axis=1, dtype=np.float64)  # (k, n_targets)
     size[size <= 0] = np.inf
-    x = x / size[:, None].astype(np.float32)
+    x /= size[:, None].astype(np.float32)
     y = truth - truth.mean(axis=0)
     gram = np.einsum("snt,rnt->tsr", x, x, dtype=np.float64)
     cross = np.einsum("snt,nt->ts", x, y, dtype=np.float64)

@@ -12,6 +12,7 @@ from bids_brainalign.alignment.delays import delayed
 from bids_brainalign.encoding.lag_gram import LagStructure, structure_of
 
 Array32 = NDArray[np.float32]
+_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -228,9 +229,16 @@ def standardised_responses(
     if layout.whole_runs:
         scaled = []
         for run in used:
-            mean, scale = _mean_and_scale(run)
-            scaled.append(((run - mean) * scale).astype(np.float32))
+            scaled.append(_scaled(run, *_mean_and_scale(run)))
         return np.concatenate(scaled)
     rows = np.concatenate(used)
-    mean, scale = _mean_and_scale(rows[train])
-    return ((rows - mean) * scale).astype(np.float32)
+    return _scaled(rows, *_mean_and_scale(rows[train]))
+
+
+def _scaled(rows: Array32, mean: NDArray[np.float64], scale: NDArray[np.float64]) -> Array32:
+    """Z-scores, worked out in float64 a few rows at a time: bounds memory."""
+    out = np.empty(rows.shape, dtype=np.float32)
+    for start in range(0, len(rows), _ROWS):
+        part = slice(start, start + _ROWS)
+        out[part] = (rows[part] - mean) * scale
+    return out

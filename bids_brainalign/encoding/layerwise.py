@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from bids_brainalign.encoding.design import DesignMaker, RunLayout, standardised_responses
+from bids_brainalign.encoding.lag_gram import LagStructure
 from bids_brainalign.encoding.nested import FoldFit, fit_fold
 from bids_brainalign.encoding.scoring import HeldOut, Scores
 from bids_brainalign.statistics.folds import FoldPlan
@@ -80,6 +81,38 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class KeptDesigns:
+    """Designs of one feature space, for blocks of targets that are fitted one after another."""
+
+    of_layer: tuple[tuple[Array32, ...], ...]
+    """Per layer and outer fold (n_used, n_delays · n_components)."""
+    lags: LagStructure | None
+    """How the columns of every design repeat each other."""
+
+
+def keep_designs(space: FeatureSpace, problem: Problem) -> KeptDesigns:
+    """Make the designs of all layers and folds; worth it where they are small.
+
+    Parameters
+    ----------
+    space : FeatureSpace
+    problem : Problem
+        Its responses are not looked at.
+
+    Returns
+    -------
+    KeptDesigns
+    """
+    folds = problem.plan.folds
+    made, lags = [], None
+    for layer in range(len(space.layers)):
+        maker = _designs(space, layer, problem)
+        made.append(tuple(maker.design(fold.outer.train) for fold in folds))
+        lags = maker.lags
+    return KeptDesigns(tuple(made), lags)
+
+
+@dataclass(frozen=True)
 class LayerwiseFit:
     """What all layers of one feature space give for a block of targets."""
 
@@ -105,7 +138,14 @@ class LayerwiseFit:
     """(n_layers, n_draws, n_parcels) sum over the parcel's targets of the per-layer nulls."""
 
 
-def encode_layers(space: FeatureSpace, problem: Problem, held_out: HeldOut) -> LayerwiseFit:
+def encode_layers(
+    space: FeatureSpace,
+    problem: Problem,
+    held_out: HeldOut,
+    *,
+    designs: KeptDesigns | None = None,
+    layer_nulls: bool = True,
+) -> LayerwiseFit:
     """Fit every layer on identical folds; choose a layer per target on the inner folds.
 
     Parameters
@@ -114,6 +154,11 @@ def encode_layers(space: FeatureSpace, problem: Problem, held_out: HeldOut) -> L
     problem : Problem
     held_out : HeldOut
         From :meth:`Problem.held_out`.
+    designs : KeptDesigns, optional
+        Those of ``space``; without them its layers are read.
+    layer_nulls : bool
+        Draw the null of every layer, which costs more than fitting it. False leaves ``layer_p``
+        NaN, and ``null_max`` and ``parcel_null`` None; ``null_selected`` is drawn all the same.
 
     Returns
     -------
@@ -132,7 +177,7 @@ def encode_layers(space: FeatureSpace, problem: Problem, held_out: HeldOut) -> L
     null_max: Array32 | None = None
     parcel_null = []
     for layer in range(len(space.layers)):
-        fits = _fit_layer(space, layer, problem)
+        fits = _fit_layer(space, layer, problem, designs)
         predictions = [fit.prediction for fit in fits]
         for k, fit in enumerate(fits):
             score = fit.inner_score
@@ -144,7 +189,7 @@ def encode_layers(space: FeatureSpace, problem: Problem, held_out: HeldOut) -> L
             alpha[k, better] = fit.alpha[better]
             kept[k][:, better] = fit.prediction[:, better]
         scores.append(held_out.score(predictions))
-        if held_out.has_null:
+        if held_out.has_null and layer_nulls:
             null = held_out.null(predictions)
             layer_p[layer] = p_values(scores[-1].r, null)
             null_max = null if null_max is None else np.fmax(null_max, null)
@@ -174,6 +219,15 @@ def _designs(space: FeatureSpace, layer: int, problem: Problem) -> DesignMaker:
     )
 
 
+def _designs_by_fold(
+    space: FeatureSpace, layer: int, problem: Problem, kept: KeptDesigns | None
+) -> tuple[Callable[[int], Array32], LagStructure | None]:
+    if kept is not None:
+        return kept.of_layer[layer].__getitem__, kept.lags
+    maker = _designs(space, layer, problem)
+    return lambda k: maker.design(problem.plan.folds[k].outer.train), maker.lags
+
+
 Part = TypeVar("Part")
 
 
@@ -187,18 +241,19 @@ def over_folds(problem: Problem, work: Callable[[int], Part]) -> list[Part]:
         return list(pool.map(work, range(count)))
 
 
-def _fit_layer(space: FeatureSpace, layer: int, problem: Problem) -> list[FoldFit]:
-    maker = _designs(space, layer, problem)
+def _fit_layer(
+    space: FeatureSpace, layer: int, problem: Problem, designs: KeptDesigns | None
+) -> list[FoldFit]:
+    design, lags = _designs_by_fold(space, layer, problem, designs)
 
     def work(k: int) -> FoldFit:
-        fold = problem.plan.folds[k]
         return fit_fold(
-            [maker.design(fold.outer.train)],
+            [design(k)],
             problem.fold_responses(k),
-            fold,
+            problem.plan.folds[k],
             alphas=problem.alphas,
             fixed_alpha=problem.fixed_alpha,
-            lags=maker.lags,
+            lags=lags,
         )
 
     return [fit for fit in over_folds(problem, work) if fit is not None]

@@ -9,9 +9,10 @@ Nunez-Elizalde et al. 2019; Dupré la Tour et al. 2022).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,10 @@ Scales = Sequence[float] | Array64
 
 
 KEPT_SOLUTIONS = 6
-"""Per system: those of an outer fold and its inner ones are asked for again to predict."""
+"""Decompositions per system: those of an outer fold and its inner ones are asked for again to
+predict, and for other responses."""
+_SCORED_COLUMNS = 4096
+"""Targets × penalties scored at once: bounds memory."""
 
 
 class Solution(Protocol):
@@ -51,6 +55,12 @@ class System(Protocol):
     def solve(self, train: Rows, scales: Scales) -> Solution:
         """Fit on ``train``; band b's features are multiplied by ``sqrt(scales[b])``."""
 
+    def of(self, responses: Array32) -> System:
+        """Take other responses (n_samples, n_targets) to the same features.
+
+        Kernels and Gram matrices are shared, and so are decompositions that are kept.
+        """
+
 
 def make_system(
     bands: Sequence[Array32],
@@ -58,6 +68,7 @@ def make_system(
     splits: Sequence[Rows],
     *,
     lags: LagStructure | None = None,
+    n_kept: int = 0,
 ) -> System:
     """Choose the cheaper exact form.
 
@@ -70,6 +81,9 @@ def make_system(
         matrices are accumulated once for all of them.
     lags : LagStructure, optional
         Where the features are the same at several lags: their Gram is then cheaper.
+    n_kept : int
+        Decompositions to keep at least; as many as there are training sets where other responses
+        will follow (:meth:`System.of`).
 
     Returns
     -------
@@ -78,14 +92,43 @@ def make_system(
     n_features = sum(band.shape[1] for band in bands)
     largest = max(len(rows) for rows in splits)
     if n_features < largest:
-        return PrimalSystem(bands, responses, splits, lags=lags)
-    return DualSystem(bands, responses)
+        return PrimalSystem(
+            bands, responses, splits, lags=lags, n_kept=max(n_kept, KEPT_SOLUTIONS)
+        )
+    return DualSystem(bands, responses, n_kept=n_kept)
 
 
 def safe_correlation(covariance: Array64, norm_a: Array64, norm_b: Array64) -> Array64:
     """Covariance over the product of norms; 0 where either side does not vary."""
     product = norm_a * norm_b
     return np.divide(covariance, product, out=np.zeros_like(covariance), where=product > 1e-12)
+
+
+Decomposed = TypeVar("Decomposed")
+
+
+def _kept_or_made(
+    kept: dict[bytes, Decomposed],
+    train: Rows,
+    scales: Scales,
+    make: Callable[[], Decomposed],
+    *,
+    n_kept: int,
+) -> Decomposed:
+    """Give the decomposition of some training rows; the last few are kept.
+
+    Nothing that is kept may point back to a system: its features would stay until Python looks
+    for cycles, which it rarely does while numpy works.
+    """
+    key = train.tobytes() + np.asarray(scales, dtype=np.float64).tobytes()
+    if key in kept:
+        return kept[key]
+    while kept and len(kept) >= n_kept:
+        kept.pop(next(iter(kept)))
+    made = make()
+    if n_kept:
+        kept[key] = made
+    return made
 
 
 class PrimalSystem:
@@ -98,61 +141,92 @@ class PrimalSystem:
         splits: Sequence[Rows],
         *,
         lags: LagStructure | None = None,
+        n_kept: int = KEPT_SOLUTIONS,
     ) -> None:
         self.features = bands[0] if len(bands) == 1 else np.concatenate(bands, axis=1)
         edges = np.cumsum([0, *(band.shape[1] for band in bands)])
         self.slices = [slice(a, b) for a, b in pairwise(edges)]
-        self.responses = responses
         self.lags = lags
-        self.atom = _atoms(len(responses), splits)
-        self._solved: dict[bytes, _Decomposition] = {}
-        self._statistics = [self._accumulate(a) for a in range(int(self.atom.max()) + 1)]
-
-    def _accumulate(self, atom: int) -> tuple[Any, ...] | None:
-        rows = np.flatnonzero(self.atom == atom)
-        if not len(rows):
-            return None
+        atom = _atoms(len(responses), splits)
+        self.atom = atom
+        self._rows = [np.flatnonzero(atom == a) for a in range(int(atom.max()) + 1)]
         # float32 products, float64 sums: exact to ~1e-6 of the largest entry.
-        parts = [(self.features[part], self.responses[part]) for part in runs_of(rows)]
-        return (
-            gram(self.features, rows, self.slices, self.lags),
-            np.sum([x.T @ y for x, y in parts], axis=0, dtype=np.float64),
-            np.sum([x.sum(axis=0, dtype=np.float64) for x, _ in parts], axis=0),
-            np.sum([y.sum(axis=0, dtype=np.float64) for _, y in parts], axis=0),
-            np.sum([np.einsum("ij,ij->j", y, y, dtype=np.float64) for _, y in parts], axis=0),
-            np.float64(len(rows)),
-        )
+        self._grams = [gram(self.features, rows, self.slices, lags) for rows in self._rows]
+        self._sums = [self._sum(self.features, rows) for rows in self._rows]
+        self._solved: dict[bytes, _Decomposition] = {}
+        self._n_kept = n_kept
+        self._take(responses)
 
-    def centred(self, rows: Rows) -> tuple[Array64, ...]:
-        """Gram, cross-product, means of x and y, and norm of y about the means of these rows."""
-        parts = [self._statistics[a] for a in np.unique(self.atom[rows])]
-        products, cross, sum_x, sum_y, square_y, n = (
-            sum(column[1:], start=column[0].copy() if column[0].ndim else column[0])
-            for column in zip(*(p for p in parts if p is not None), strict=True)
-        )
-        if n != len(rows):
+    def of(self, responses: Array32) -> PrimalSystem:
+        """Take other responses to the same features, Gram matrices and decompositions."""
+        twin = copy(self)
+        twin._take(responses)
+        return twin
+
+    def _take(self, responses: Array32) -> None:
+        self.responses = responses
+        self._crosses = [self._cross(rows) for rows in self._rows]
+        self._response_sums = [self._sum(responses, rows) for rows in self._rows]
+        self._squares = [self._square(rows) for rows in self._rows]
+
+    def _cross(self, rows: Rows) -> Array64:
+        products = [self.features[part].T @ self.responses[part] for part in runs_of(rows)]
+        return np.asarray(np.sum(products, axis=0, dtype=np.float64))
+
+    def _square(self, rows: Rows) -> Array64:
+        parts = [self.responses[part] for part in runs_of(rows)]
+        squares = [np.einsum("ij,ij->j", y, y, dtype=np.float64) for y in parts]
+        return np.asarray(np.sum(squares, axis=0))
+
+    @staticmethod
+    def _sum(values: Array32, rows: Rows) -> Array64:
+        sums = [values[part].sum(axis=0, dtype=np.float64) for part in runs_of(rows)]
+        return np.asarray(np.sum(sums, axis=0))
+
+    def _total(self, statistics: Sequence[Array64], rows: Rows) -> Array64:
+        first, *others = (statistics[a] for a in np.unique(self.atom[rows]))
+        total = first.copy()
+        for other in others:
+            total += other
+        return np.asarray(total)
+
+    def mean_x(self, rows: Rows) -> Array64:
+        """Mean of the features: (n_features,)."""
+        if sum(len(self._rows[a]) for a in np.unique(self.atom[rows])) != len(rows):
             raise ValueError("rows must be a union of the splits the system was made for")
-        mean_x, mean_y = sum_x / n, sum_y / n
-        products -= n * np.outer(mean_x, mean_x)
+        return self._total(self._sums, rows) / len(rows)
+
+    def centred_gram(self, rows: Rows) -> Array64:
+        """Gram about the mean of these rows: (n_features, n_features)."""
+        mean = self.mean_x(rows)
+        products = self._total(self._grams, rows)
+        products -= len(rows) * np.outer(mean, mean)
+        return products
+
+    def centred_cross(self, rows: Rows) -> tuple[Array64, Array64, Array64]:
+        """Cross-product, mean of y, and norm of y about the means of these rows."""
+        n, mean_x = len(rows), self.mean_x(rows)
+        mean_y = self._total(self._response_sums, rows) / n
+        cross = self._total(self._crosses, rows)
         cross -= n * np.outer(mean_x, mean_y)
-        norm_y = np.sqrt(np.maximum(square_y - n * mean_y**2, 0))
-        return products, cross, mean_x, mean_y, norm_y
+        norm_y = np.sqrt(np.maximum(self._total(self._squares, rows) - n * mean_y**2, 0))
+        return cross, mean_y, norm_y
 
     def traces(self, train: Rows) -> Array64:
         """Total variance of each band on the training rows: (n_bands,)."""
-        diagonal = np.diag(self.centred(train)[0])
+        diagonal = np.diag(self.centred_gram(train))
         return np.array([diagonal[s].sum() for s in self.slices])
 
     def solve(self, train: Rows, scales: Scales) -> Solution:
         """Eigendecompose the scaled Gram of the training rows; the last few are kept."""
-        key = train.tobytes() + np.asarray(scales, dtype=np.float64).tobytes()
-        if key not in self._solved:
-            while len(self._solved) >= KEPT_SOLUTIONS:
-                self._solved.pop(next(iter(self._solved)))
-            self._solved[key] = _Decomposition(self, train, scales)
-        # Nothing that is kept may point back here: the features would stay until Python looks for
-        # cycles, which it rarely does while numpy works.
-        return _PrimalSolution(self, self._solved[key])
+        fit = _kept_or_made(
+            self._solved,
+            train,
+            scales,
+            lambda: _Decomposition(self, train, scales),
+            n_kept=self._n_kept,
+        )
+        return _PrimalSolution(self, fit, train)
 
 
 class _Decomposition:
@@ -164,51 +238,61 @@ class _Decomposition:
     """
 
     def __init__(self, system: PrimalSystem, train: Rows, scales: Scales) -> None:
-        products, cross, self.mean_x, self.mean_y, _ = system.centred(train)
         pairs = [(s, scale) for s, scale in zip(system.slices, scales, strict=True) if scale > 0]
         self.whole = len(pairs) == len(system.slices)
         self.columns = np.concatenate([np.arange(s.start, s.stop) for s, _ in pairs])
         root = np.concatenate([np.full(s.stop - s.start, np.sqrt(v)) for s, v in pairs])
-        scaled = (self.block(products) * root[:, None] * root).astype(np.float32)
+        products = self.block(system.centred_gram(train))
+        scaled = (products * root[:, None] * root).astype(np.float32)
         values, vectors = eigh(scaled, driver="evd", overwrite_a=True, check_finite=False)
         self.values = np.maximum(values, 0)
-        self.root = root.astype(np.float32)
+        self.root = root
         self.vectors = vectors
-        self.rotated = vectors.T @ (root[:, None] * cross[self.columns]).astype(np.float32)
+        self.mean_x = system.mean_x(train)[self.columns]
 
     def block(self, products: Array64) -> Array64:
         return products if self.whole else products[np.ix_(self.columns, self.columns)]
 
-    def weights(self, alpha: Array64) -> Array32:
-        shrunk = self.rotated / (self.values[:, None] + alpha.astype(np.float32))
-        weights: Array32 = self.root[:, None] * (self.vectors @ shrunk)
-        return weights
-
 
 class _PrimalSolution:
-    def __init__(self, system: PrimalSystem, fit: _Decomposition) -> None:
+    def __init__(self, system: PrimalSystem, fit: _Decomposition, train: Rows) -> None:
         self.system, self.fit = system, fit
+        cross, self.mean_y, _ = system.centred_cross(train)
+        scaled = fit.root[:, None] * cross[fit.columns]
+        self.rotated = fit.vectors.T @ scaled.astype(np.float32)
 
     def weights(self, alpha: Array64) -> Array32:
         """(n_columns, n_targets) in the units of the unscaled features."""
-        return self.fit.weights(alpha)
+        shrunk = self.rotated / (self.fit.values[:, None] + alpha.astype(np.float32))
+        weights: Array32 = self.fit.root.astype(np.float32)[:, None] * (self.fit.vectors @ shrunk)
+        return weights
 
     def scores(self, test: Rows, alphas: Array64) -> Array64:
-        products, cross, _, _, norm_y = self.system.centred(test)
-        gram32 = self.fit.block(products).astype(np.float32)
-        cross32 = cross[self.fit.columns]
+        gram32 = self.fit.block(self.system.centred_gram(test)).astype(np.float32)
+        cross, _, norm_y = self.system.centred_cross(test)
+        cross = cross[self.fit.columns]
+        step = max(1, _SCORED_COLUMNS // cross.shape[1])
+        parts = [
+            self._scores(gram32, cross, norm_y, alphas[first : first + step])
+            for first in range(0, len(alphas), step)
+        ]
+        return np.concatenate(parts)
+
+    def _scores(
+        self, gram32: Array32, cross: Array64, norm_y: Array64, alphas: Array64
+    ) -> Array64:
         n_targets = cross.shape[1]
         w = np.concatenate([self.weights(alphas[i : i + 1]) for i in range(len(alphas))], axis=1)
         norm = np.einsum("ij,ij->j", w, gram32 @ w, dtype=np.float64)
         norm = np.sqrt(np.maximum(norm, 0)).reshape(len(alphas), n_targets)
         covariance = np.einsum(
-            "iaj,ij->aj", w.reshape(len(w), len(alphas), n_targets), cross32, dtype=np.float64
+            "iaj,ij->aj", w.reshape(len(w), len(alphas), n_targets), cross, dtype=np.float64
         )
         return safe_correlation(covariance, norm, norm_y)
 
     def predict(self, test: Rows, alpha: Array64) -> Array32:
         w = self.weights(alpha)
-        offset = self.fit.mean_y - self.fit.mean_x[self.fit.columns] @ w
+        offset = self.mean_y - self.fit.mean_x @ w
         x = self.system.features[test]
         prediction: Array32 = (x if self.fit.whole else x[:, self.fit.columns]) @ w
         prediction += offset.astype(np.float32)
@@ -218,7 +302,7 @@ class _PrimalSolution:
 class DualSystem:
     """The sample kernel of each band, computed once."""
 
-    def __init__(self, bands: Sequence[Array32], responses: Array32) -> None:
+    def __init__(self, bands: Sequence[Array32], responses: Array32, *, n_kept: int = 0) -> None:
         # Columns centred over all rows first: a shift common to all rows cancels below, and the
         # kernel keeps its digits.
         self.bands = bands
@@ -227,6 +311,14 @@ class DualSystem:
             x = band - band.mean(axis=0)
             self.kernels.append(np.asarray(x @ x.T, dtype=np.float64))
         self.responses = responses
+        self._solved: dict[bytes, _KernelDecomposition] = {}
+        self._n_kept = n_kept
+
+    def of(self, responses: Array32) -> DualSystem:
+        """Take other responses to the same kernels and decompositions."""
+        twin = copy(self)
+        twin.responses = responses
+        return twin
 
     def traces(self, train: Rows) -> Array64:
         """Total variance of each band on the training rows: (n_bands,)."""
@@ -234,22 +326,38 @@ class DualSystem:
 
     def solve(self, train: Rows, scales: Scales) -> Solution:
         """Eigendecompose the scaled, centred kernel of the training rows (float64)."""
-        return _DualSolution(self, train, scales)
+        fit = _kept_or_made(
+            self._solved,
+            train,
+            scales,
+            lambda: _KernelDecomposition(self.kernels, train, scales),
+            n_kept=self._n_kept,
+        )
+        return _DualSolution(self, fit, train, scales)
+
+
+class _KernelDecomposition:
+    """Scaled kernel of all rows; that of the training rows in its eigenvectors."""
+
+    def __init__(self, kernels: Sequence[Array64], train: Rows, scales: Scales) -> None:
+        parts = [s * k for s, k in zip(scales, kernels, strict=True) if s > 0]
+        self.kernel: Array64 = sum(parts[1:], start=parts[0])
+        centred = _centred_kernel(self.kernel, train, train)
+        values, self.vectors = eigh(centred, driver="evd", overwrite_a=True, check_finite=False)
+        self.values = np.maximum(values, 0).astype(np.float32)
 
 
 class _DualSolution:
-    def __init__(self, system: DualSystem, train: Rows, scales: Scales) -> None:
-        parts = [s * k for s, k in zip(scales, system.kernels, strict=True) if s > 0]
-        self.kernel: Array64 = sum(parts[1:], start=parts[0])
+    def __init__(
+        self, system: DualSystem, fit: _KernelDecomposition, train: Rows, scales: Scales
+    ) -> None:
+        self.kernel, self.values, self.vectors = fit.kernel, fit.values, fit.vectors
         self.scaled_bands = [(b, s) for b, s in zip(system.bands, scales, strict=True) if s > 0]
         self.train, self.responses = train, system.responses
         y = self.responses[train]
         self.mean_y = y.mean(axis=0, dtype=np.float64)
-        centred = _centred_kernel(self.kernel, train, train)
-        values, vectors = eigh(centred, driver="evd", overwrite_a=True, check_finite=False)
-        self.values = np.maximum(values, 0).astype(np.float32)
-        self.vectors = vectors
-        self.rotated = (vectors.T.astype(np.float32)) @ (y - self.mean_y.astype(np.float32))
+        centred = y - self.mean_y.astype(np.float32)
+        self.rotated = (self.vectors.T.astype(np.float32)) @ centred
 
     def weights(self, alpha: Array64) -> Array32:
         """X'a, with the dual coefficients a of the centred training rows."""

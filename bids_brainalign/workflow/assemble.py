@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 
 from bids_brainalign.alignment.clock import (
     Placement,
+    add_onto_response_clock,
     held_age_s,
     held_means,
-    onto_response_clock,
     stimulus_clock,
 )
 from bids_brainalign.alignment.delays import delay_samples, lag_samples
@@ -30,6 +31,7 @@ from bids_brainalign.statistics.autocorrelation import (
 )
 from bids_brainalign.statistics.folds import FoldPlan, GapRule, Samples, plan_folds
 from bids_brainalign.statistics.nulls import FoldDraws, draw_folds
+from bids_brainalign.store.features import StoredFeatures
 from bids_brainalign.workflow.chosen_targets import keep_chosen
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.localisation import localised
@@ -291,10 +293,22 @@ def _reach_s(
 
 
 def summarised_decorrelation(data: Array32, samples: Samples) -> float:
-    """Seconds after which responses have forgotten themselves, over all runs."""
-    at_most = data[:, :: max(1, data.shape[1] // 2000)]
+    """Seconds after which responses have forgotten themselves, over all runs.
+
+    Parameters
+    ----------
+    data : ndarray of shape (n_samples, n_targets)
+        Those that :func:`targets_that_tell` picks, or more.
+    samples : Samples
+    """
+    at_most = data[:, targets_that_tell(data.shape[1])]
     times = decorrelation_time(at_most, samples.interval_s, segments=samples.run)
     return summary_decorrelation(times)
+
+
+def targets_that_tell(n_targets: int) -> slice:
+    """Evenly spread targets, 2,000 to 4,000 of many: all where there are fewer."""
+    return slice(None, None, max(1, n_targets // 2000))
 
 
 def context_s(config: Config, fit: Fit, spaces: Sequence[Space]) -> float:
@@ -342,28 +356,65 @@ def feature_space(config: Config, assembly: Assembly, space: Space) -> FeatureSp
     electric = fit.modality != "fmri"
 
     def read(layer: int) -> list[Array32]:
-        out = []
+        frames_of = _FramesOnce(stored, layer, [p.stimulus.name for p in fit.presentations])
+        runs = []
         for recording, response in zip(fit.recordings, assembly.responses, strict=True):
             mine = fit.of(recording)
-            parts = []
+            run: Array32 | None = None
             for presentation, placement in zip(mine, placements(mine), strict=True):
-                source = stored[presentation.stimulus.name]
-                frames, times = source.read(layer), source.times
+                frames = frames_of.next(presentation.stimulus.name)
+                times = stored[presentation.stimulus.name].times
                 if space.reads_words and not electric:
                     frames, times = held_means(frames, times, rate_hz=config.features.fmri_rate_hz)
-                parts.append(
-                    onto_response_clock(
-                        frames, times, response.times, placement,
-                        slow=not electric, hold=space.is_held,
-                    )
+                if run is None:
+                    run = np.zeros((len(response.times), frames.shape[1]), dtype=np.float32)
+                add_onto_response_clock(
+                    run, frames, times, response.times, placement,
+                    slow=not electric, hold=space.is_held,
                 )  # fmt: skip
-            out.append(sum(parts[1:], start=parts[0]))
-        return out
+            assert run is not None  # noqa: S101 - a fit's recordings have presentations
+            runs.append(run)
+        return runs
 
     n_components = config.electrodes(fit.modality).n_components if electric else None
     if space.kind == "lowlevel":
         n_components = None
     return FeatureSpace(space.name, tuple(layers), read, n_components)
+
+
+KEPT_FRAMES_BYTES = 1 << 28
+"""Frames that wait for their stimulus to be presented again: 200 sentences of a large model."""
+
+
+class _FramesOnce:
+    """Frames of one layer, kept from one presentation of a stimulus to the next.
+
+    Parameters
+    ----------
+    stored : mapping of str to StoredFeatures
+        By name of the stimulus.
+    layer : int
+    names : sequence of str
+        Stimulus of every presentation to come.
+    """
+
+    def __init__(
+        self, stored: Mapping[str, StoredFeatures], layer: int, names: Sequence[str]
+    ) -> None:
+        self._stored, self._layer = stored, layer
+        self._to_come = Counter(names)
+        self._kept: dict[str, Array32] = {}
+
+    def next(self, name: str) -> Array32:
+        """(n_frames, n_dims) of the stimulus of the next presentation."""
+        frames = self._kept.pop(name, None)
+        if frames is None:
+            frames = self._stored[name].read(self._layer)
+        self._to_come[name] -= 1
+        waiting = sum(kept.nbytes for kept in self._kept.values())
+        if self._to_come[name] > 0 and waiting + frames.nbytes <= KEPT_FRAMES_BYTES:
+            self._kept[name] = frames
+        return frames
 
 
 def held_age(config: Config, assembly: Assembly, space: Space) -> float:

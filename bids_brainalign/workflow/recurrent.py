@@ -312,20 +312,36 @@ def _r_lowlevel(study: Study, space: Space) -> Array64:
     return chosen.set_index("target")["r_lowlevel"].reindex(names).to_numpy(dtype=float)
 
 
+@dataclass(frozen=True)
+class _Compared:
+    """What a comparison needs of an encoder; its predictions, per seed, are large."""
+
+    r: Array64
+    """(n_targets,)."""
+    draws: Array64 | None
+    """(n_draws, n_targets); None where there are too few blocks."""
+    best_epochs: NDArray[np.int64]
+
+
+def _compared(study: Study, encoder: str, bootstrap: Bootstrap) -> _Compared:
+    layers = study.chosen_layers
+    encoded = (
+        encode_ridge(study, layers)
+        if encoder == "ridge"
+        else encode_network(study, encoder, layers)
+    )
+    draws = bootstrap.draws(_only_scored(study, encoded)) if bootstrap.is_possible else None
+    return _Compared(encoded.scores.r, draws, encoded.best_epochs)
+
+
 def _write_comparison(study: Study, space: Space, encoders: list[str]) -> list[Path]:
     """Differences between encoders per electrode and on average, all from the same draws."""
-    layers = study.chosen_layers
-    encoded = {"ridge": encode_ridge(study, layers)}
-    encoded |= {name: encode_network(study, name, layers) for name in encoders}
     bootstrap = bootstrap_of(study)
-    draws = {
-        name: bootstrap.draws(_only_scored(study, one)) if bootstrap.is_possible else None
-        for name, one in encoded.items()
-    }
+    compared = {name: _compared(study, name, bootstrap) for name in ("ridge", *encoders)}
     parts = []
     for encoder, reference in tables.contrasts(encoders):
-        mine, other = encoded[encoder].scores.r, encoded[reference].scores.r
-        here, there = draws[encoder], draws[reference]
+        mine, other = compared[encoder].r, compared[reference].r
+        here, there = compared[encoder].draws, compared[reference].draws
         drawn = None
         if here is not None and there is not None:
             drawn = widened(here - there, mine - other, scale=study.held_out.null_scale)
@@ -348,7 +364,7 @@ def _write_comparison(study: Study, space: Space, encoders: list[str]) -> list[P
     unlearnt = [
         f"{int((one.best_epochs == 0).sum())} of {one.best_epochs.size} networks of kind {name} "
         "learnt nothing that helped on the rows that stop training; their first weights count."
-        for name, one in encoded.items()
+        for name, one in compared.items()
         if (one.best_epochs == 0).any()
     ]
     extra = {

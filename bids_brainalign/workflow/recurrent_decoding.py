@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from bids_brainalign.decoding.identification import SCORES
 from bids_brainalign.decoding.layerwise import Decoded, DecodingProblem, score_fold
 from bids_brainalign.decoding.recurrent import Training, fit_recurrent
 from bids_brainalign.encoding.layerwise import FeatureSpace
+from bids_brainalign.encoding.recurrent.side_by_side import side_by_side
+from bids_brainalign.statistics.folds import Fold
 from bids_brainalign.store.atomic import atomic_path
 from bids_brainalign.workflow.extraction import device_of
 
@@ -56,22 +59,37 @@ def decode_by_gru(
             continue
         train, test = fold.outer.train, fold.outer.test
         embedding = problem.embedding(space, int(ridge.chosen[k]), train)
-        windows = problem.inputs(train).reshape(len(embedding), len(problem.lags), -1)
         mean = embedding[train].mean(axis=0)
-        for seed, out in enumerate(single):
-            path = folder / f"{space.name.replace(':', '-')}_fold-{k + 1}_seed-{seed}.npy"
-            if not path.is_file():
-                training = Training(
-                    config.decoding.gru_hidden,
-                    config.decoding.gru_epochs,
-                    config.random_seed + seed,
-                    device_of(config),
-                )
-                split = fold.inner[seed % len(fold.inner)]
-                _save(path, fit_recurrent(windows, embedding, split, test, training=training))
+        stem = f"{space.name.replace(':', '-')}_fold-{k + 1}"
+        paths = [folder / f"{stem}_seed-{seed}.npy" for seed in range(len(single))]
+        missing = [seed for seed, path in enumerate(paths) if not path.is_file()]
+        if missing:
+            windows = problem.inputs(train).reshape(len(embedding), len(problem.lags), -1)
+            side_by_side(
+                [
+                    partial(_train, config, windows, embedding, fold, seed, path=paths[seed])
+                    for seed in missing
+                ],
+                n_threads=config.resources.omp_nthreads,
+            )
+        for path, out in zip(paths, single, strict=True):
             predicted = np.load(path, allow_pickle=False)
             score_fold(problem, k, embedding[test] - mean, predicted - mean, out=out, layer=0)
     return _mean(single)
+
+
+def _train(
+    config: Config, windows: Array32, embedding: Array32, fold: Fold, seed: int, *, path: Path
+) -> None:
+    """Train the network of one seed and keep what it predicts."""
+    training = Training(
+        config.decoding.gru_hidden,
+        config.decoding.gru_epochs,
+        config.random_seed + seed,
+        device_of(config),
+    )
+    split = fold.inner[seed % len(fold.inner)]
+    _save(path, fit_recurrent(windows, embedding, split, fold.outer.test, training=training))
 
 
 def _empty(n_folds: int, problem: DecodingProblem, *, layer: str) -> Decoded:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.encoding.design import DesignMaker
+from bids_brainalign.encoding.layerwise import FeatureSpace
 from bids_brainalign.encoding.nested import fit_fold
+from bids_brainalign.encoding.scoring import scored_r
 from bids_brainalign.encoding.timescale import (
     BANDS_HZ,
     SEGMENT_S,
@@ -31,6 +33,7 @@ from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.recurrent_fits import problem_of
 from bids_brainalign.workflow.spaces import Space, seed_of
 
+Array32 = NDArray[np.float32]
 Array64 = NDArray[np.float64]
 
 COLUMNS: dict[str, str] = {
@@ -127,12 +130,15 @@ def _jitter(
 ) -> pd.DataFrame:
     """Fit ridge again on shifted features, at the layer that most electrodes chose per fold."""
     names = [str(name) for name in assembly.targets["name"]]
-    layers = _layers(scores, len(assembly.plan.folds))
-    rows, reference = [], None
-    for jitter_s in (0.0, *config.timescale.jitter_s):
-        r = _jittered_r(config, assembly, space, layers, jitter_s)
-        reference = r if reference is None else reference
-        rows.append(_rows(names, "jitter", jitter_s, r, reference=reference))
+    features = feature_space(config, assembly, space)
+    found = _layers(scores, len(assembly.plan.folds))
+    layers = [features.layers.index(n) if n in features.layers else 0 for n in found]
+    jitters = (0.0, *config.timescale.jitter_s)
+    r = _jittered_r(config, assembly, features, layers, jitters)
+    rows = [
+        _rows(names, "jitter", jitter_s, one, reference=r[0])
+        for jitter_s, one in zip(jitters, r, strict=True)
+    ]
     return pd.concat(rows, ignore_index=True)
 
 
@@ -147,32 +153,46 @@ def _layers(scores: pd.DataFrame, n_folds: int) -> list[str]:
 
 
 def _jittered_r(
-    config: Config, assembly: Assembly, space: Space, layers: list[str], jitter_s: float
+    config: Config,
+    assembly: Assembly,
+    features: FeatureSpace,
+    layers: Sequence[int],
+    jitters: Sequence[float],
 ) -> Array64:
-    features = feature_space(config, assembly, space)
+    """(n_jitters, n_targets) over folds, each at its own layer; every layer is read once."""
     problem = problem_of(config, assembly)
     held_out = problem.held_out()
-    predictions = []
-    for k, fold in enumerate(assembly.plan.folds):
-        layer = features.layers.index(layers[k]) if layers[k] in features.layers else 0
-        rng = np.random.default_rng(seed_of(config, "jitter", str(jitter_s), str(layer)))
-        runs = list(features.read(layer))
-        if jitter_s > 0:
-            rate = 1 / assembly.interval_s
-            runs = [jittered(run, jitter_s=jitter_s, rate_hz=rate, rng=rng) for run in runs]
-        maker = DesignMaker(
-            runs,
-            assembly.layout,
-            delays=assembly.delays,
-            n_components=features.n_components,
-        )
-        fit = fit_fold(
-            [maker.design(fold.outer.train)],
-            problem.fold_responses(k),
-            fold,
-            alphas=problem.alphas,
-            fixed_alpha=problem.fixed_alpha,
-            lags=maker.lags,
-        )
-        predictions.append(fit.prediction)
-    return held_out.score(predictions).r
+    r_fold = np.full((len(jitters), len(layers), held_out.n_targets), np.nan)
+    for layer in sorted(set(layers)):
+        runs = features.read(layer)
+        for index, jitter_s in enumerate(jitters):
+            maker = DesignMaker(
+                _moved(runs, jitter_s, layer, config, assembly.interval_s),
+                assembly.layout,
+                delays=assembly.delays,
+                n_components=features.n_components,
+            )
+            for k in held_out.scored:
+                if layers[k] != layer:
+                    continue
+                fold = assembly.plan.folds[k]
+                fit = fit_fold(
+                    [maker.design(fold.outer.train)],
+                    problem.fold_responses(k),
+                    fold,
+                    alphas=problem.alphas,
+                    fixed_alpha=problem.fixed_alpha,
+                    lags=maker.lags,
+                )
+                r_fold[index, k] = scored_r(held_out.responses[k], fit.prediction)
+    return np.stack([fisher_mean(r, held_out.weights) for r in r_fold])
+
+
+def _moved(
+    runs: Sequence[Array32], jitter_s: float, layer: int, config: Config, interval_s: float
+) -> Sequence[Array32]:
+    """Jitter the features of all runs; the same shifts for every fold."""
+    if jitter_s <= 0:
+        return runs
+    rng = np.random.default_rng(seed_of(config, "jitter", str(jitter_s), str(layer)))
+    return [jittered(run, jitter_s=jitter_s, rate_hz=1 / interval_s, rng=rng) for run in runs]

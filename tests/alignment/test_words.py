@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bids_brainalign.alignment.words import epoch_means, epoch_starts, held_at, word_means
+from bids_brainalign.alignment.words import epoch_starts, held_at, window_means, word_means
 
 
 def test_word_means_are_means_of_the_frames_inside():
@@ -33,11 +33,19 @@ def test_epochs_are_centred_on_the_lags():
     onsets, lags = np.array([7.0, 5.0, 5.1]), np.array([-0.5, 0.0, 0.5])
     starts, n = epoch_starts(times, onsets, lags, window_s=0.2)
     assert n == 10
-    means = epoch_means(data, starts, n)
+    means = window_means(data, n)[starts]
     assert means.shape == (3, 3, 2)
     # The mean of a straight line over a window is its value at the window's centre.
     np.testing.assert_allclose(means[..., 0], onsets[:, None] + lags, atol=0.0101)
     assert epoch_starts(times, np.array([3.1]), lags, window_s=0.2)[0].min() < 0
+
+
+def test_window_means_are_means_of_every_window():
+    data = np.random.default_rng(3).standard_normal((40, 70)).astype(np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(data, 6, axis=0)
+    found = window_means(data, 6)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, windows.mean(axis=-1), atol=1e-6)
 
 
 def test_a_held_word_is_found_at_its_onset_and_not_mixed_with_its_neighbours():

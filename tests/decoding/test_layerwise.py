@@ -1,13 +1,20 @@
 """Planted embeddings are decoded; the shared kernel is plain ridge; null runs are not found."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import binom
 from sklearn.linear_model import Ridge
 
+from bids_brainalign.decoding import layerwise
 from bids_brainalign.decoding.inference import infer_layers
 from bids_brainalign.decoding.layerwise import _fitted, decode_layers
+from bids_brainalign.encoding import ridge
+from bids_brainalign.statistics.folds import Split
 from tests.decoding.planted import make
+
+HALVES = ((slice(0, 20), slice(20, 40)), (slice(20, 40), slice(0, 20)))
 
 
 def test_planted_layer_is_chosen_and_identified():
@@ -22,8 +29,6 @@ def test_planted_layer_is_chosen_and_identified():
 
 def test_shared_kernel_is_plain_ridge_per_layer():
     """One penalty: every layer by itself with scikit-learn gives the same predictions."""
-    from dataclasses import replace
-
     problem, space = make(2, planted=0, n_layers=2, n_times=800)
     problem = replace(problem, alphas=(500.0,))
     fold = problem.plan.folds[1]
@@ -33,6 +38,29 @@ def test_shared_kernel_is_plain_ridge_per_layer():
         oracle = Ridge(500.0).fit(x[fold.outer.train].astype(float), y[fold.outer.train])
         expected = oracle.predict(x[fold.outer.test]) - y[fold.outer.train].mean(axis=0)
         np.testing.assert_allclose(one.predicted, expected, atol=2e-3 * y.std())
+
+
+@pytest.mark.parametrize("form", ["primal", "dual"])
+def test_blocks_of_layers_share_one_decomposition_per_split(form, monkeypatch):
+    problem, space = make(5, planted=0, n_layers=5, n_times=400)
+    fold = problem.plan.folds[0]
+    if form == "dual":  # fewer samples than lags × electrodes
+        train = fold.outer.train[:40]
+        inner = tuple(Split(train[a], train[b]) for a, b in HALVES)
+        fold = replace(fold, outer=Split(train, fold.outer.test[:40]), inner=inner)
+    x = problem.inputs(fold.outer.train)
+    whole = list(_fitted([space], problem, fold, x))
+    calls = []
+    eigh = ridge.eigh
+    monkeypatch.setattr(ridge, "eigh", lambda *a, **k: calls.append(1) or eigh(*a, **k))
+    monkeypatch.setattr(layerwise, "MAX_COLUMNS", 20)  # two layers
+    parts = list(_fitted([space], problem, fold, x))
+    assert len(calls) == 1 + len(fold.inner)
+    assert [one.layer for one in parts] == [0, 1, 2, 3, 4]
+    for part, every in zip(parts, whole, strict=True):
+        np.testing.assert_allclose(part.predicted, every.predicted, atol=1e-5)
+        np.testing.assert_array_equal(part.true, every.true)
+        assert part.inner == pytest.approx(every.inner, abs=1e-6)
 
 
 def test_inputs_are_responses_after_the_sample():

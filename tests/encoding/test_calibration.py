@@ -4,6 +4,8 @@ Independent shifts of each fold's predictions ignore that folds train each other
 give 12 % here, whatever the number of folds.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter1d
@@ -16,6 +18,7 @@ from bids_brainalign.encoding.layerwise import (
     Problem,
     encode_jointly,
     encode_layers,
+    keep_designs,
 )
 from bids_brainalign.statistics.folds import GapRule, Samples, plan_folds
 from bids_brainalign.statistics.nulls import draw_folds
@@ -110,6 +113,26 @@ def test_planted_layer_is_chosen_and_adds_to_the_baseline():
     base = encode_layers(low, problem, held_out)
     joint = held_out.score(encode_jointly(space, low, fit.chosen, problem, held_out))
     assert (joint.r - base.selected.r).min() > 0.3
+
+
+def test_blocks_of_targets_on_kept_designs_without_layer_nulls_are_the_whole():
+    problem, space, _ = make_problem(
+        8, n_runs=4, n_times=900, n_targets=12, phi=0.6, planted=1, n_layers=3
+    )
+    whole = encode_layers(space, problem, problem.held_out())
+    designs = keep_designs(space, replace(problem, responses=()))
+    closed = replace(space, read=None)  # nothing is read again
+    for columns in (slice(0, 5), slice(5, 12)):
+        block = replace(problem, responses=[y[:, columns] for y in problem.responses], _cache={})
+        part = encode_layers(closed, block, block.held_out(), designs=designs, layer_nulls=False)
+        for mine, every in zip(part.layer_scores, whole.layer_scores, strict=True):
+            np.testing.assert_allclose(mine.r_fold, every.r_fold[:, columns], atol=1e-6)
+        np.testing.assert_array_equal(part.chosen, whole.chosen[:, columns])
+        np.testing.assert_allclose(part.selected.r, whole.selected.r[columns], atol=1e-6)
+        null = whole.null_selected[:, columns]
+        np.testing.assert_allclose(part.null_selected, null, atol=1e-5)
+        assert part.null_max is None
+        assert np.isnan(part.layer_p).all()
 
 
 def test_selected_is_not_better_than_chance_without_a_link():

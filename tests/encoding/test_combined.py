@@ -64,3 +64,17 @@ def test_without_inner_folds_there_is_nothing_to_choose_by():
     folds = tuple(replace(fold, inner=()) for fold in problem.plan.folds)
     problem = replace(problem, plan=replace(problem.plan, folds=folds), _cache={})
     assert combine_layers(space, problem, problem.held_out(), n_best=3) is None
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_every_layer_is_read_once_for_all_folds(n_threads):
+    problem, space, _ = make_problem(
+        4, n_runs=1, n_times=3600, n_targets=5, phi=0.6, planted=0, n_layers=3
+    )
+    reads = []
+    counted = replace(space, read=lambda layer: reads.append(layer) or space.read(layer))
+    problem = replace(problem, n_threads=n_threads)
+    found = combine_layers(counted, problem, problem.held_out(), n_best=2)
+    assert len(problem.plan.folds) > 1
+    assert reads == [0, 1, 2]
+    assert (found.weight.argmax(axis=0) == 0).all()

@@ -9,6 +9,7 @@ from himalaya.ridge import Ridge
 from sklearn.linear_model import Ridge as SklearnRidge
 
 from bids_brainalign.alignment.delays import delayed
+from bids_brainalign.encoding import ridge
 from bids_brainalign.encoding.nested import fit_fold
 from bids_brainalign.encoding.ridge import DualSystem, PrimalSystem, make_system
 from bids_brainalign.statistics.folds import Fold, Split
@@ -156,3 +157,34 @@ def test_a_system_is_freed_with_its_last_solution(data, form):
         assert gone() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("form", [0, 1], ids=["primal", "dual"])
+def test_other_responses_share_the_decomposition(data, form, monkeypatch):
+    x, y = data
+    made = (
+        PrimalSystem([x], y[:, :3], [TRAIN, TEST]),
+        DualSystem([x], y[:, :3], n_kept=1),
+    )[form]
+    calls = []
+    eigh = ridge.eigh
+    monkeypatch.setattr(ridge, "eigh", lambda *a, **k: calls.append(1) or eigh(*a, **k))
+    made.solve(TRAIN, [1.0])
+    other = made.of(y[:, 3:]).solve(TRAIN, [1.0])
+    assert len(calls) == 1
+    fresh = systems(x, y[:, 3:])[form].solve(TRAIN, [1.0])
+    alpha = np.logspace(2, 6, 4)
+    np.testing.assert_allclose(other.predict(TEST, alpha), fresh.predict(TEST, alpha), atol=1e-5)
+    np.testing.assert_allclose(other.weights(alpha), fresh.weights(alpha), atol=1e-7)
+    np.testing.assert_allclose(other.scores(TEST, ALPHAS), fresh.scores(TEST, ALPHAS), atol=1e-6)
+    # The first responses are still its own.
+    again, whole = made.solve(TRAIN, [1.0]), systems(x, y[:, :3])[form].solve(TRAIN, [1.0])
+    np.testing.assert_allclose(again.scores(TEST, ALPHAS), whole.scores(TEST, ALPHAS), atol=1e-6)
+
+
+def test_penalties_scored_a_few_at_a_time_are_all_of_them(data, monkeypatch):
+    x, y = data
+    at_once = systems(x, y)[0].solve(TRAIN, [1.0]).scores(TEST, ALPHAS)
+    monkeypatch.setattr(ridge, "_SCORED_COLUMNS", 2 * y.shape[1])
+    few = systems(x, y)[0].solve(TRAIN, [1.0]).scores(TEST, ALPHAS)
+    np.testing.assert_allclose(few, at_once, atol=1e-6)

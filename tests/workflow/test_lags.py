@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from bids_brainalign.config.schema import Lags
+from bids_brainalign.workflow import word_lags
+from bids_brainalign.workflow.assemble import assemble
 from bids_brainalign.workflow.combined import combined_step
 from bids_brainalign.workflow.encoding import encoding_step
 from bids_brainalign.workflow.lags import LAG_COLUMNS, lag_step
@@ -93,6 +95,58 @@ def test_words_too_near_to_the_ends_are_left_out(found):
     assert len(counts) == 1
     assert 0.8 * everything < counts[0] <= everything
     assert np.isfinite(table[table["mode"] == "word"].r).all()
+
+
+def word_curves(planted, monkeypatch, *, block_columns):
+    monkeypatch.setattr(word_lags, "BLOCK_COLUMNS", block_columns)
+    own = next(s for s in planted.spaces if s.name == "own")
+    assembly = assemble(planted.config, planted.fit, planted.spaces)
+    lags_s = np.arange(-3, 8) * 0.1
+    return word_lags.word_lag_curves(planted.config, assembly, own, planted.spaces, lags_s)
+
+
+def test_lags_fitted_in_blocks_are_lags_fitted_at_once(found, monkeypatch):
+    planted, *_ = found
+    *_, once, weights, left_out = word_curves(planted, monkeypatch, block_columns=10**6)
+    for columns in (1, 40):  # one lag and three lags at a time
+        *_, curves, w, n = word_curves(planted, monkeypatch, block_columns=columns)
+        np.testing.assert_array_equal(w, weights)
+        assert (n, curves.n_null) == (left_out, once.n_null)
+        for name in ("r_fold", "r", "selected_r"):
+            np.testing.assert_allclose(getattr(curves, name), getattr(once, name), atol=1e-6)
+        np.testing.assert_allclose(curves.p, once.p, rtol=1e-3)
+
+
+def test_words_are_cut_and_features_read_once(found, monkeypatch):
+    planted, *_ = found
+    config, own = planted.config, next(s for s in planted.spaces if s.name == "own")
+    assembly = assemble(config, planted.fit, planted.spaces)
+    lags_s = np.array([0.0, 0.2])
+    epochs = word_lags.word_epochs(config, assembly, planted.spaces, lags_s)
+    cut = np.concatenate(epochs.responses(slice(None)))
+    np.testing.assert_array_equal(epochs.columns(slice(1, None, 5)), cut[:, 1::5])
+    response = assembly.responses[1]
+    word = int(np.flatnonzero(epochs.table["run"] == 1)[7])
+    near = np.abs(response.times - epochs.table["time"].iloc[word] - 0.2) <= 0.09
+    by_hand = response.data[near].mean(axis=0)  # 9 or 10 of the 10 samples of the window
+    assert np.corrcoef(by_hand, cut[word, epochs.n_targets :])[0, 1] > 0.95
+
+    reads = []
+    opened = word_lags.stored_features
+
+    def counted(*args):
+        stored = opened(*args)
+        return replace(stored, read=lambda layer: reads.append(layer) or stored.read(layer))
+
+    monkeypatch.setattr(word_lags, "stored_features", counted)
+    space = word_lags._word_features(config, planted.fit, own, epochs.table)
+    runs = space.read(1)
+    assert reads == [1] * len({p.stimulus.name for p in planted.fit.presentations})
+    assert [len(run) for run in runs] == [len(s) for s in epochs.starts]
+    source = opened(config, own, planted.fit.presentations[1].stimulus, "ieeg")
+    one = epochs.table.iloc[word]
+    inside = (source.times >= one.onset) & (source.times <= one.offset)
+    np.testing.assert_allclose(runs[1][7], source.read(1)[inside].mean(axis=0), atol=1e-5)
 
 
 def test_combined_layers_are_no_better_where_one_layer_was_planted(found):

@@ -1,6 +1,7 @@
 """From stored responses to tables about networks; what is done is not done again."""
 
 import json
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 from bids_brainalign.config.schema import Recurrent, Timescale
+from bids_brainalign.workflow import recurrent
 from bids_brainalign.workflow.analyses import _network_steps
 from bids_brainalign.workflow.assemble import assemble
 from bids_brainalign.workflow.encoding import encoding_step
@@ -106,6 +108,29 @@ def test_differences_have_intervals_around_them(written):
     mean = table[table.target == EVERY_TARGET]
     assert ((mean.ci95_low <= mean.ci90_low) & (mean.ci90_low <= mean.delta_r + 1e-9)).all()
     assert ((mean.ci95_high >= mean.ci90_high) & (mean.ci90_high >= mean.delta_r - 1e-9)).all()
+
+
+def test_predictions_of_one_encoder_are_gone_before_the_next(written, monkeypatch):
+    planted, config, _ = written
+    own = next(s for s in planted.spaces if s.name == "own")
+    encode, seen = recurrent.encode_network, []
+
+    def watched(*args):
+        assert all(one() is None for one in seen)
+        encoded = encode(*args)
+        seen.append(weakref.ref(encoded))
+        return encoded
+
+    monkeypatch.setattr(recurrent, "encode_network", watched)
+    before = written[2]["own_encoders.tsv"].read_bytes()
+    (step,) = (
+        s
+        for s in recurrent_steps(config, planted.fit, own, planted.spaces)
+        if s.name.startswith("encoders")
+    )
+    step.work()
+    assert len(seen) == 2
+    assert written[2]["own_encoders.tsv"].read_bytes() == before
 
 
 def test_planted_lag_and_injected_delays_are_found(written):

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from bids_brainalign.config.schema import Config, Decoding, Paths, Resources
 from bids_brainalign.decoding.identification import SCORES
 from bids_brainalign.decoding.layerwise import decode_layers
+from bids_brainalign.workflow import recurrent_decoding
 from bids_brainalign.workflow.recurrent_decoding import decode_by_gru
 from tests.decoding.planted import make
 
@@ -41,6 +43,35 @@ def test_planted_embedding_is_decoded_and_seeds_are_kept(config, tmp_path):
         np.save(path, np.zeros_like(np.load(path)))
     again = decode(config, problem, space, tmp_path / "kept")
     assert again.value[:, 0, TWO_VS_TWO].max() < 0.7
+
+
+def test_networks_train_on_one_thread_each_and_are_the_same_side_by_side(
+    config, tmp_path, monkeypatch
+):
+    problem, space = make(8, planted=0, n_runs=3, n_times=600, dims=4, n_draws=20)
+    threads = []
+    fit = recurrent_decoding.fit_recurrent
+
+    def watched(*args, **options):
+        threads.append(torch.get_num_threads())
+        return fit(*args, **options)
+
+    monkeypatch.setattr(recurrent_decoding, "fit_recurrent", watched)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for name, n_threads in (("alone", 1), ("side", 2)):
+            one = replace(config, resources=replace(config.resources, omp_nthreads=n_threads))
+            decode(one, problem, space, tmp_path / name)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert threads == [1] * 12  # two runs, three folds, two seeds
+    kept = sorted((tmp_path / "alone").iterdir())
+    assert len(kept) == 6
+    for path in kept:
+        other = np.load(tmp_path / "side" / path.name)
+        np.testing.assert_allclose(np.load(path), other, atol=1e-6)
 
 
 def test_scores_are_means_over_seeds(config, tmp_path):
