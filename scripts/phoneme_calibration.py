@@ -34,8 +34,9 @@ SPACING_MM = 4.0
 SIZES = (20, 60, 200)
 ALPHA = 0.05
 N_FIRST = 199
-FIRST_SEED = 70_000
-"""Of the committed table; lower ones served to choose the method."""
+FIRST_SEED = 90_000
+"""Of the committed table; lower ones served to choose the method (the null of the clusters test was
+chosen with 60,000 to 80,200)."""
 
 
 @dataclass(frozen=True)

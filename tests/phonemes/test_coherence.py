@@ -41,6 +41,13 @@ def test_scattered_tuning_has_clusters():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [20, 60, 200])
+@pytest.mark.parametrize("kind", ["grouped", "scattered"])
+def test_planted_clusters_are_recovered(kind, size):
+    assert runs(kind, size, 15)["ari"].median() > 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [20, 60, 200])
 @pytest.mark.parametrize("kind", NULLS)
 def test_nulls_keep_five_percent_in_200_runs(kind, size):
     found = runs(kind, size, 200)
