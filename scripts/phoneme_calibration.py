@@ -35,8 +35,8 @@ SIZES = (20, 60, 200)
 ALPHA = 0.05
 N_FIRST = 199
 FIRST_SEED = 90_000
-"""Of the committed table; lower ones served to choose the method (the null of the clusters test was
-chosen with 60,000 to 80,200)."""
+"""Of the committed table; lower ones served to choose the method (60,000 to 80,200 the null of
+clusters)."""
 
 
 @dataclass(frozen=True)
