@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ class WhisperText:
             given = BaseModelOutput(
                 last_hidden_state=torch.from_numpy(part.astype(np.float32)).to(self.device)
             )
-            with torch.inference_mode():
+            with torch.inference_mode(), _without_advice():
                 tokens = self.model.generate(encoder_outputs=given, **options)
             texts += self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
         return [" ".join(text.split()) for text in texts]
@@ -174,6 +175,19 @@ class WhisperText:
                 exit_code=ExitCode.USAGE,
             )
         return {"language": primary, "task": "transcribe"}
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Keep from the terminal what Whisper's own ``generate`` is advised to do otherwise."""
+    from transformers.utils import logging as advice
+
+    before = advice.get_verbosity()
+    advice.set_verbosity(advice.ERROR)
+    try:
+        yield
+    finally:
+        advice.set_verbosity(before)
 
 
 def _primary(language: str) -> str:
