@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -183,7 +184,7 @@ def _without_advice() -> Iterator[None]:
     from transformers.utils import logging as advice
 
     before = advice.get_verbosity()
-    advice.set_verbosity(advice.ERROR)
+    advice.set_verbosity(logging.ERROR)
     try:
         yield
     finally:
