@@ -58,7 +58,7 @@ def _headline(sums: pd.DataFrame, n_windows: int) -> str:
 
 def _rates(sums: pd.DataFrame) -> Cells:
     rows = tuple(
-        (name, number(_sum(sums, kind, "wer")), number(_sum(sums, kind, "n_errors")))
+        (name, number(_sum(sums, kind, "wer")), number(_sum(sums, kind, "n_errors"), 0))
         for kind, name in NAMES.items()
     )
     return Cells(
