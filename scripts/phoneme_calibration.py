@@ -236,7 +236,11 @@ def draw(table: pd.DataFrame, path: Path) -> None:
         axes.set_xlim(-0.5, len(sizes) - 0.5)
         axes.set_ylim(-0.003 if kind in NULLS else -0.03, 0.25 if kind in NULLS else 1.05)
     figure.axes[0].set_ylabel("share of tested runs with p < .05", fontsize=canvas.SIZE_PT)
-    figure.axes[-1].legend(frameon=False, fontsize=canvas.SIZE_PT - 1, loc="lower right")
+    handles, labels = figure.axes[-1].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=len(labels), frameon=False,
+        fontsize=canvas.SIZE_PT - 1,
+    )  # fmt: skip
     path.write_text(canvas.svg(figure), encoding="utf-8")
 
 
