@@ -43,10 +43,10 @@ demo: $(READY)
 
 # Steps run in this order and stop at the first that fails. One pytest call does the unit tests,
 # the command line, the validator and the container, in that order (tests/conftest.py), so that its
-# closing line counts everything and comes last. Two workers take a file each.
+# closing line counts everything and comes last. Two workers take a file each, in that order.
 test: checks
 	@echo "== pytest: unit, command line, validator, container"
-	@$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-all: checks
 	@echo "== pytest: everything"

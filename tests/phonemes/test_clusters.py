@@ -6,6 +6,7 @@ from scipy.cluster.hierarchy import cut_tree, linkage
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from bids_brainalign.phonemes.clusters import cluster, directions, partition, stability
+from scripts.phoneme_calibration import KINDS, profiles_of, simulate
 
 N_PHONES = 24
 
@@ -64,3 +65,13 @@ def test_partitions_are_those_of_scipy(k):
     tree = linkage(directions(profiles), method="ward")
     expected = cut_tree(tree, n_clusters=k)[:, 0]
     assert adjusted_rand_score(expected, partition(profiles, k)) == 1
+
+
+def test_electrodes_that_follow_nothing_are_held_against_draws_as_they_are():
+    """Draws with the data's mean profile alone would find clusters in these (p = .045)."""
+    rng = np.random.default_rng([60_064, 20, 0])
+    data = simulate(KINDS["untuned"], 20, rng=rng)
+    profiles, null = profiles_of(data, rng)
+    found = cluster(profiles, null)
+    assert found.p > 0.1
+    assert found.k == 1
