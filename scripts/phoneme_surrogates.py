@@ -18,13 +18,13 @@ from scipy.spatial.distance import cdist
 
 from bids_brainalign.phonemes.clusters import cluster, directions
 from bids_brainalign.phonemes.coherence import (
-    likeness,
     neighbours,
     p_of,
     statistics_of,
     surrogates,
 )
-from scripts.phoneme_calibration import KINDS, profiles_of, simulate
+from bids_brainalign.phonemes.sharing import fit_sharing, likeness
+from scripts.phoneme_calibration import KINDS, noise_of, profiles_of, simulate
 
 N_DRAWS = 99
 N_COMPONENTS = 8
@@ -69,8 +69,10 @@ def both(name: str, n_electrodes: int, seed: int) -> dict[str, object]:
     near = neighbours(data.positions_mm)
     # Four clusters, found or not: the surrogates are compared, not the clusters' own test.
     measured = statistics_of(directions(profiles)[None], near, data.quarter, 4)[0].tolist()
+    noise = noise_of(data, rng)
+    kernel = fit_sharing(likeness(noise), data.positions_mm).kernel(data.positions_mm)
     kinds = {
-        "ours": surrogates(profiles, likeness(null), n_draws=N_DRAWS, rng=rng),
+        "ours": surrogates(profiles, noise, kernel, n_draws=N_DRAWS, rng=rng),
         "variogram": variogram_surrogates(profiles, data.positions_mm, n_draws=N_DRAWS, rng=rng),
     }
     row: dict[str, object] = {"kind": name, "n_electrodes": n_electrodes, "k": groups.k}

@@ -52,8 +52,8 @@ COHERENCE_COLUMNS: dict[str, str] = {
     "p": "One-sided; n/a with fewer than 100 different surrogates",
     "n_electrodes": "Informative electrodes with coordinates",
     "n_clusters": "Groups of the best partition; 1 where electrodes are not shown to differ",
-    "n_null": "Surrogates: electrodes shuffled after the likeness that neighbours have without "
-    "any tuning (shifted labels) is taken out; it is then put in again",
+    "n_null": "Surrogates: tuning is shuffled over electrodes and spreads to neighbours as far as "
+    "what phones don't explain is shared; this noise is added",
 }
 
 TEXT_COLUMNS = ("target", "hemisphere", "region", "kind", "phone_class", "statistic")

@@ -43,6 +43,15 @@ class Tokens:
             self.responses[rows], self.phone[rows], self.names, self.run[rows], self.block[rows]
         )
 
+    def untuned(self) -> Tokens:
+        """Take the mean response to each phone away; what is left tells phones apart no longer."""
+        left = self.responses.copy()
+        for index in range(len(self.names)):
+            rows = self.phone == index
+            if rows.any():
+                left[rows] -= left[rows].mean(axis=0)
+        return Tokens(left, self.phone, self.names, self.run, self.block)
+
     @property
     def counts(self) -> NDArray[np.int64]:
         """(n_phones,) tokens of each phone."""

@@ -151,8 +151,8 @@ def _order(table: pd.DataFrame) -> Cells:
     return Cells(
         columns,
         tuple(rows),
-        caption="Surrogates shuffle electrodes but keep the likeness that neighbours have without "
-        "any tuning, as labels shifted in time show it.",
+        caption="Surrogates shuffle the tuning of electrodes and let it spread to neighbours as "
+        "far as what phones don't explain is shared; this noise is added.",
     )
 
 

@@ -47,7 +47,14 @@ def test_two_profiles_are_not_one():
 def test_one_profile_is_not_called_an_absence_of_clusters():
     found = organised("one")
     assert found.clusters.k == 1
-    assert "is not rejected" in found.sentences[-1]
+    assert "is not rejected" in " ".join(found.sentences)
+
+
+def test_how_far_voltage_is_shared_is_told():
+    assert (
+        "Neighbouring electrodes are no more alike than others in what"
+        in organised().sentences[-1]
+    )
 
 
 def test_order_is_not_tested_where_coordinates_give_no_distances():
