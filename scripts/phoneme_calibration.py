@@ -242,10 +242,10 @@ def draw(table: pd.DataFrame, path: Path) -> None:
             bars = np.abs(rows[["low_tested", "high_tested"]].to_numpy(float).T - share)
             label = f"{text} (runs with clusters)" if test in CONDITIONAL else text
             axes.errorbar(x, share, bars, fmt="o", ms=4, lw=1.2, color=colour, label=label)
-            for at, n_tested in zip(x, rows["n_tested"], strict=True):
-                if n_tested < n:
+            for at, n_tested in zip(x + 0.06, rows["n_tested"], strict=True):
+                if n_tested < n and test == CONDITIONAL[0]:  # both are tested in these runs
                     axes.annotate(f"{n_tested}", (at, 0), xytext=(0, -9), ha="center",
-                                  textcoords="offset points", color=colour,
+                                  textcoords="offset points", color=canvas.INK,
                                   fontsize=canvas.SIZE_PT - 2, annotation_clip=False)  # fmt: skip
         axes.set_xticks(range(len(sizes := part["n_electrodes"].unique())), sizes)
         axes.tick_params(axis="x", pad=11)
