@@ -64,6 +64,10 @@ class Problem:
             self._cache[key] = standardised_responses(self.responses, self.layout, train)
         return self._cache[key]
 
+    def keep_responses(self, standardised: Array32) -> None:
+        """Take the standardised responses of whole runs, (n_used, n_targets), as known."""
+        self._cache[-1] = standardised
+
     def held_out(self) -> HeldOut:
         """Held-out responses of every fold, with their nulls."""
         test, means = [], []

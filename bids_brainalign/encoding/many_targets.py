@@ -38,8 +38,8 @@ AnyFloat = NDArray[np.floating]
 Metric = Literal["correlation", "r2"]
 Some = slice | NDArray[np.int64]
 """Some targets."""
-Predictor = Callable[[slice], Array32]
-"""Targets → predictions (n_test, n_columns)."""
+Predictor = Callable[[Some], Array32]
+"""Targets → predictions (n_test, n_some)."""
 
 _TINY = 1e-10
 """Of the square of a prediction, relative to the response: less is rounding."""
@@ -67,17 +67,27 @@ class ManyTargets(Protocol):
     """One design and all responses."""
 
     def choose(
-        self, train: Rows, inner: Sequence[Split], alphas: Array64, *, metric: Metric
+        self,
+        train: Rows,
+        inner: Sequence[Split],
+        alphas: Array64,
+        *,
+        metric: Metric,
+        only: Columns = None,
     ) -> Choice:
-        """Choose each target's penalty on inner folds of these training rows."""
+        """Choose the penalty of each target, or of some only, on inner folds of these rows."""
 
     def predictor(self, train: Rows, test: Rows, alpha: Array64) -> Predictor:
-        """Fit on the training rows with one penalty per target; predict the test rows."""
+        """Fit on the training rows with one penalty per target; predict the test rows.
+
+        Where a penalty is NaN the target is not asked for.
+        """
 
     def weights(self, train: Rows, alpha: Array64) -> Iterator[tuple[Some, Array32]]:
         """Fit likewise; give targets and their weights (n_features, n_some), a batch at a time.
 
-        Weights are those of the features as given. Targets come in any order, each once.
+        Weights are those of the features as given. Targets come in any order, each once; those
+        whose penalty is NaN don't.
         """
 
 
@@ -183,9 +193,15 @@ class Dual:
         self._solved: tuple[bytes, Resolvent] | None = None
 
     def choose(
-        self, train: Rows, inner: Sequence[Split], alphas: Array64, *, metric: Metric
+        self,
+        train: Rows,
+        inner: Sequence[Split],
+        alphas: Array64,
+        *,
+        metric: Metric,
+        only: Columns = None,
     ) -> Choice:
-        """Choose each target's penalty on inner folds of these training rows."""
+        """Choose the penalty of each target, or of some only, on inner folds of these rows."""
         resolvent = self._resolvent(train)
         held = [_Held(self.responses, split.test, metric) for split in inner]
         places = [
@@ -195,6 +211,8 @@ class Dual:
         n_targets = self.responses.shape[1]
 
         def score(alpha: float, columns: Columns) -> Array64:
+            if only is not None:
+                columns = only if columns is None else only[columns]
             parts = []
             for split, (rest, test), side in zip(inner, places, held, strict=True):
                 operator = resolvent.operator(rest, test, alpha)
@@ -222,14 +240,14 @@ class Dual:
         block = block - inner - block.mean(axis=1, keepdims=True) + inner.mean()
         operators = {
             value: (block @ resolvent.at(float(value)) + 1 / len(train)).astype(np.float32)
-            for value in np.unique(alpha)
+            for value in _penalties(alpha)
         }
 
-        def predict(columns: slice) -> Array32:
+        def predict(columns: Some) -> Array32:
             mine = alpha[columns]
             y = _rows_of(self.responses, train, columns)
-            prediction = np.empty((len(test), len(mine)), dtype=np.float32)
-            for value in np.unique(mine):
+            prediction = np.full((len(test), len(mine)), np.nan, dtype=np.float32)
+            for value in _penalties(mine):
                 some = np.flatnonzero(mine == value)
                 prediction[:, some] = operators[value] @ y[:, some]
             return prediction
@@ -241,7 +259,7 @@ class Dual:
         resolvent = self._resolvent(train)
         x = self.design[train]
         x -= x.mean(axis=0)
-        for value in np.unique(alpha):
+        for value in _penalties(alpha):
             q = np.asarray(resolvent.at(float(value)), dtype=np.float32)
             mine = np.flatnonzero(alpha == value)
             # One product for all of them pays where there are more of them than features.
@@ -313,9 +331,15 @@ class Primal:
         self._solved: tuple[bytes, _Eigenbasis] | None = None
 
     def choose(
-        self, train: Rows, inner: Sequence[Split], alphas: Array64, *, metric: Metric
+        self,
+        train: Rows,
+        inner: Sequence[Split],
+        alphas: Array64,
+        *,
+        metric: Metric,
+        only: Columns = None,
     ) -> Choice:
-        """Choose each target's penalty on inner folds of these training rows."""
+        """Choose the penalty of each target, or of some only, on inner folds of these rows."""
         total = _Sums.of(self.x, train)
         left_out = [np.setdiff1d(train, split.train) for split in inner]
         fits = [_Eigenbasis(total - _Sums.of(self.x, rows)) for rows in left_out]
@@ -323,7 +347,7 @@ class Primal:
         if metric == "correlation":
             bases = [basis - basis.mean(axis=0) for basis in bases]
         scores, chosen = [], []
-        for columns in batches(self.responses.shape[1]):
+        for columns in _batches_of(only, self.responses.shape[1]):
             batch = _Batch(self, fits, bases, inner, columns, metric)
             batch.sum_up(train, left_out)
             best, index = search(batch.score, alphas)
@@ -336,7 +360,7 @@ class Primal:
         solved = self._eigenbasis(train)
         basis = solved.basis(self.x[test])
 
-        def predict(columns: slice) -> Array32:
+        def predict(columns: Some) -> Array32:
             rotated, mean = self._fitted(solved, train, alpha, columns)
             prediction: Array32 = basis @ rotated
             prediction += mean
@@ -347,11 +371,11 @@ class Primal:
     def weights(self, train: Rows, alpha: Array64) -> Iterator[tuple[Some, Array32]]:
         """Fit likewise; give targets and their weights (n_features, n_some), a batch at a time."""
         solved = self._eigenbasis(train)
-        for columns in batches(self.responses.shape[1]):
+        for columns in _batches_of(np.flatnonzero(np.isfinite(alpha)), len(alpha)):
             yield columns, solved.vectors @ self._fitted(solved, train, alpha, columns)[0]
 
     def _fitted(
-        self, solved: _Eigenbasis, train: Rows, alpha: Array64, columns: slice
+        self, solved: _Eigenbasis, train: Rows, alpha: Array64, columns: Some
     ) -> tuple[Array32, Array32]:
         """Weights in the eigenvectors, and means of the responses."""
         y = np.asarray(self.responses[:, columns])
@@ -423,7 +447,7 @@ class _Batch:
         fits: Sequence[_Eigenbasis],
         bases: Sequence[Array32],
         inner: Sequence[Split],
-        columns: slice,
+        columns: Some,
         metric: Metric,
     ) -> None:
         self.system, self.fits, self.bases, self.inner = system, fits, bases, inner
@@ -493,6 +517,11 @@ class _Held:
 def _mean_over(inner: Sequence[Split], parts: Sequence[Array64]) -> Array64:
     """Mean of the scores of inner folds, by samples."""
     return np.average(parts, axis=0, weights=[len(split.test) for split in inner])
+
+
+def _penalties(alpha: Array64) -> Array64:
+    """Different penalties, without NaN."""
+    return np.unique(alpha[np.isfinite(alpha)])
 
 
 def batches(n_targets: int) -> Iterator[slice]:

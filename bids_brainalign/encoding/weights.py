@@ -42,12 +42,7 @@ def target_weights(space: FeatureSpace, problem: Problem, fit: LayerwiseFit) -> 
     -------
     TargetWeights
     """
-    counts = np.stack([(fit.chosen == i).sum(axis=0) for i in range(len(space.layers))])
-    layer = counts.argmax(axis=0)
-    agrees = fit.chosen == layer  # (n_folds, n_targets)
-    log_alpha = np.log(fit.alpha)
-    common = np.where(agrees, log_alpha, 0).sum(axis=0) / agrees.sum(axis=0)
-    alpha = np.exp(np.where(agrees, log_alpha, common))
+    layer, alpha = preferred_layer(fit.chosen, fit.alpha, len(space.layers))
     folds = problem.plan.folds
     weights: Array32 | None = None
     for index in np.unique(layer):
@@ -71,3 +66,28 @@ def target_weights(space: FeatureSpace, problem: Problem, fit: LayerwiseFit) -> 
     if weights is None:
         raise ValueError("weights of no target were asked for")
     return TargetWeights(weights, layer, np.exp(np.log(alpha).mean(axis=0)))
+
+
+def preferred_layer(
+    chosen: NDArray[np.int64], alpha: NDArray[np.float64], n_layers: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Layer that most outer folds chose, and the penalty of every fold for it.
+
+    Parameters
+    ----------
+    chosen : ndarray of int, shape (n_folds, n_targets)
+    alpha : ndarray of shape (n_folds, n_targets)
+    n_layers : int
+
+    Returns
+    -------
+    layer : ndarray of int, shape (n_targets,)
+    alpha : ndarray of shape (n_folds, n_targets)
+        Folds that chose another layer take the geometric mean of the others' penalties.
+    """
+    counts = np.stack([(chosen == i).sum(axis=0) for i in range(n_layers)])
+    layer = counts.argmax(axis=0)
+    agrees = chosen == layer
+    log_alpha = np.log(alpha)
+    common = np.where(agrees, log_alpha, 0).sum(axis=0) / agrees.sum(axis=0)
+    return layer, np.exp(np.where(agrees, log_alpha, common))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +18,9 @@ from bids_brainalign.store.atomic import atomic_path
 class VoxelPredictions:
     """Predictions of single voxels, beside those of their parcels."""
 
-    predicted: NDArray[np.float32]
-    """(n_samples, n_voxels)."""
-    response: NDArray[np.float32]
+    predicted: Sequence[NDArray[np.float32]]
+    """Per fold (n_test, n_voxels); may be mapped from files."""
+    response: Sequence[NDArray[np.float32]]
     voxels: NDArray[np.int64]
     """(n_voxels, 3): indices into the image."""
     affine: NDArray[np.float64]
@@ -67,7 +68,13 @@ def write_predictions(
                 values = values.astype(object).astype(text)
             file.create_dataset(f"samples/{column}", data=values)
         if voxels is not None:
-            file.create_dataset("voxels/predicted", data=voxels.predicted, **options)
-            file.create_dataset("voxels/response", data=voxels.response, **options)
+            for name in ("predicted", "response"):
+                parts = getattr(voxels, name)
+                shape = sum(len(part) for part in parts), len(voxels.voxels)
+                stored = file.create_dataset(f"voxels/{name}", shape, np.float32, **options)
+                start = 0
+                for part in parts:
+                    stored[start : start + len(part)] = part
+                    start += len(part)
             file["voxels/index"], file["voxels/affine"] = voxels.voxels, voxels.affine
     return path

@@ -52,9 +52,11 @@ def write_weights(
     text = h5py.string_dtype()
     with atomic_path(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
         file.attrs["description"] = DESCRIPTION
-        file.create_dataset(
-            "weights", data=weights.astype(np.float32), compression="gzip", shuffle=True
+        stored = file.create_dataset(
+            "weights", weights.shape, np.float32, compression="gzip", shuffle=True
         )
+        for delay, part in enumerate(weights):  # may be mapped from a file, and large
+            stored[delay] = part
         file["layer"] = np.array(list(layer), dtype=object).astype(text)
         file["alpha"], file["delays_s"] = alpha, delays_s
         file["targets"] = np.array(list(targets), dtype=object).astype(text)

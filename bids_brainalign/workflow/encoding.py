@@ -33,11 +33,9 @@ from bids_brainalign.workflow.parcels import parcel_blocks, parcels_of
 from bids_brainalign.workflow.responses import response_path
 from bids_brainalign.workflow.results import Result, test_samples, write_result
 from bids_brainalign.workflow.spaces import Space, feature_key, rate_of
+from bids_brainalign.workflow.voxels import encode_voxels
 
 logger = logging.getLogger(__name__)
-
-BLOCK_TARGETS = 4096
-"""Voxels fitted at once: bounds memory (2,000 null draws of a block are 33 MB)."""
 
 Array64 = NDArray[np.float64]
 
@@ -106,66 +104,69 @@ def fit_inputs(config: Config, fit: Fit, spaces: Sequence[Space]) -> dict[str, o
 def encode(
     config: Config, fit: Fit, space: Space, twin: Space | None, spaces: Sequence[Space]
 ) -> Result:
-    """Fit all targets block by block and join the blocks."""
+    """Fit all targets; large arrays of the result may be mapped from files."""
     assembly = assemble(config, fit, spaces)
     if space.kind == "lowlevel":
         logger.info("%s: folds\n%s", fit.name.stem, tables.fold_summary(assembly))
-    baseline = next(s for s in spaces if s.kind == "lowlevel")
-    is_baseline = space.kind == "lowlevel"
-    sources = {"lowlevel": baseline}
-    if not is_baseline:
+    sources = {"lowlevel": next(s for s in spaces if s.kind == "lowlevel")}
+    if space.kind != "lowlevel":
         sources["model"] = space
     if twin is not None:
         sources["untrained"] = twin
     features = {k: feature_space(config, assembly, s) for k, s in sources.items()}
-    n_targets = len(assembly.targets)
-    parcels, names = parcels_of(assembly)
-    parts: list[BlockResult] = []
-    parcel_predicted = 0.0
-    parcel_response = 0.0
-    for start in range(0, n_targets, BLOCK_TARGETS):
-        columns = slice(start, min(start + BLOCK_TARGETS, n_targets))
-        block = infer_block(
-            problem_of(config, assembly, columns, parcels),
-            features["lowlevel"],
-            features.get("model"),
-            features.get("untrained"),
-            with_weights="weights" in config.save,
-        )
-        if parcels is not None:
-            mean = parcels[:, columns].T / parcels.sum(axis=1)
-            predicted, response = _stacked(block)
-            parcel_predicted = parcel_predicted + predicted @ mean.astype(np.float32)
-            parcel_response = parcel_response + response @ mean.astype(np.float32)
-        parts.append(block)
     contexts = {k: context_of(config, fit, s) for k, s in sources.items()}
-    per_target = _join(parts, features, contexts, sources)
+    parcels, names = parcels_of(assembly)
     if parcels is None:
-        predicted, response = _stacked(parts[0])
-        rows, blocks, voxels = assembly.targets, per_target, {}
-    else:
-        predicted, response = np.asarray(parcel_predicted), np.asarray(parcel_response)
-        rows, voxels = names, per_target
-        blocks = parcel_blocks(per_target, parts, parcels)
+        return _electrodes(config, assembly, features, contexts, sources)
+    found = encode_voxels(
+        lambda columns: problem_of(config, assembly, columns, parcels),
+        features,
+        parcels,
+        config.paths.work_dir,
+        save=config.save,
+    )
+    voxels = _join(found.parts, features, contexts, sources)
     return Result(
         assembly=assembly,
-        targets=rows,
-        blocks=blocks,
+        targets=names,
+        blocks=parcel_blocks(voxels, found.parts, parcels),
         voxels=voxels,
-        predicted=predicted,
-        response=response,
+        predicted=found.predicted,
+        response=found.response,
         samples=test_samples(assembly),
-        voxel_predictions=(
-            [_stacked(part) for part in parts]
-            if parcels is not None and "predictions" in config.save
-            else []
-        ),
-        weights=[part.weights for part in parts if part.weights is not None],
-        inner=np.average(
-            [part.inner for part in parts],
-            axis=0,
-            weights=[part.held_out.n_targets for part in parts],
-        ),
+        voxel_predictions=found.voxel_predictions,
+        weights=found.weights,
+        inner=found.parts[0].inner,
+    )
+
+
+def _electrodes(
+    config: Config,
+    assembly: Assembly,
+    features: dict[str, FeatureSpace],
+    contexts: dict[str, tuple[float, float]],
+    sources: dict[str, Space],
+) -> Result:
+    """Fit all electrodes at once."""
+    part = infer_block(
+        problem_of(config, assembly, slice(None), None),
+        features["lowlevel"],
+        features.get("model"),
+        features.get("untrained"),
+        with_weights="weights" in config.save,
+    )
+    assert part.held_out is not None  # noqa: S101 - infer_block keeps it
+    return Result(
+        assembly=assembly,
+        targets=assembly.targets,
+        blocks=_join([part], features, contexts, sources),
+        voxels={},
+        predicted=np.concatenate(part.predictions),
+        response=np.concatenate(list(part.held_out.responses)),
+        samples=test_samples(assembly),
+        voxel_predictions=None,
+        weights=[] if part.weights is None else [part.weights],
+        inner=part.inner,
     )
 
 
@@ -186,10 +187,6 @@ def problem_of(
         n_threads=config.resources.omp_nthreads,
         parcels=None if parcels is None else parcels[:, columns],
     )
-
-
-def _stacked(block: BlockResult) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    return np.concatenate(block.predictions), np.concatenate(list(block.held_out.responses))
 
 
 def context_of(config: Config, fit: Fit, space: Space) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -70,7 +71,8 @@ class BlockResult:
     """Per fold, of the model's (or else the baseline's) selected layer."""
     inner: Array64
     """(n_layers, n_folds) score on the inner folds, of the same, mean over targets."""
-    held_out: HeldOut
+    held_out: HeldOut | None
+    """None where the block is only summed up."""
     weights: TargetWeights | None
     """Of the model (or else the baseline), where they were asked for."""
     parcel_nulls: dict[str, Array32]
@@ -87,54 +89,76 @@ def infer_block(
 ) -> BlockResult:
     """Fit baseline, model, twin and joint model on identical folds with identical null draws."""
     held_out = problem.held_out()
-    base = encode_layers(lowlevel, problem, held_out)
-    fits = {"lowlevel": base}
+    spaces = {"lowlevel": lowlevel, "model": model, "untrained": untrained}
+    fits = {
+        name: encode_layers(space, problem, held_out)
+        for name, space in spaces.items()
+        if space is not None
+    }
+    joint = None
     if model is not None:
-        fits["model"] = encode_layers(model, problem, held_out)
-    if untrained is not None:
-        fits["untrained"] = encode_layers(untrained, problem, held_out)
+        joint = encode_jointly(model, lowlevel, fits["model"].chosen, problem, held_out)
+    main = fits.get("model", fits["lowlevel"])
+    weights = target_weights(model or lowlevel, problem, main) if with_weights else None
+    return compare(problem, held_out, fits, joint, weights=weights)
+
+
+def compare(
+    problem: Problem,
+    held_out: HeldOut,
+    fits: dict[str, LayerwiseFit],
+    joint: Sequence[Array32] | None,
+    *,
+    weights: TargetWeights | None = None,
+) -> BlockResult:
+    """Hold a model's fits against each other, for one block of targets.
+
+    Parameters
+    ----------
+    problem, held_out
+        Of these targets.
+    fits : dict of str to LayerwiseFit
+        ``lowlevel``, and ``model`` and ``untrained`` where there are any.
+    joint : sequence of ndarray of shape (n_test, n_targets), optional
+        Per fold, predictions of model and low-level features together.
+    weights : TargetWeights, optional
+    """
+    base, main = fits["lowlevel"], fits.get("model", fits["lowlevel"])
     parcel_nulls: dict[str, Array32] = {
         name: fit.parcel_null for name, fit in fits.items() if fit.parcel_null is not None
     }
-    delta_lowlevel = delta_untrained = delta_model = None
-    parcels = problem.parcels
-    if model is not None:
-        joint = encode_jointly(model, lowlevel, fits["model"].chosen, problem, held_out)
-        scores, alone = held_out.score(joint), fits["model"]
-        joint_null = held_out.null(joint) if held_out.has_null else None
-        delta_lowlevel, null = _contrast(scores.r, base.selected.r, joint_null, base.null_selected)
-        if parcels is not None and null is not None:
-            parcel_nulls["delta_lowlevel"] = null @ parcels.T.astype(np.float32)
-        delta_model, null = _contrast(scores.r, alone.selected.r, joint_null, alone.null_selected)
-        if parcels is not None and null is not None:
-            parcel_nulls["delta_model"] = null @ parcels.T.astype(np.float32)
-    if model is not None and untrained is not None:
-        trained, twin = fits["model"], fits["untrained"]
-        delta_untrained, null = _contrast(
-            trained.selected.r, twin.selected.r, trained.null_selected, twin.null_selected
+    contrasts: dict[str, Contrast] = {}
+
+    def contrast(name: str, r: Array64, null: Array32 | None, reference: LayerwiseFit) -> None:
+        contrasts[name], difference = _contrast(
+            r, reference.selected.r, null, reference.null_selected
         )
-        if parcels is not None and null is not None:
-            parcel_nulls["delta_untrained"] = null @ parcels.T.astype(np.float32)
+        if problem.parcels is not None and difference is not None:
+            parcel_nulls[name] = difference @ problem.parcels.T.astype(np.float32)
+
+    if joint is not None:
+        joint_r = held_out.score(joint).r
+        joint_null = held_out.null(joint) if held_out.has_null else None
+        contrast("delta_lowlevel", joint_r, joint_null, base)
+        contrast("delta_model", joint_r, joint_null, main)
+    if "model" in fits and "untrained" in fits:
+        contrast("delta_untrained", main.selected.r, main.null_selected, fits["untrained"])
     return BlockResult(
         lowlevel=_space_result(base),
         model=_space_result(fits["model"]) if "model" in fits else None,
         untrained=_space_result(fits["untrained"]) if "untrained" in fits else None,
-        delta_lowlevel=delta_lowlevel,
-        delta_untrained=delta_untrained,
-        delta_model=delta_model,
+        delta_lowlevel=contrasts.get("delta_lowlevel"),
+        delta_untrained=contrasts.get("delta_untrained"),
+        delta_model=contrasts.get("delta_model"),
         maxima={
             name: fit.null_max.max(axis=1).astype(np.float64)
             for name, fit in fits.items()
             if fit.null_max is not None
         },
-        predictions=fits.get("model", base).predictions,
-        inner=fits.get("model", base).inner,
+        predictions=main.predictions,
+        inner=main.inner,
         held_out=held_out,
-        weights=(
-            target_weights(model or lowlevel, problem, fits.get("model", base))
-            if with_weights
-            else None
-        ),
+        weights=weights,
         parcel_nulls=parcel_nulls,
     )
 

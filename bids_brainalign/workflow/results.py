@@ -24,6 +24,7 @@ from bids_brainalign.workflow.spaces import LOWLEVEL, Space
 from bids_brainalign.workflow.variance import VARIANCE_COLUMNS, variance_table
 
 Array64 = NDArray[np.float64]
+PerFold = tuple[NDArray[np.float32], ...]
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,11 @@ class Result:
     """(n_test, n_rows) held-out predictions of the rows of scores.tsv."""
     response: NDArray[np.float32]
     samples: pd.DataFrame
-    voxel_predictions: list[tuple[NDArray[np.float32], NDArray[np.float32]]]
-    """Per block of voxels: held-out predictions and responses (n_test, n_voxels); empty unless
-    they are to be saved."""
+    voxel_predictions: tuple[PerFold, PerFold] | None
+    """Held-out predictions and responses of voxels, per fold (n_test, n_voxels), if they are to be
+    saved."""
     weights: list[TargetWeights]
-    """Per block of targets; empty unless they are to be saved."""
+    """Of all targets; empty unless they are to be saved."""
     inner: Array64
     """(n_layers, n_folds) score on the inner folds, mean over targets."""
 
@@ -101,10 +102,10 @@ def write_result(config: Config, result: Result, space: Space) -> list[Path]:
             "standardised; parcels are means over their voxels",
             voxels=(
                 None
-                if volume is None or not result.voxel_predictions
+                if volume is None or result.voxel_predictions is None
                 else VoxelPredictions(
-                    np.concatenate([p for p, _ in result.voxel_predictions], axis=1),
-                    np.concatenate([y for _, y in result.voxel_predictions], axis=1),
+                    result.voxel_predictions[0],
+                    result.voxel_predictions[1],
                     np.argwhere(volume.mask),
                     volume.affine,
                 )
@@ -118,13 +119,13 @@ def _write_weights(config: Config, result: Result, space: Space) -> Path:
     assembly = result.assembly
     volume = assembly.responses[0].volume
     layers = result.blocks["lowlevel" if space.name == LOWLEVEL else "model"].layers
-    chosen = np.concatenate([w.layer for w in result.weights])
+    (found,) = result.weights
     return write_weights(
         config.paths.output_dir
         / assembly.fit.name.file("weights.h5", analysis=analysis_label(space.name)),
-        weights=np.concatenate([w.weights for w in result.weights], axis=2),
-        layer=[layers[i] for i in chosen],
-        alpha=np.concatenate([w.alpha for w in result.weights]),
+        weights=found.weights,
+        layer=[layers[i] for i in found.layer],
+        alpha=found.alpha,
         delays_s=np.array(assembly.delays) * assembly.interval_s,
         targets=[str(name) for name in assembly.targets["name"]],
         voxels=None if volume is None else np.argwhere(volume.mask),

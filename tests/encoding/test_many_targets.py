@@ -116,6 +116,18 @@ def test_batches_change_nothing(data, form, monkeypatch, tmp_path):
     np.testing.assert_allclose(parts.score, whole.score, atol=1e-6)
 
 
+@FORMS
+def test_some_targets_alone_are_fitted_as_among_all(data, form):
+    x, y = data
+    system, only = form(x, y), np.array([3, 4, 17, 38])
+    every = system.choose(TRAIN, INNER, ALPHAS, metric="correlation")
+    some = system.choose(TRAIN, INNER, ALPHAS, metric="correlation", only=only)
+    np.testing.assert_array_equal(some.alpha, every.alpha[only])
+    np.testing.assert_allclose(some.score, every.score[only], atol=1e-6)
+    predict = system.predictor(TRAIN, TEST, every.alpha)
+    np.testing.assert_allclose(predict(only), predict(slice(0, 40))[:, only], atol=1e-5)
+
+
 @pytest.mark.parametrize("alpha", [1e-2, 1.0, 1e4])
 def test_any_part_is_left_out_as_if_never_seen(data, alpha):
     x, y = data

@@ -1,0 +1,207 @@
+"""CPU seconds, memory and agreement of ridge on voxels, beside himalaya.
+
+Each tool chooses a penalty per target among 20 on the same five contiguous folds by correlation,
+refits on all training rows, gives weights and predicts held-out rows. It runs in a process of its
+own, on one batch of targets and on three; seconds grow linearly with targets from there, and are
+extrapolated to ``--targets``. Ratios are of CPU seconds of the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array32 = NDArray[np.float32]
+ALPHAS = np.logspace(1, 6, 20)
+N_TEST = 300
+TOOLS = ("bids_brainalign", "himalaya RidgeCV", "himalaya KernelRidgeCV")
+Found = tuple[NDArray[np.float64], Array32, Array32]
+"""Penalties (n_targets,), weights (n_features, n_targets), held-out predictions."""
+
+
+def make_data(n_train: int, n_features: int, n_targets: int) -> tuple[Array32, Array32]:
+    """Make features at four delays, targets with and without signal, autocorrelated noise."""
+    rng = np.random.default_rng(0)
+    n, dims = n_train + N_TEST, n_features // 4
+    steps = rng.standard_normal((n + 4, dims), dtype=np.float32)
+    for t in range(1, len(steps)):
+        steps[t] = 0.7 * steps[t - 1] + 0.7 * steps[t]
+    steps /= np.sqrt(1 + np.arange(dims, dtype=np.float32) / 20)
+    steps = steps @ (rng.standard_normal((dims, dims), dtype=np.float32) / np.sqrt(dims))
+    x = np.concatenate([steps[4 - d : 4 - d + n] for d in (1, 2, 3, 4)], axis=1)
+    x -= x[:n_train].mean(axis=0)
+    x /= x[:n_train].std(axis=0)
+    y = x @ rng.standard_normal((x.shape[1], n_targets), dtype=np.float32)
+    strength = np.where(np.arange(n_targets) % 3 == 0, 0, rng.uniform(0.05, 0.7, n_targets))
+    y *= (strength / y.std(axis=0)).astype(np.float32)
+    noise = rng.standard_normal((n, n_targets), dtype=np.float32)
+    for t in range(1, n):
+        noise[t] = 0.5 * noise[t - 1] + 0.87 * noise[t]
+    y += noise
+    y -= y[:n_train].mean(axis=0)
+    y /= y[:n_train].std(axis=0)
+    return x, y
+
+
+def folds(n_train: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Five contiguous folds."""
+    rows = np.arange(n_train)
+    return [(np.setdiff1d(rows, test), test) for test in np.array_split(rows, 5)]
+
+
+def ours(x: Array32, y: Array32, n_train: int) -> Found:
+    from bids_brainalign.encoding.many_targets import batches, many_targets
+    from bids_brainalign.statistics.folds import Split
+
+    rows, held = np.arange(n_train), np.arange(n_train, len(x))
+    splits = [Split(*pair) for pair in folds(n_train)]
+    system = many_targets(x, y, n_train=n_train)
+    choice = system.choose(rows, splits, ALPHAS, metric="correlation")
+    predict = system.predictor(rows, held, choice.alpha)
+    predicted = np.concatenate([predict(c) for c in batches(y.shape[1])], axis=1)
+    weights = np.empty((x.shape[1], y.shape[1]), dtype=np.float32)
+    for some, part in system.weights(rows, choice.alpha):
+        weights[:, some] = part
+    return choice.alpha, weights, predicted
+
+
+def himalaya(x: Array32, y: Array32, n_train: int, *, kernel: bool) -> Found:
+    from himalaya.kernel_ridge import KernelRidgeCV
+    from himalaya.ridge import RidgeCV
+    from himalaya.scoring import correlation_score
+
+    train, cv = slice(0, n_train), folds(n_train)
+    options = {"score_func": correlation_score, "n_targets_batch": 2048}
+    if kernel:
+        model = KernelRidgeCV(ALPHAS.astype(np.float32), cv=cv, solver_params=options,
+                              fit_intercept=True)  # fmt: skip
+        model.fit(x[train], y[train])
+        weights = model.get_primal_coef(x[train])
+    else:
+        model = RidgeCV(ALPHAS.astype(np.float32), cv=cv, solver_params=options,
+                        fit_intercept=True)  # fmt: skip
+        model.fit(x[train], y[train])
+        weights = model.coef_
+    return (
+        np.asarray(model.best_alphas_),
+        np.asarray(weights),
+        np.asarray(model.predict(x[n_train:])),
+    )
+
+
+def worker(tool: str, n_train: int, n_features: int, n_targets: int, out: Path) -> None:
+    """Run one tool; write its answers, CPU seconds and peak of anonymous memory."""
+    x, y = make_data(n_train, n_features, n_targets)
+    runs: dict[str, Callable[[], Found]] = {
+        TOOLS[0]: lambda: ours(x, y, n_train),
+        TOOLS[1]: lambda: himalaya(x, y, n_train, kernel=False),
+        TOOLS[2]: lambda: himalaya(x, y, n_train, kernel=True),
+    }
+    before = _anonymous()
+    peak, done = [before], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.02):
+            peak[0] = max(peak[0], _anonymous())
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    start = time.process_time()
+    alpha, weights, predicted = runs[tool]()
+    seconds = time.process_time() - start
+    done.set()
+    true = y[n_train:]
+    a, b = predicted - predicted.mean(axis=0), true - true.mean(axis=0)
+    r = (a * b).sum(axis=0) / np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
+    np.savez(out, alpha=alpha, r=r, weights=weights[:, ::97], seconds=seconds,
+             gigabytes=(peak[0] - before) / 1e9)  # fmt: skip
+
+
+def _anonymous() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", type=int, default=3000)
+    parser.add_argument("--features", type=int, default=3072)
+    parser.add_argument("--targets", type=int, default=20_000, help="extrapolated to")
+    parser.add_argument("--batch", type=int, default=2048)
+    parser.add_argument("--tools", nargs="+", default=list(TOOLS), choices=TOOLS)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.worker:
+        worker(given.worker, given.samples, given.features, given.targets, given.out)
+        return
+    environment = os.environ | {
+        f"{name}_NUM_THREADS": str(given.threads) for name in ("OMP", "OPENBLAS", "MKL")
+    }
+    rows: list[dict[str, object]] = []
+    with TemporaryDirectory() as folder:
+        reference = None
+        for tool in given.tools:
+            found = []
+            for count in (1, 3):
+                out = Path(folder) / "found.npz"
+                subprocess.run(  # noqa: S603 - this file
+                    [sys.executable, __file__, "--worker", tool, "--out", str(out),
+                     "--samples", str(given.samples), "--features", str(given.features),
+                     "--targets", str(count * given.batch)],
+                    env=environment, check=True,
+                )  # fmt: skip
+                with np.load(out) as stored:
+                    found.append({name: stored[name] for name in stored.files})
+            few, many = (float(part["seconds"]) for part in found)
+            per_target = (many - few) / (2 * given.batch)
+            total = many + per_target * (given.targets - 3 * given.batch)
+            answer = found[1]
+            reference = reference or answer
+            rows.append(
+                {
+                    "tool": tool,
+                    "cpu_s_one_batch": round(few, 1),
+                    "cpu_s_three_batches": round(many, 1),
+                    "cpu_s_all": round(total, 1),
+                    "ratio": 0.0,
+                    "gigabytes_three_batches": round(float(answer["gigabytes"]), 2),
+                    "mean_r": round(float(np.nanmean(answer["r"])), 5),
+                    "same_penalty": float(
+                        np.mean(np.isclose(answer["alpha"], reference["alpha"], rtol=1e-3))
+                    ),
+                    "largest_difference_of_weights": float(
+                        np.abs(answer["weights"] - reference["weights"]).max()
+                    ),
+                }
+            )
+            rows[-1]["ratio"] = round(total / float(str(rows[0]["cpu_s_all"])), 2)
+            if not given.json:
+                print(rows[-1], flush=True)
+    if given.json:
+        machine = {"machine": platform.processor() or platform.machine(), "cpus": os.cpu_count()}
+        print(
+            json.dumps(
+                {**machine, "case": vars(given) | {"out": None}, "tools": rows}, default=str
+            )
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,379 @@
+"""All layers of a model against tens of thousands of targets: layers outside, targets inside.
+
+What :func:`~bids_brainalign.encoding.layerwise.encode_layers` does for some hundred electrodes,
+for voxels: a layer's kernel or Gram matrix is made once for all of them, and responses,
+predictions and nulls lie in files of a scratch folder, of which a block of targets is in memory at
+a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bids_brainalign.encoding.design import DesignMaker
+from bids_brainalign.encoding.layerwise import FeatureSpace, LayerwiseFit, Problem
+from bids_brainalign.encoding.many_targets import Choice, ManyTargets, Some, many_targets
+from bids_brainalign.encoding.scoring import HeldOut, Scores
+from bids_brainalign.encoding.weights import TargetWeights, preferred_layer
+from bids_brainalign.statistics.folds import Fold
+from bids_brainalign.statistics.tails import p_values
+
+Array32 = NDArray[np.float32]
+Array64 = NDArray[np.float64]
+
+BLOCK_TARGETS = 4096
+"""Targets in memory at once: 2,000 null draws of a block are 33 MB."""
+
+
+@dataclass(frozen=True)
+class VoxelwiseFit:
+    """What all layers of one feature space give for all targets; large arrays lie in files."""
+
+    r_fold: Array32
+    """(n_layers, n_folds, n_targets)."""
+    r: Array64
+    """(n_layers, n_targets)."""
+    r2: Array64
+    layer_p: Array64
+    inner: Array64
+    """(n_layers, n_folds) score on the inner folds, mean over targets."""
+    best: Array64
+    """(n_folds, n_targets) score on the inner folds of the chosen layer; NaN without any."""
+    chosen: NDArray[np.int64]
+    """(n_folds, n_targets)."""
+    alpha: Array64
+    """(n_folds, n_targets)."""
+    predictions: tuple[Array32, ...]
+    """Per fold (n_test, n_targets), from the chosen layer."""
+    null_max: Array32 | None
+    """(n_targets, n_draws)."""
+    parcel_null: Array32 | None
+    """(n_layers, n_draws, n_parcels)."""
+
+    def block(self, columns: slice, held_out: HeldOut, *, parcel_null: bool) -> LayerwiseFit:
+        """Give some targets as :func:`~.layerwise.encode_layers` would.
+
+        Parameters
+        ----------
+        columns : slice
+        held_out : HeldOut
+            Of these targets.
+        parcel_null : bool
+            With the null of the parcels, which is a sum over all blocks: for one of them.
+        """
+        kept = tuple(np.asarray(part[:, columns]) for part in self.predictions)
+        null_max = None if self.null_max is None else np.asarray(self.null_max[columns]).T
+        return LayerwiseFit(
+            layer_scores=tuple(
+                Scores(r_fold[:, columns].astype(np.float64), r[columns], r2[columns])
+                for r_fold, r, r2 in zip(self.r_fold, self.r, self.r2, strict=True)
+            ),
+            layer_p=self.layer_p[:, columns],
+            inner=self.inner,
+            chosen=self.chosen[:, columns],
+            alpha=self.alpha[:, columns],
+            predictions=kept,
+            selected=held_out.score(kept),
+            null_selected=held_out.null(kept) if held_out.has_null else None,
+            null_max=null_max,
+            r_max=self.r[:, columns].max(axis=0),
+            parcel_null=self.parcel_null if parcel_null else None,
+        )
+
+
+class Voxelwise:
+    """The responses of one fit, ready for feature spaces one after another.
+
+    Parameters
+    ----------
+    problem_of : callable
+        Targets → their :class:`~.layerwise.Problem`.
+    n_targets : int
+    scratch : Path
+        Folder with room for about four times the responses. Files there have no name: the system
+        removes them with the arrays, or when the process ends, however it does.
+    """
+
+    def __init__(
+        self, problem_of: Callable[[slice], Problem], n_targets: int, scratch: Path
+    ) -> None:
+        self.problem_of, self.n_targets, self.scratch = problem_of, n_targets, scratch
+        self._units: dict[int, tuple[Array32, Array32]] = {}
+        self.problem = problem_of(slice(0, 1))
+        """Of one target: folds, delays and penalties are those of all."""
+        self.folds = self.problem.plan.folds
+        self.responses = self.scratch_array((self.problem.layout.n_samples, n_targets))
+        """Standardised; where folds cut runs, as for the first fold: scores don't depend on it."""
+        for columns in self.blocks():
+            self.responses[:, columns] = problem_of(columns).fold_responses(0)
+
+    def blocks(self) -> Iterator[slice]:
+        """Targets that are in memory at once."""
+        for start in range(0, self.n_targets, BLOCK_TARGETS):
+            yield slice(start, min(start + BLOCK_TARGETS, self.n_targets))
+
+    def encode(self, space: FeatureSpace) -> VoxelwiseFit:
+        """Fit every layer on identical folds; choose a layer per target on the inner folds.
+
+        Parameters
+        ----------
+        space : FeatureSpace
+
+        Returns
+        -------
+        VoxelwiseFit
+            Without inner folds the middle layer is taken for all targets.
+        """
+        n_layers, n_folds, middle = len(space.layers), len(self.folds), len(space.layers) // 2
+        best = np.full((n_folds, self.n_targets), -np.inf)
+        chosen = np.full((n_folds, self.n_targets), middle)
+        alpha = np.zeros((n_folds, self.n_targets))
+        inner = np.full((n_layers, n_folds), np.nan)
+        kept, current = self.empty_predictions(), self.empty_predictions()
+        scored = _Scored(self, n_layers)
+        for layer in range(n_layers):
+            systems = self._systems([self._designs(space, layer)])
+            for k, fold in enumerate(self.folds):
+                system = next(systems)
+                choice = self._choose(system, fold)
+                predict = system.predictor(fold.outer.train, fold.outer.test, choice.alpha)
+                inner[layer, k] = choice.score.mean()
+                score = choice.score
+                if np.isnan(score).all():  # no inner folds
+                    score = np.full(self.n_targets, 0.0 if layer == middle else -1.0)
+                better = score > best[k]
+                best[k, better], chosen[k, better] = score[better], layer
+                alpha[k, better] = choice.alpha[better]
+                for columns in self.blocks():
+                    part = self.in_fold_units(k, columns, predict(columns))
+                    current[k][:, columns] = part
+                    mine = np.flatnonzero(better[columns])
+                    kept[k][:, columns.start + mine] = part[:, mine]
+            scored.add(layer, current)
+        if not self.folds[0].inner:
+            best[:] = np.nan
+        return scored.fit(inner=inner, best=best, chosen=chosen, alpha=alpha, predictions=kept)
+
+    def encode_jointly(
+        self, space: FeatureSpace, fit: VoxelwiseFit, baseline: FeatureSpace, alone: VoxelwiseFit
+    ) -> tuple[Array32, ...]:
+        """Two-band ridge: the baseline's features together with each target's chosen layer.
+
+        Parameters
+        ----------
+        space, fit
+            The model and its layers.
+        baseline, alone
+            The low-level features, with one layer, and their fit.
+
+        Returns
+        -------
+        tuple of ndarray of shape (n_test, n_targets)
+            Held-out predictions per fold. The share of the bands is chosen on the inner folds;
+            where the baseline alone does best, its own predictions stand, so that nothing is
+            gained or lost.
+        """
+        predictions = self.empty_predictions()
+        best = np.array(alone.best)
+        for part, own in zip(predictions, alone.predictions, strict=True):
+            for block in self.blocks():
+                part[:, block] = own[:, block]
+        shares = self.problem.band_weights
+        if not self.folds[0].inner:
+            best[:], shares = -np.inf, (shares[(len(shares) - 1) // 2],)
+        low = self._designs(baseline, 0)
+        for layer in np.unique(fit.chosen):
+            high = self._designs(space, int(layer))
+            for share in shares:
+                systems = self._systems([high, low], share=share)
+                for k, fold in enumerate(self.folds):
+                    system = next(systems)
+                    mine = np.flatnonzero(fit.chosen[k] == layer)
+                    if not len(mine):
+                        continue
+                    choice = self._choose(system, fold, only=mine)
+                    score = np.where(np.isnan(choice.score), 0.0, choice.score)
+                    better = mine[score > best[k, mine]]
+                    best[k, mine] = np.maximum(best[k, mine], score)
+                    if not len(better):
+                        continue
+                    penalties = np.full(self.n_targets, np.nan)
+                    penalties[better] = choice.alpha[np.searchsorted(mine, better)]
+                    predict = system.predictor(fold.outer.train, fold.outer.test, penalties)
+                    for start in range(0, len(better), BLOCK_TARGETS):
+                        columns = better[start : start + BLOCK_TARGETS]
+                        part = self.in_fold_units(k, columns, predict(columns))
+                        predictions[k][:, columns] = part
+        return predictions
+
+    def weights(self, space: FeatureSpace, fit: VoxelwiseFit) -> TargetWeights:
+        """Refit every target on its preferred layer; see :func:`~.weights.target_weights`.
+
+        Returns
+        -------
+        TargetWeights
+            Its weights lie in a file of the scratch folder.
+        """
+        layer, alpha = preferred_layer(fit.chosen, fit.alpha, len(space.layers))
+        weights: Array32 | None = None
+        for index in np.unique(layer):
+            targets = layer == index
+            maker = self._designs(space, int(index))
+            systems = self._systems([maker])
+            for k, fold in enumerate(self.folds):
+                system, train = next(systems), fold.outer.train
+                penalties = np.where(targets, alpha[k], np.nan)
+                for some, part in system.weights(train, penalties):
+                    scale = self._fold_units(k)[1][some]
+                    original = maker.in_feature_units(part * scale, train)
+                    if weights is None:
+                        weights = self.scratch_array((*original.shape[:2], self.n_targets))
+                    weights[:, :, some] += original / len(self.folds)
+        if weights is None:
+            raise ValueError("weights of no target were asked for")
+        return TargetWeights(weights, layer, np.exp(np.log(alpha).mean(axis=0)))
+
+    def held_out(self, columns: slice) -> tuple[Problem, HeldOut]:
+        """Problem and held-out responses of some targets."""
+        problem = self.problem_of(columns)
+        if problem.layout.whole_runs:
+            problem.keep_responses(np.array(self.responses[:, columns]))
+        return problem, problem.held_out()
+
+    def in_fold_units(self, k: int, some: Some, prediction: Array32) -> Array32:
+        """Turn predictions of some targets into the units in which fold k is scored."""
+        mean, scale = self._fold_units(k)
+        return (prediction - mean[some]) * scale[some]
+
+    def empty_predictions(self) -> tuple[Array32, ...]:
+        """Make arrays for predictions of every fold, each (n_test, n_targets)."""
+        return tuple(
+            self.scratch_array((len(fold.outer.test), self.n_targets)) for fold in self.folds
+        )
+
+    def scratch_array(self, shape: tuple[int, ...]) -> Array32:
+        """Make zeros in a new file of the scratch folder."""
+        with TemporaryFile(dir=self.scratch) as file:
+            return np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
+
+    def _fold_units(self, k: int) -> tuple[Array32, Array32]:
+        """Mean and 1/SD of fold k's training rows, where folds cut runs; else 0 and 1."""
+        if self.problem.layout.whole_runs:
+            return np.zeros(self.n_targets, np.float32), np.ones(self.n_targets, np.float32)
+        if k not in self._units:
+            mean, scale = np.empty((2, self.n_targets), dtype=np.float32)
+            for columns in self.blocks():
+                rows = np.asarray(self.responses[:, columns])[self.folds[k].outer.train]
+                mean[columns] = rows.mean(axis=0, dtype=np.float64)
+                sd = rows.std(axis=0, dtype=np.float64)
+                scale[columns] = 1 / np.where(sd > 0, sd, 1)
+            self._units[k] = mean, scale
+        return self._units[k]
+
+    def _choose(
+        self, system: ManyTargets, fold: Fold, only: NDArray[np.int64] | None = None
+    ) -> Choice:
+        n_targets = self.n_targets if only is None else len(only)
+        if not fold.inner:
+            fixed = float(self.problem.fixed_alpha)
+            return Choice(np.full(n_targets, np.nan), np.full(n_targets, fixed))
+        grid = np.asarray(self.problem.alphas, dtype=np.float64)
+        return system.choose(fold.outer.train, fold.inner, grid, metric="correlation", only=only)
+
+    def _designs(self, space: FeatureSpace, layer: int) -> DesignMaker:
+        return DesignMaker(
+            space.read(layer),
+            self.problem.layout,
+            delays=self.problem.delays,
+            n_components=space.n_components,
+        )
+
+    def _systems(
+        self, makers: Sequence[DesignMaker], *, share: float | None = None
+    ) -> Iterator[ManyTargets]:
+        """One system per outer fold; the same one where designs don't depend on the fold."""
+        longest = max(len(fold.outer.train) for fold in self.folds)
+        same = share is None and all(
+            m.layout.whole_runs and m.n_components is None for m in makers
+        )
+        system: ManyTargets | None = None
+        for fold in self.folds:
+            if system is None or not same:
+                bands = [maker.design(fold.outer.train) for maker in makers]
+                if share is not None:
+                    bands = _scaled(bands, fold.outer.train, share)
+                design = bands[0] if len(bands) == 1 else np.concatenate(bands, axis=1)
+                system = None  # before the next one is made
+                system = many_targets(design, self.responses, n_train=longest)
+            yield system
+
+
+class _Scored:
+    """Scores and nulls of one layer after another."""
+
+    def __init__(self, targets: Voxelwise, n_layers: int) -> None:
+        n_targets, n_folds = targets.n_targets, len(targets.folds)
+        self.targets = targets
+        self.r_fold = np.full((n_layers, n_folds, n_targets), np.nan, dtype=np.float32)
+        self.r, self.r2, self.p = np.full((3, n_layers, n_targets), np.nan)
+        self.null_max: Array32 | None = None
+        self.parcel_null: list[Array32] = []
+
+    def add(self, layer: int, predictions: Sequence[Array32]) -> None:
+        """Score a layer's predictions of every fold, each (n_test, n_targets)."""
+        parcels: Array32 | float = 0.0
+        for columns in self.targets.blocks():
+            problem, held_out = self.targets.held_out(columns)
+            mine = [np.asarray(part[:, columns]) for part in predictions]
+            scores = held_out.score(mine)
+            self.r_fold[layer][:, columns] = scores.r_fold
+            self.r[layer, columns], self.r2[layer, columns] = scores.r, scores.r2
+            if not held_out.has_null:
+                continue
+            null = held_out.null(mine)
+            self.p[layer, columns] = p_values(scores.r, null)
+            if self.null_max is None:
+                self.null_max = self.targets.scratch_array((self.targets.n_targets, len(null)))
+            before = self.null_max[columns]
+            self.null_max[columns] = null.T if layer == 0 else np.fmax(before, null.T)
+            if problem.parcels is not None:
+                parcels = parcels + null @ problem.parcels.T.astype(np.float32)
+        if not isinstance(parcels, float):
+            self.parcel_null.append(parcels)
+
+    def fit(
+        self,
+        *,
+        inner: Array64,
+        best: Array64,
+        chosen: NDArray[np.int64],
+        alpha: Array64,
+        predictions: tuple[Array32, ...],
+    ) -> VoxelwiseFit:
+        """Put everything together."""
+        return VoxelwiseFit(
+            r_fold=self.r_fold,
+            r=self.r,
+            r2=self.r2,
+            layer_p=self.p,
+            inner=inner,
+            best=best,
+            chosen=chosen,
+            alpha=alpha,
+            predictions=predictions,
+            null_max=self.null_max,
+            parcel_null=np.stack(self.parcel_null) if self.parcel_null else None,
+        )
+
+
+def _scaled(bands: Sequence[Array32], train: NDArray[np.int64], share: float) -> list[Array32]:
+    """Scale two bands to their shares of the kernel, the second at the first one's variance."""
+    first, second = (band[train].var(axis=0, dtype=np.float64).sum() for band in bands)
+    scales = (share, (1 - share) * (first / second if second > 0 else 0.0))
+    return [band * np.float32(np.sqrt(s)) for band, s in zip(bands, scales, strict=True)]
