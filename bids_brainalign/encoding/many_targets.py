@@ -13,8 +13,8 @@ Three things make that cheap, none of them an approximation:
 
 Responses are read a batch of targets at a time and may be mapped from a file. Products with
 responses are float32. Kernels and Gram matrices are summed, inverted and decomposed in float64,
-but in float32 where the penalty is so large, against the largest eigenvalue, that rounding changes
-it by under 1 in 1,000.
+but in float32 where penalties are so large, against the largest eigenvalue, that rounding is as
+if they were off by 1 in 1,000.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ BATCH = 2048
 """Targets at a time: predictions of an inner test set stay in the cache of the processor."""
 _SINGLE = 1e3
 """Largest eigenvalue over penalty below which float32 serves: rounding is then 1e-7 · 1e3."""
+_SINGLE_EIGEN = 1e4
+"""The same for eigenvalues, whose errors add to the penalty: 1e-7 · 1e4 of it."""
 _POWER_STEPS = 30
 _BLOCK = 512
 _FEW_PARTS = 4
@@ -277,7 +279,7 @@ class Dual:
         return self._solved[1]
 
 
-def _largest_eigenvalue(matrix: Array64) -> float:
+def _largest_eigenvalue(matrix: AnyFloat) -> float:
     """Estimate by power iteration, from below but within a few percent: it sets precision only."""
     vector = np.random.default_rng(0).standard_normal(len(matrix))
     value = 0.0
@@ -342,7 +344,8 @@ class Primal:
         """Choose the penalty of each target, or of some only, on inner folds of these rows."""
         total = _Sums.of(self.x, train)
         left_out = [np.setdiff1d(train, split.train) for split in inner]
-        fits = [_Eigenbasis(total - _Sums.of(self.x, rows)) for rows in left_out]
+        least = float(alphas.min())
+        fits = [_Eigenbasis(total - _Sums.of(self.x, rows), least) for rows in left_out]
         bases = [fit.basis(self.x[split.test]) for fit, split in zip(fits, inner, strict=True)]
         if metric == "correlation":
             bases = [basis - basis.mean(axis=0) for basis in bases]
@@ -357,7 +360,7 @@ class Primal:
 
     def predictor(self, train: Rows, test: Rows, alpha: Array64) -> Predictor:
         """Fit on the training rows with one penalty per target; predict the test rows."""
-        solved = self._eigenbasis(train)
+        solved = self._eigenbasis(train, alpha)
         basis = solved.basis(self.x[test])
 
         def predict(columns: Some) -> Array32:
@@ -370,7 +373,7 @@ class Primal:
 
     def weights(self, train: Rows, alpha: Array64) -> Iterator[tuple[Some, Array32]]:
         """Fit likewise; give targets and their weights (n_features, n_some), a batch at a time."""
-        solved = self._eigenbasis(train)
+        solved = self._eigenbasis(train, alpha)
         for columns in _batches_of(np.flatnonzero(np.isfinite(alpha)), len(alpha)):
             yield columns, solved.vectors @ self._fitted(solved, train, alpha, columns)[0]
 
@@ -384,11 +387,12 @@ class Primal:
         rotated /= solved.values[:, None] + alpha[columns].astype(np.float32)
         return rotated, mean
 
-    def _eigenbasis(self, train: Rows) -> _Eigenbasis:
-        key = train.tobytes()
+    def _eigenbasis(self, train: Rows, alpha: Array64) -> _Eigenbasis:
+        least = float(np.nanmin(alpha))
+        key = train.tobytes() + np.float64(least).tobytes()
         if self._solved is None or self._solved[0] != key:
             self._solved = None
-            self._solved = key, _Eigenbasis(_Sums.of(self.x, train))
+            self._solved = key, _Eigenbasis(_Sums.of(self.x, train), least)
         return self._solved[1]
 
     def cross(self, rows: Rows, y: Array32) -> Array32:
@@ -419,11 +423,13 @@ class _Sums:
 
 
 class _Eigenbasis:
-    """Gram of some rows about their mean, in its eigenvectors."""
+    """Gram of some rows about their mean, in its eigenvectors, for penalties from ``least`` on."""
 
-    def __init__(self, sums: _Sums) -> None:
+    def __init__(self, sums: _Sums, least: float) -> None:
         self.n, self.mean = sums.n, (sums.x / sums.n).astype(np.float32)
-        gram = sums.xx - np.outer(sums.x, sums.x) / sums.n
+        gram: AnyFloat = sums.xx - np.outer(sums.x, sums.x) / sums.n
+        if _largest_eigenvalue(gram) < _SINGLE_EIGEN * least:
+            gram = gram.astype(np.float32)
         values, vectors = eigh(gram, driver="evd", overwrite_a=True, check_finite=False)
         self.values = np.maximum(values, 0).astype(np.float32)
         self.vectors = vectors.astype(np.float32)

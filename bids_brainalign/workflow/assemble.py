@@ -103,8 +103,9 @@ def assemble(config: Config, fit: Fit, spaces: Sequence[Space]) -> Assembly:
     ]
     samples = _pooled(config, fit, timelines, responses[0].interval_s)
     delays = delays_of(config, fit, samples.interval_s)
-    data = np.concatenate([r.data[t.used] for r, t in zip(responses, timelines, strict=True)])
-    decorrelation = summarised_decorrelation(data, samples)
+    some = targets_that_tell(responses[0].data.shape[1])  # others may stay in their files
+    data = [r.data[:, some][t.used] for r, t in zip(responses, timelines, strict=True)]
+    decorrelation = summarised_decorrelation(np.concatenate(data), samples)
     gap = GapRule(
         hard_s=_reach_s(config, fit, responses, delays) + decorrelation,
         soft_s=context_s(config, fit, spaces),
