@@ -19,6 +19,7 @@ from bids_brainalign.config.checks import (
     PRECISIONS,
     REFERENCES,
     SAVE,
+    SOLVERS,
     STEPS,
 )
 from bids_brainalign.config.recipes import list_recipes
@@ -200,6 +201,12 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         choices=ENCODERS,
         metavar="NAME",
         help=f"encoding models for iEEG and EEG, of {', '.join(ENCODERS)}; ridge always runs",
+    )
+    group.add_argument(
+        "--solver",
+        dest="ridge.solver",
+        choices=SOLVERS,
+        help="ridge of voxels: own (default), or himalaya, which gives the same and takes longer",
     )
     group.add_argument(
         "--feature-mode",

@@ -33,6 +33,8 @@ DECODERS = ("ridge", "gru")
 DECODED_UNITS = ("segment", "word")
 FEATURE_MODES = ("dense", "sliding", "causal")
 LAG_MODES = ("continuous", "word")
+CHOSEN_BY = ("correlation", "r2")
+SOLVERS = ("own", "himalaya")
 PRECISIONS = ("fp32", "bf16", "fp16")
 RECORDING_LABELS = ("onset", "phones", "silence", "sound")
 """``desc-`` labels of outputs that belong to no model."""
@@ -105,6 +107,8 @@ def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     yield "eeg.reference", config.eeg.reference, EEG_REFERENCES
     yield "eeg.high_gamma", config.eeg.high_gamma, ("", *HIGH_GAMMA)
     yield "resources.precision", config.resources.precision, PRECISIONS
+    yield "ridge.choose_by", config.ridge.choose_by, CHOSEN_BY
+    yield "ridge.solver", config.ridge.solver, SOLVERS
     yield "recurrent.layers", config.recurrent.layers, LAYER_POLICIES
     for encoder in config.encoders:
         yield "encoders", encoder, ENCODERS

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 WHISPER_WINDOW_S = 30.0
 """Length of Whisper's windows, part of the model."""
@@ -199,6 +200,11 @@ class Ridge:
 
     alphas: tuple[float, ...] = tuple(10.0 ** (2 + 0.5 * i) for i in range(15))
     """1e2 … 1e9; on standardised features."""
+    choose_by: str = "correlation"
+    """Score on the inner folds that penalties, layers and band weights are chosen by:
+    ``correlation`` or ``r2``."""
+    solver: str = "own"
+    """Of voxels: ``own``, or ``himalaya``, which gives the same and takes longer."""
     band_weights: tuple[float, ...] = (0.5, 0.9)
     """Share of the model in the two-band kernel; 0 (low-level alone) is always tried."""
     top_layers: int = 0
@@ -210,6 +216,11 @@ class Ridge:
     and many electrodes."""
     fixed_alpha: float = 1e5
     """Used, and said, where inner folds don't fit."""
+
+    @property
+    def metric(self) -> Literal["correlation", "r2"]:
+        """``choose_by``, checked."""
+        return "r2" if self.choose_by == "r2" else "correlation"
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ def _take_in(slots: _Slots, layer: int, maker: DesignMaker, problem: Problem, k:
     fold, y = problem.plan.folds[k], problem.fold_responses(k)
     grid, scale = np.asarray(problem.alphas, dtype=np.float64), np.ones(1)
     system = make_system([maker.design(fold.outer.train)], y, splits_of(fold), lags=maker.lags)
-    scores = inner_scores(system, fold, grid, scale)
+    scores = inner_scores(system, fold, grid, scale, problem.metric)
     alpha, value = grid[scores.argmax(axis=0)], scores.max(axis=0)
     worst = slots.score.argmin(axis=0)
     better = np.flatnonzero(value > slots.score[worst, np.arange(y.shape[1])])

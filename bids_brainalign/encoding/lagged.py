@@ -81,6 +81,7 @@ def lag_curves(
                     fold,
                     alphas=problem.alphas,
                     fixed_alpha=problem.fixed_alpha,
+                    metric=problem.metric,
                 )
                 if k in held_out.scored:
                     r_fold[layer, k, i] = scored_r(y, fit.prediction)

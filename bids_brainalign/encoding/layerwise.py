@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from bids_brainalign.encoding.design import DesignMaker, RunLayout, standardised_responses
 from bids_brainalign.encoding.lag_gram import LagStructure
 from bids_brainalign.encoding.nested import FoldFit, fit_fold
+from bids_brainalign.encoding.ridge import Metric
 from bids_brainalign.encoding.scoring import HeldOut, Scores
 from bids_brainalign.statistics.folds import FoldPlan
 from bids_brainalign.statistics.nulls import FoldDraws
@@ -52,6 +53,10 @@ class Problem:
     min_samples: int = 30
     n_threads: int = 1
     """Outer folds fitted at once."""
+    metric: Metric = "correlation"
+    """What penalties, layers and band weights are chosen by."""
+    solver: str = "own"
+    """Of voxels: ``own`` or ``himalaya``."""
     parcels: NDArray[np.bool_] | None = None
     """(n_parcels, n_targets): groups of targets whose mean r is tested too."""
     _cache: dict[int, Array32] = field(default_factory=dict, repr=False, compare=False)
@@ -258,6 +263,7 @@ def _fit_layer(
             alphas=problem.alphas,
             fixed_alpha=problem.fixed_alpha,
             lags=lags,
+            metric=problem.metric,
         )
 
     return [fit for fit in over_folds(problem, work) if fit is not None]
@@ -323,6 +329,7 @@ def encode_jointly(
                 fixed_alpha=problem.fixed_alpha,
                 weights=shares,
                 lags=maker.lags,
+                metric=problem.metric,
             )
 
         for k, fit in enumerate(over_folds(problem, work)):

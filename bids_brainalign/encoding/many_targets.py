@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +29,13 @@ from scipy.linalg import cho_factor, cho_solve, eigh, get_lapack_funcs
 
 from bids_brainalign.encoding.lag_gram import runs_of
 from bids_brainalign.encoding.penalty_search import Columns, search
+from bids_brainalign.encoding.ridge import Metric
 from bids_brainalign.statistics.folds import Split
 
 Rows = NDArray[np.int64]
 Array32 = NDArray[np.float32]
 Array64 = NDArray[np.float64]
 AnyFloat = NDArray[np.floating]
-Metric = Literal["correlation", "r2"]
 Some = slice | NDArray[np.int64]
 """Some targets."""
 Predictor = Callable[[Some], Array32]
@@ -93,7 +93,9 @@ class ManyTargets(Protocol):
         """
 
 
-def many_targets(design: Array32, responses: Array32, *, n_train: int) -> ManyTargets:
+def many_targets(
+    design: Array32, responses: Array32, *, n_train: int, solver: str = "own"
+) -> ManyTargets:
     """Take the cheaper exact form.
 
     Parameters
@@ -103,12 +105,17 @@ def many_targets(design: Array32, responses: Array32, *, n_train: int) -> ManyTa
         May be mapped from a file.
     n_train : int
         Training rows of an outer fold.
+    solver : {"own", "himalaya"}
 
     Returns
     -------
     ManyTargets
         An unpenalised intercept is fitted on every training set.
     """
+    if solver == "himalaya":
+        from bids_brainalign.encoding.himalaya_targets import HimalayaTargets
+
+        return HimalayaTargets(design, responses)
     if n_train <= design.shape[1]:
         return Dual(design, responses)
     return Primal(design, responses)
@@ -225,7 +232,7 @@ class Dual:
                     np.concatenate(
                         [
                             side.score(_product(left, self.responses, split.train, some), some)
-                            for some in _batches_of(columns, n_targets)
+                            for some in batches_of(columns, n_targets)
                         ]
                     )
                 )
@@ -266,7 +273,7 @@ class Dual:
             mine = np.flatnonzero(alpha == value)
             # One product for all of them pays where there are more of them than features.
             to_weights = x.T @ q if len(mine) > x.shape[1] else None
-            for some in _batches_of(mine, len(alpha)):
+            for some in batches_of(mine, len(alpha)):
                 y = _rows_of(self.responses, train, some)
                 y = y - y.mean(axis=0)
                 yield some, x.T @ (q @ y) if to_weights is None else to_weights @ y
@@ -350,7 +357,7 @@ class Primal:
         if metric == "correlation":
             bases = [basis - basis.mean(axis=0) for basis in bases]
         scores, chosen = [], []
-        for columns in _batches_of(only, self.responses.shape[1]):
+        for columns in batches_of(only, self.responses.shape[1]):
             batch = _Batch(self, fits, bases, inner, columns, metric)
             batch.sum_up(train, left_out)
             best, index = search(batch.score, alphas)
@@ -374,7 +381,7 @@ class Primal:
     def weights(self, train: Rows, alpha: Array64) -> Iterator[tuple[Some, Array32]]:
         """Fit likewise; give targets and their weights (n_features, n_some), a batch at a time."""
         solved = self._eigenbasis(train, alpha)
-        for columns in _batches_of(np.flatnonzero(np.isfinite(alpha)), len(alpha)):
+        for columns in in_penalties(alpha):
             yield columns, solved.vectors @ self._fitted(solved, train, alpha, columns)[0]
 
     def _fitted(
@@ -525,6 +532,11 @@ def _mean_over(inner: Sequence[Split], parts: Sequence[Array64]) -> Array64:
     return np.average(parts, axis=0, weights=[len(split.test) for split in inner])
 
 
+def in_penalties(alpha: Array64) -> Iterator[Some]:
+    """Cut the targets that have a penalty into batches."""
+    return batches_of(np.flatnonzero(np.isfinite(alpha)), len(alpha))
+
+
 def _penalties(alpha: Array64) -> Array64:
     """Different penalties, without NaN."""
     return np.unique(alpha[np.isfinite(alpha)])
@@ -536,7 +548,8 @@ def batches(n_targets: int) -> Iterator[slice]:
         yield slice(start, min(start + BATCH, n_targets))
 
 
-def _batches_of(columns: Columns, n_targets: int) -> Iterator[Some]:
+def batches_of(columns: Columns, n_targets: int) -> Iterator[Some]:
+    """Cut some targets, or all (None), into batches."""
     for part in batches(n_targets if columns is None else len(columns)):
         yield part if columns is None else columns[part]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_brainalign.encoding.lag_gram import LagStructure
-from bids_brainalign.encoding.ridge import Array32, Array64, Rows, System, make_system
+from bids_brainalign.encoding.ridge import Array32, Array64, Metric, Rows, System, make_system
 from bids_brainalign.statistics.folds import Fold
 
 
@@ -20,7 +20,7 @@ class FoldFit:
     prediction: Array32
     """(n_test, n_targets)."""
     inner_score: Array64
-    """(n_targets,) mean correlation over inner folds at the chosen penalty; NaN without any."""
+    """(n_targets,) mean score over inner folds at the chosen penalty; NaN without any."""
     alpha: Array64
     """(n_targets,)."""
     weight: Array64
@@ -41,6 +41,7 @@ def fit_fold(
     fixed_alpha: float,
     weights: Sequence[float] = (1.0,),
     lags: LagStructure | None = None,
+    metric: Metric = "correlation",
 ) -> FoldFit:
     """Nested ridge of all targets on one outer fold.
 
@@ -50,7 +51,7 @@ def fit_fold(
     responses : ndarray of shape (n_samples, n_targets), float32
     fold : Fold
     alphas : sequence of float
-        Penalties tried on the inner folds, by mean correlation.
+        Penalties tried on the inner folds, by mean score.
     fixed_alpha : float
         Used where the fold has no inner folds.
     weights : sequence of float
@@ -58,6 +59,8 @@ def fit_fold(
         brought to the first one's total variance, so that a penalty means the same at every share.
     lags : LagStructure, optional
         Of the bands, see :mod:`~bids_brainalign.encoding.lag_gram`.
+    metric : {"correlation", "r2"}
+        What penalties and weights are chosen by.
 
     Returns
     -------
@@ -66,7 +69,7 @@ def fit_fold(
     system = make_system(bands, responses, splits_of(fold), lags=lags)
     return fit_system(
         system, fold, n_bands=len(bands), n_targets=responses.shape[1],
-        alphas=alphas, fixed_alpha=fixed_alpha, weights=weights,
+        alphas=alphas, fixed_alpha=fixed_alpha, weights=weights, metric=metric,
     )  # fmt: skip
 
 
@@ -79,6 +82,7 @@ def fit_system(
     alphas: Sequence[float],
     fixed_alpha: float,
     weights: Sequence[float] = (1.0,),
+    metric: Metric = "correlation",
 ) -> FoldFit:
     """Do what :func:`fit_fold` does with a system that was made for all splits of the fold."""
     grid = np.asarray(alphas, dtype=np.float64)
@@ -88,7 +92,7 @@ def fit_system(
     choice = np.full(n_targets, len(weights) // 2)
     if fold.inner:
         for index, scale in enumerate(scales):
-            mean = inner_scores(system, fold, grid, scale)
+            mean = inner_scores(system, fold, grid, scale, metric)
             top = mean.argmax(axis=0)
             value = mean[top, np.arange(n_targets)]
             better = value > best
@@ -105,11 +109,17 @@ def fit_system(
     return FoldFit(prediction, best, alpha, np.asarray(weights, dtype=np.float64)[choice])
 
 
-def inner_scores(system: System, fold: Fold, grid: Array64, scale: NDArray[np.float64]) -> Array64:
-    """Mean correlation over inner folds, by samples: (n_alphas, n_targets)."""
+def inner_scores(
+    system: System,
+    fold: Fold,
+    grid: Array64,
+    scale: NDArray[np.float64],
+    metric: Metric = "correlation",
+) -> Array64:
+    """Mean score over inner folds, by samples: (n_alphas, n_targets)."""
     total, samples = np.zeros((len(grid), 1)), 0
     for split in fold.inner:
-        scores = system.solve(split.train, scale).scores(split.test, grid)
+        scores = system.solve(split.train, scale).scores(split.test, grid, metric)
         total = total + len(split.test) * scores
         samples += len(split.test)
     return np.asarray(total / samples)

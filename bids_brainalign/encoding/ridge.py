@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import copy
 from itertools import pairwise
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ Rows = NDArray[np.int64]
 Array32 = NDArray[np.float32]
 Array64 = NDArray[np.float64]
 Scales = Sequence[float] | Array64
+Metric = Literal["correlation", "r2"]
+"""What penalties and layers are chosen by; R² is about the mean of the test rows."""
 
 
 KEPT_SOLUTIONS = 6
@@ -36,8 +38,8 @@ _SCORED_COLUMNS = 4096
 class Solution(Protocol):
     """Ridge fits of all targets on one training set, for every penalty."""
 
-    def scores(self, test: Rows, alphas: Array64) -> Array64:
-        """Correlation of predictions and responses on ``test``: (n_alphas, n_targets)."""
+    def scores(self, test: Rows, alphas: Array64, metric: Metric = "correlation") -> Array64:
+        """Scores of predictions on ``test``, (n_alphas, n_targets): correlation, or R²."""
 
     def predict(self, test: Rows, alpha: Array64) -> Array32:
         """Predictions (n_test, n_targets) with one penalty per target, ``alpha`` (n_targets,)."""
@@ -102,6 +104,12 @@ def safe_correlation(covariance: Array64, norm_a: Array64, norm_b: Array64) -> A
     """Covariance over the product of norms; 0 where either side does not vary."""
     product = norm_a * norm_b
     return np.divide(covariance, product, out=np.zeros_like(covariance), where=product > 1e-12)
+
+
+def _r2(covariance: Array64, square: Array64, square_y: Array64, offset: Array64) -> Array64:
+    """R² from sums of squares and products about the means, and that of the means' difference."""
+    error = square - 2 * covariance + square_y + offset
+    return np.asarray(1 - np.divide(error, square_y, out=np.ones_like(error), where=square_y > 0))
 
 
 Decomposed = TypeVar("Decomposed")
@@ -267,28 +275,28 @@ class _PrimalSolution:
         weights: Array32 = self.fit.root.astype(np.float32)[:, None] * (self.fit.vectors @ shrunk)
         return weights
 
-    def scores(self, test: Rows, alphas: Array64) -> Array64:
+    def scores(self, test: Rows, alphas: Array64, metric: Metric = "correlation") -> Array64:
         gram32 = self.fit.block(self.system.centred_gram(test)).astype(np.float32)
-        cross, _, norm_y = self.system.centred_cross(test)
+        cross, mean_y, norm_y = self.system.centred_cross(test)
         cross = cross[self.fit.columns]
         step = max(1, _SCORED_COLUMNS // cross.shape[1])
-        parts = [
-            self._scores(gram32, cross, norm_y, alphas[first : first + step])
-            for first in range(0, len(alphas), step)
-        ]
+        parts = []
+        for first in range(0, len(alphas), step):
+            some = alphas[first : first + step]
+            w = np.concatenate([self.weights(some[i : i + 1]) for i in range(len(some))], axis=1)
+            shape = len(some), cross.shape[1]
+            square = np.einsum("ij,ij->j", w, gram32 @ w, dtype=np.float64).reshape(shape)
+            covariance = np.einsum(
+                "iaj,ij->aj", w.reshape(len(w), *shape), cross, dtype=np.float64
+            )
+            if metric == "correlation":
+                norm = np.sqrt(np.maximum(square, 0))
+                parts.append(safe_correlation(covariance, norm, norm_y))
+                continue
+            moved = self.system.mean_x(test)[self.fit.columns] - self.fit.mean_x
+            offset = self.mean_y + (moved @ w).reshape(shape) - mean_y
+            parts.append(_r2(covariance, square, norm_y**2, len(test) * offset**2))
         return np.concatenate(parts)
-
-    def _scores(
-        self, gram32: Array32, cross: Array64, norm_y: Array64, alphas: Array64
-    ) -> Array64:
-        n_targets = cross.shape[1]
-        w = np.concatenate([self.weights(alphas[i : i + 1]) for i in range(len(alphas))], axis=1)
-        norm = np.einsum("ij,ij->j", w, gram32 @ w, dtype=np.float64)
-        norm = np.sqrt(np.maximum(norm, 0)).reshape(len(alphas), n_targets)
-        covariance = np.einsum(
-            "iaj,ij->aj", w.reshape(len(w), len(alphas), n_targets), cross, dtype=np.float64
-        )
-        return safe_correlation(covariance, norm, norm_y)
 
     def predict(self, test: Rows, alpha: Array64) -> Array32:
         w = self.weights(alpha)
@@ -373,17 +381,23 @@ class _DualSolution:
         rotated = _centred_kernel(self.kernel, test, self.train) @ self.vectors
         return np.asarray(rotated, dtype=np.float32)
 
-    def scores(self, test: Rows, alphas: Array64) -> Array64:
+    def scores(self, test: Rows, alphas: Array64, metric: Metric = "correlation") -> Array64:
         basis, y = self._basis(test), self.responses[test]
-        basis = basis - basis.mean(axis=0)
-        y = y - y.mean(axis=0, dtype=np.float64).astype(np.float32)
+        mean_basis, mean_y = basis.mean(axis=0), y.mean(axis=0, dtype=np.float64)
+        basis = basis - mean_basis
+        y = y - mean_y.astype(np.float32)
         norm_y = np.sqrt(np.einsum("ij,ij->j", y, y, dtype=np.float64))
         out = np.empty((len(alphas), y.shape[1]))
         for index, alpha in enumerate(alphas.astype(np.float32)):
-            prediction = basis @ (self.rotated / (self.values[:, None] + alpha))
-            norm = np.sqrt(np.einsum("ij,ij->j", prediction, prediction, dtype=np.float64))
+            shrunk = self.rotated / (self.values[:, None] + alpha)
+            prediction = basis @ shrunk
+            square = np.einsum("ij,ij->j", prediction, prediction, dtype=np.float64)
             covariance = np.einsum("ij,ij->j", prediction, y, dtype=np.float64)
-            out[index] = safe_correlation(covariance, norm, norm_y)
+            if metric == "correlation":
+                out[index] = safe_correlation(covariance, np.sqrt(square), norm_y)
+            else:
+                offset = self.mean_y + mean_basis @ shrunk - mean_y
+                out[index] = _r2(covariance, square, norm_y**2, len(test) * offset**2)
         return out
 
     def predict(self, test: Rows, alpha: Array64) -> Array32:

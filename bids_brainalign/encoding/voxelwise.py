@@ -284,7 +284,9 @@ class Voxelwise:
             fixed = float(self.problem.fixed_alpha)
             return Choice(np.full(n_targets, np.nan), np.full(n_targets, fixed))
         grid = np.asarray(self.problem.alphas, dtype=np.float64)
-        return system.choose(fold.outer.train, fold.inner, grid, metric="correlation", only=only)
+        return system.choose(
+            fold.outer.train, fold.inner, grid, metric=self.problem.metric, only=only
+        )
 
     def _designs(self, space: FeatureSpace, layer: int) -> DesignMaker:
         return DesignMaker(
@@ -310,7 +312,9 @@ class Voxelwise:
                     bands = _scaled(bands, fold.outer.train, share)
                 design = bands[0] if len(bands) == 1 else np.concatenate(bands, axis=1)
                 system = None  # before the next one is made
-                system = many_targets(design, self.responses, n_train=longest)
+                system = many_targets(
+                    design, self.responses, n_train=longest, solver=self.problem.solver
+                )
             yield system
 
 

@@ -181,6 +181,8 @@ def problem_of(
         delays=assembly.delays,
         alphas=config.ridge.alphas,
         fixed_alpha=config.ridge.fixed_alpha,
+        metric=config.ridge.metric,
+        solver=config.ridge.solver,
         band_weights=config.ridge.band_weights,
         draws=assembly.draws,
         min_samples=config.folds.min_samples,

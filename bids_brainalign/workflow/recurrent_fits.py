@@ -296,6 +296,7 @@ def problem_of(config: Config, assembly: Assembly) -> Problem:
         delays=assembly.delays,
         alphas=config.ridge.alphas,
         fixed_alpha=config.ridge.fixed_alpha,
+        metric=config.ridge.metric,
         band_weights=config.ridge.band_weights,
         draws=assembly.draws,
         min_samples=config.folds.min_samples,

@@ -182,6 +182,7 @@ def _jittered_r(
                     fold,
                     alphas=problem.alphas,
                     fixed_alpha=problem.fixed_alpha,
+                    metric=problem.metric,
                     lags=maker.lags,
                 )
                 r_fold[index, k] = scored_r(held_out.responses[k], fit.prediction)

@@ -131,6 +131,7 @@ def word_lag_curves(
         delays=(0,),
         alphas=config.ridge.alphas,
         fixed_alpha=config.ridge.fixed_alpha,
+        metric=config.ridge.metric,
         band_weights=config.ridge.band_weights,
         draws=null_draws(
             config, assembly.fit, plan, (0, span), decorrelation, samples.interval_s

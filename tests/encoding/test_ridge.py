@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from himalaya.ridge import Ridge
 from sklearn.linear_model import Ridge as SklearnRidge
+from sklearn.metrics import r2_score
 
 from bids_brainalign.alignment.delays import delayed
 from bids_brainalign.encoding import ridge
@@ -63,6 +64,16 @@ def test_scores_are_correlations_of_the_predictions(data, form):
         prediction = model.predict(x[TEST])
         expected = [np.corrcoef(prediction[:, j], y[TEST][:, j])[0, 1] for j in range(7)]
         np.testing.assert_allclose(row, expected, atol=2e-4)
+
+
+@pytest.mark.parametrize("form", [0, 1], ids=["primal", "dual"])
+def test_r2_is_that_of_the_predictions(data, form):
+    x, y = data
+    scores = systems(x, y)[form].solve(TRAIN, [1.0]).scores(TEST, ALPHAS, "r2")
+    for row, alpha in zip(scores, ALPHAS, strict=True):
+        model = SklearnRidge(alpha=alpha).fit(x[TRAIN].astype(float), y[TRAIN])
+        expected = r2_score(y[TEST], model.predict(x[TEST]), multioutput="raw_values")
+        np.testing.assert_allclose(row, expected, atol=5e-4)
 
 
 def test_two_bands_equal_ridge_on_scaled_features(data):

@@ -142,3 +142,21 @@ def test_responses_stay_in_files(tmp_path):
     for array in (voxels.responses, fit.null_max, *fit.predictions):
         assert isinstance(array, np.memmap)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("dims", [DIMS, 200], ids=["primal", "dual"])
+@pytest.mark.parametrize("metric", ["correlation", "r2"])
+def test_himalaya_finds_the_same(tmp_path, dims, metric):
+    problem, space, _ = make(whole_runs=True, dims=dims)
+    problem = replace(problem, metric=metric)
+    ours = Voxelwise(some_of(problem), N_TARGETS, tmp_path).encode(space)
+    other = Voxelwise(some_of(replace(problem, solver="himalaya")), N_TARGETS, tmp_path)
+    theirs = other.encode(space)
+    assert (ours.chosen == theirs.chosen).mean() > 0.99
+    same = ours.chosen == theirs.chosen
+    np.testing.assert_allclose(ours.alpha[same], theirs.alpha[same], rtol=1e-6)
+    np.testing.assert_allclose(ours.r, theirs.r, atol=1e-3)
+    np.testing.assert_allclose(
+        np.asarray(Voxelwise(some_of(problem), N_TARGETS, tmp_path).weights(space, ours).weights),
+        np.asarray(other.weights(space, ours).weights), atol=1e-3,
+    )  # fmt: skip
