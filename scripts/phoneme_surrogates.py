@@ -3,7 +3,8 @@
 ``python -m scripts.phoneme_surrogates --runs 40`` simulates the arrays of
 :mod:`scripts.phoneme_calibration` and tests each with both kinds of surrogates. Variogram-matched
 surrogates (Burt et al. 2020, NeuroImage 220:117038) are made of one map at a time: here of every
-principal component of the profiles, put together again.
+principal component of the profiles, put together again. They know nothing of noise that
+neighbours share: in arrays that follow nothing they find order in forced clusters.
 """
 
 from __future__ import annotations

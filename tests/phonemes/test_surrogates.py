@@ -13,13 +13,14 @@ def test_a_dozen_maps_get_the_same_answers():
     from scripts.phoneme_surrogates import compare
 
     found = compare(("untuned", "scattered", "grouped"), 60, range(4))
-    grouped = found["kind"] == "grouped"
+    tuned, grouped = found["kind"] != "untuned", found["kind"] == "grouped"
     for statistic in ("agreement", "ami"):
         ours, theirs = found[f"{statistic}_ours"], found[f"{statistic}_variogram"]
-        assert (ours[grouped] < 0.05).all()
-        assert (theirs[grouped] < 0.05).all()
-        assert ((ours < 0.05) == (theirs < 0.05)).mean() >= 0.75
-        assert spearmanr(ours, theirs).statistic > 0.3
+        np.testing.assert_array_equal(ours[tuned] < 0.05, grouped[tuned])
+        np.testing.assert_array_equal(theirs[tuned] < 0.05, grouped[tuned])
+        assert spearmanr(ours[tuned], theirs[tuned]).statistic > 0.3
+        # Forced clusters of pure noise follow what neighbours share: ours know, theirs don't.
+        assert (ours[~tuned] < 0.05).sum() <= 1
     assert np.isfinite(found.filter(like="_ours")).all(axis=None)
 
 
