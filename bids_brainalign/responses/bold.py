@@ -102,7 +102,7 @@ def load_bold(
         censored=confounds.censored,
         support_s=0.0,
         notes=(*tr_notes, *start_notes, *smoothing, *confounds.notes, *gap_notes),
-        volume=volume,
+        grid=volume,
     )
 
 

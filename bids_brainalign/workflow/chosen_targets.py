@@ -123,7 +123,7 @@ def _voxels(responses: Sequence[Response], path: Path) -> tuple[list[Response], 
     columns = np.flatnonzero(inside)
     smaller = replace(volume, mask=mask)
     return [
-        replace(r, data=r.data[:, columns], targets=chosen, volume=smaller) for r in responses
+        replace(r, data=r.data[:, columns], targets=chosen, grid=smaller) for r in responses
     ], f"{len(columns)} of {len(inside)} voxels were chosen by {path.name}."
 
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import asdict
 from pathlib import Path
-
-import h5py
-import numpy as np
-import pandas as pd
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.dataset.pointers import require_content
 from bids_brainalign.dataset.types import Recording
-from bids_brainalign.responses.types import Response, Volume
-from bids_brainalign.store.atomic import atomic_path
+from bids_brainalign.responses.types import Response
 from bids_brainalign.store.digest import digest_of, file_digest
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.stored_responses import load_repeats, load_response, save_response
+
+__all__ = ["load_repeats", "load_response", "response_path", "response_step", "save_response"]
 
 
 def response_step(config: Config, fit: Fit, recording: Recording) -> Step:
@@ -127,44 +124,3 @@ def _key(config: Config, fit: Fit, recording: Recording) -> str:
             config.features.ieeg_rate_hz,
         ]
     )
-
-
-def save_response(path: Path, response: Response) -> None:
-    """Store a response as HDF5 (no pickle)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        file["data"] = response.data
-        file["times"] = response.times
-        file["censored"] = response.censored
-        file.attrs["targets"] = "tsv"
-        file["targets"] = response.targets.to_csv(sep="\t", index=False)
-        file["notes"] = np.array(list(response.notes), dtype=object).astype(h5py.string_dtype())
-        file.attrs["support_s"] = response.support_s
-        if response.volume is not None:
-            file["mask"], file["affine"] = response.volume.mask, response.volume.affine
-            file.attrs["space"] = response.volume.space
-
-
-def load_response(path: Path) -> Response:
-    """Read what :func:`save_response` wrote."""
-    with h5py.File(path) as file:
-        volume = None
-        if "mask" in file:
-            volume = Volume(
-                np.asarray(file["mask"]).astype(bool),
-                np.asarray(file["affine"]),
-                str(file.attrs["space"]),
-            )
-        text = file["targets"][()].decode()
-        strings = {c: str for c in ("name", "type", "hemisphere", "region", "device")}
-        targets = pd.read_csv(io.StringIO(text), sep="\t", dtype=strings, keep_default_na=False,
-                              na_values={c: ["", "n/a"] for c in "xyz"})  # fmt: skip
-        return Response(
-            data=np.asarray(file["data"], dtype=np.float32),
-            times=np.asarray(file["times"], dtype=np.float64),
-            targets=targets,
-            censored=np.asarray(file["censored"]).astype(bool),
-            support_s=float(file.attrs["support_s"]),
-            notes=tuple(v.decode() for v in file["notes"][()]),
-            volume=volume,
-        )
