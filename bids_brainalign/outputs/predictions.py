@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +21,12 @@ class VoxelPredictions:
     predicted: NDArray[np.float32]
     """(n_samples, n_voxels)."""
     response: NDArray[np.float32]
-    voxels: NDArray[np.int64]
-    """(n_voxels, 3): indices into the image."""
-    affine: NDArray[np.float64]
+    voxels: NDArray[np.int64] | None
+    """(n_voxels, 3): indices into the image; None where it is no volume."""
+    affine: NDArray[np.float64] | None
     """(4, 4): indices to mm."""
+    names: Sequence[str] = ()
+    """Of the voxels, vertices or columns."""
 
 
 def write_predictions(
@@ -69,5 +72,7 @@ def write_predictions(
         if voxels is not None:
             file.create_dataset("voxels/predicted", data=voxels.predicted, **options)
             file.create_dataset("voxels/response", data=voxels.response, **options)
-            file["voxels/index"], file["voxels/affine"] = voxels.voxels, voxels.affine
+            if voxels.voxels is not None and voxels.affine is not None:
+                file["voxels/index"], file["voxels/affine"] = voxels.voxels, voxels.affine
+            file["voxels/targets"] = np.array(list(voxels.names), dtype=object).astype(text)
     return path

@@ -49,9 +49,11 @@ def check(config: Config) -> Facts:
     if config.paths.stimuli_map is not None:
         given = read_stimuli_map(config.paths.stimuli_map, bids_dir)
     sources = Sources(bids_dir, given)
+    # Raw runs that ready-made responses leave out are no runs to be.
+    unprepared = found.unprepared if found.columns is None else ()
     runs = tuple(
         [_run(r, sources, prepared=True) for r in found.recordings]
-        + [_run(r, sources, prepared=False) for r in found.unprepared]
+        + [_run(r, sources, prepared=False) for r in unprepared]
     )
     heard = {h.path: h.recording.name for run in runs for h in run.heard}
     said = {p: given.about(p) if given is not None else StimulusNotes() for p in heard}

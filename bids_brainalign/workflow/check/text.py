@@ -196,8 +196,7 @@ def _missing(facts: Facts) -> list[str]:
     lines: list[str] = []
     unprepared = sum(not run.prepared for run in facts.runs)
     if unprepared:
-        lacking = "fMRIPrep's image" if facts.responses is None else "an HDF5 file of responses"
-        lines += item(f"{plural(unprepared, 'fMRI recording')} without {lacking}")
+        lines += item(f"{plural(unprepared, 'fMRI recording')} without fMRIPrep's image")
     kinds: dict[str, list[str]] = {}
     for run in facts.runs:
         for problem in run.problems:
@@ -213,10 +212,13 @@ def _missing(facts: Facts) -> list[str]:
         lines += item(f"… and {len(kinds) - MOST} more")
     known = {run.recording.name for run in facts.runs}
     others = [(name, reason) for name, reason in facts.survey.skipped if name not in known]
-    for name, reason in others[:MOST]:
-        lines += item(f"{name}: {reason}")
-    if len(others) > MOST:
-        lines += item(f"… and {len(others) - MOST} more")
+    reasons: dict[str, list[str]] = {}
+    for name, reason in others:
+        reasons.setdefault(reason, []).append(name)
+    for reason, names in list(reasons.items())[:MOST]:
+        lines += item(f"{some(names, 3)}: {reason}")
+    if len(reasons) > MOST:
+        lines += item(f"… and {sum(map(len, list(reasons.values())[MOST:]))} more")
     if facts.pointers:
         lines += item(f"{plural(len(facts.pointers), 'file')} not downloaded (DataLad pointers)")
     return lines
@@ -224,8 +226,7 @@ def _missing(facts: Facts) -> list[str]:
 
 def _mends(facts: Facts) -> list[str]:
     lines = [f"  {command}" for command in datalad_commands(facts.pointers, facts.bids_dir)]
-    unprepared = any(not run.prepared and run.heard for run in facts.runs)
-    if unprepared and facts.responses is None:
+    if any(not run.prepared and run.heard for run in facts.runs):
         lines += _fmriprep(facts)
     return lines
 
