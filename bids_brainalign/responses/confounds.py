@@ -61,7 +61,7 @@ def read_confounds(
     tr_s : float
         Repetition time in s.
     high_pass_s : float
-        Cut-off period of the cosine set built when fMRIPrep's is missing; ``default`` only.
+        Cut-off period of the cosine set built when fMRIPrep's is missing.
     strategy : str
         ``default``: 6 motion parameters with derivatives, white matter, CSF and drifts; or one of
         nilearn's, with its parameters (`load_confounds_strategy`): volumes that it leaves out are
@@ -78,7 +78,8 @@ def read_confounds(
         missing. 66: the strategy needs a confounds file, and there is none.
     """
     if strategy != DEFAULT_STRATEGY:
-        return _by_nilearn(path, strategy, n_volumes=n_volumes)
+        drifts = cosine_drifts(n_volumes, tr_s=tr_s, high_pass_s=high_pass_s)
+        return _by_nilearn(path, strategy, drifts, high_pass_s=high_pass_s)
     table = pd.DataFrame(index=range(n_volumes))
     notes: list[str] = []
     if path is None:
@@ -95,10 +96,7 @@ def read_confounds(
     if not cosines:
         drifts = cosine_drifts(n_volumes, tr_s=tr_s, high_pass_s=high_pass_s)
         columns |= {f"drift{k:02d}": drift for k, drift in enumerate(drifts.T)}
-        notes.append(
-            f"Slow drifts: {drifts.shape[1]} cosines with periods down to {high_pass_s:g} s were "
-            "built, as the confounds have none."
-        )
+        notes.append(_built(drifts, high_pass_s))
     spikes = [name for name in table.columns if name.startswith(CENSORING)]
     censored = np.zeros(n_volumes, dtype=bool)
     for name in spikes:
@@ -108,8 +106,10 @@ def read_confounds(
     return Confounds(regressors, tuple(columns), censored, tuple(notes))
 
 
-def _by_nilearn(path: Path | None, strategy: str, *, n_volumes: int) -> Confounds:
-    """Confounds as nilearn chooses them."""
+def _by_nilearn(
+    path: Path | None, strategy: str, drifts: NDArray[np.float64], *, high_pass_s: float
+) -> Confounds:
+    """Confounds as nilearn chooses them; `drifts` stand in for cosines that are missing."""
     from nilearn.interfaces.fmriprep import load_confounds_strategy
 
     if path is None:
@@ -119,6 +119,7 @@ def _by_nilearn(path: Path | None, strategy: str, *, n_volumes: int) -> Confound
             fix="restore the file, or choose --confounds default.",
             exit_code=ExitCode.MISSING_INPUT,
         )
+    n_volumes = len(drifts)
     _require_rows(path, len(read_tsv(path)), n_volumes)
     # nilearn finds the confounds by the name of an image beside them, which it doesn't open.
     ending = f"_desc-{volumes_needed(strategy)}_bold.nii.gz"
@@ -127,7 +128,7 @@ def _by_nilearn(path: Path | None, strategy: str, *, n_volumes: int) -> Confound
         table, kept = load_confounds_strategy(
             str(path.with_name(image)), denoise_strategy=strategy
         )
-    except ValueError as error:
+    except (KeyError, ValueError) as error:  # it looks up some columns without asking for them
         raise BrainAlignError(
             f"{path.name} does not hold what --confounds {strategy} needs: "
             f"{' '.join(str(error).split())}",
@@ -140,10 +141,21 @@ def _by_nilearn(path: Path | None, strategy: str, *, n_volumes: int) -> Confound
     names = [str(name) for name in table.columns]
     columns = [np.asarray(table[name], dtype=np.float64) for name in names]
     notes = [f"Confounds by nilearn's strategy {strategy}: {', '.join(names)}."]
+    if not any(name.startswith("cosine") for name in names):
+        names += [f"drift{k:02d}" for k in range(drifts.shape[1])]
+        columns += list(drifts.T)
+        notes.append(_built(drifts, high_pass_s))
     if censored.any():
         notes.append(f"It leaves out {int(censored.sum())} of {n_volumes} volumes.")
     regressors = np.column_stack([*columns, np.empty((n_volumes, 0))])
     return Confounds(regressors, tuple(names), censored, tuple(notes))
+
+
+def _built(drifts: NDArray[np.float64], high_pass_s: float) -> str:
+    return (
+        f"Slow drifts: {drifts.shape[1]} cosines with periods down to {high_pass_s:g} s were "
+        "built, as the confounds have none."
+    )
 
 
 def _require_rows(path: Path, n_rows: int, n_volumes: int) -> None:

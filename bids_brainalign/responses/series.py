@@ -203,7 +203,9 @@ def open_image(path: Path) -> Any:
             exit_code=ExitCode.MISSING_INPUT,
         )
     try:
-        return nibabel.load(path, keep_file_open=True)
+        # GIFTI is read as a whole; the others keep their file open for the blocks to come.
+        options = {} if path.suffix == ".gii" else {"keep_file_open": True}
+        return nibabel.load(path, **options)
     # Cut-off files fail in zlib, in an XML parser, in nibabel or in the operating system.
     except Exception as error:
         raise unreadable(path, error) from error
