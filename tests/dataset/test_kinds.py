@@ -50,6 +50,15 @@ def test_hemispheres_are_one_recording(tmp_path):
     assert run.mask_path is None
 
 
+def test_narratives_names_the_space_before_the_hemisphere(tmp_path):
+    """FMRIPrep 20.0 did; its volumes there have a resolution called native."""
+    old = both("space-fsaverage6_hemi-{}_bold.func.gii")
+    root = tree(tmp_path, *old, f"space-{MNI}_res-native_desc-preproc_bold.nii.gz")
+    (run,) = find(root, space="fsaverage6").recordings
+    assert [p.name for p in run.paths] == [f"sub-01_task-a_{name}" for name in old]
+    assert [r.kind for r in find(root).recordings] == ["volume"]
+
+
 @pytest.mark.parametrize("side", ["L", "R"])
 def test_one_hemisphere_is_a_recording_too(tmp_path, side):
     (run,) = find(tree(tmp_path, FS5.format(side))).recordings
