@@ -61,7 +61,7 @@ def open_columns(recording: Recording) -> ResponseSource:
             fix="get both from the same version of the dataset, or leave the story out.",
         )
     start_s = TRIMMED * tr_s + first_sample_time({}, tr_s)[0]
-    by = f"{VOLUMES_FILE} tells of {known} volumes" if known is not None else "assumed"
+    by = f"as {VOLUMES_FILE} tells" if known is not None else "assumed"
     notes = [
         f"The responses were preprocessed and standardised per story by those who published them "
         f"({path.parent.parent.name}): nothing is regressed out here.",

@@ -101,24 +101,7 @@ def load_surfaces(recording: Recording, *, surface: Surface, cleaning: Cleaning)
     refuse_smoothing(recording, cleaning)
     masks: dict[Side, NDArray[np.bool_]] = {"L": surface.left, "R": surface.right}
     used = {side: path for side, path in _sides(recording).items() if len(masks[side])}
-    parts, tr_s = [], 0.0
-    for side, path in used.items():
-        series, tr_s = _read(path)
-        if series.shape[1] != len(masks[side]):
-            raise BrainAlignError(
-                f"{path.name} has {series.shape[1]} vertices, the mesh {len(masks[side])}.",
-                where=str(path),
-                fix="runs analysed together need one mesh: choose it with --space.",
-            )
-        parts.append(series[:, masks[side]])
-    lengths = {len(part) for part in parts}
-    if len(lengths) != 1 or min(lengths) < 2:
-        raise BrainAlignError(
-            f"{recording.name}: its hemispheres have {' and '.join(map(str, map(len, parts)))} "
-            "time points: both need the same, and several.",
-            where=", ".join(path.name for path in used.values()),
-            fix="both must come from the same fMRIPrep run.",
-        )
+    data, tr_s = _joined(recording, used, masks)
     notes = []
     for side, name in _NAMES.items():
         if side not in used:
@@ -131,7 +114,7 @@ def load_surfaces(recording: Recording, *, surface: Surface, cleaning: Cleaning)
             f"{left_out} of {total} vertices are left out: medial wall, or no signal in a run."
         )
     return cleaned_response(
-        np.concatenate(parts, axis=1),
+        data,
         recording,
         cleaning,
         header_tr_s=tr_s,
@@ -166,14 +149,52 @@ def _sides(recording: Recording) -> dict[Side, Path]:
     return {"L" if side == "L" else "R": recording.path}
 
 
+def _joined(
+    recording: Recording, used: Mapping[Side, Path], masks: Mapping[Side, NDArray[np.bool_]]
+) -> tuple[Array32, float]:
+    """Series of the hemispheres side by side, and the TR in s; one is read after the other."""
+    data, start, tr_s = np.empty((0, 0), dtype=np.float32), 0, 0.0
+    for side, path in used.items():
+        series, tr_s = _read(path)
+        if series.shape[1] != len(masks[side]):
+            raise BrainAlignError(
+                f"{path.name} has {series.shape[1]} vertices, the mesh {len(masks[side])}.",
+                where=str(path),
+                fix="runs analysed together need one mesh: choose it with --space.",
+            )
+        if not len(data):
+            n_vertices = sum(int(masks[one].sum()) for one in used)
+            data = np.empty((len(series), n_vertices), dtype=np.float32)
+        if len(series) != len(data) or len(series) < 2:
+            raise BrainAlignError(
+                f"{recording.name}: {path.name} has {len(series)} time points, but "
+                f"{recording.path.name} {len(data)}: both need the same, and several.",
+                where=str(path),
+                fix="both must come from the same fMRIPrep run.",
+            )
+        stop = start + int(masks[side].sum())
+        data[:, start:stop] = series[:, masks[side]]
+        start = stop
+        del series  # before the next is read: each may have 200 MB
+    return data, tr_s
+
+
 def _read(path: Path) -> tuple[Array32, float]:
     """Series (n_times, n_vertices), and the TR in s (0 if the file has none)."""
     image = open_image(path)
     try:
-        arrays = [np.asarray(one.data, dtype=np.float32) for one in image.darrays]
-        if len(arrays) == 1 and arrays[0].ndim == 2:  # one array for all time points
-            return np.ascontiguousarray(arrays[0].T), _time_step_s(image)
-        return np.stack(arrays), _time_step_s(image)
+        arrays, step_s = list(image.darrays), _time_step_s(image)
+        if not arrays:
+            raise ValueError("it holds no arrays")
+        first = np.asarray(arrays[0].data, dtype=np.float32)
+        if len(arrays) == 1 and first.ndim == 2:  # one array for all time points
+            return np.ascontiguousarray(first.T), step_s
+        series = np.empty((len(arrays), *first.shape), dtype=np.float32)
+        for row, one in zip(series, arrays, strict=True):
+            if one.data.shape != first.shape:
+                raise ValueError(f"its arrays have shapes {first.shape} and {one.data.shape}")
+            row[:] = one.data
+        return series, step_s
     # No GIFTI file, no arrays, or arrays of different lengths.
     except (AttributeError, ValueError) as error:
         raise unreadable(path, error) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,10 @@ def save_response(path: Path, response: Response | ResponseSource) -> None:
 
 
 def load_response(path: Path) -> Response:
-    """Read what :func:`save_response` wrote; its data stay in the file, mapped read-only."""
+    """Read what :func:`save_response` wrote; its data stay in the file, mapped read-only.
+
+    Responses with equal tables of targets share one: copy it before changing it.
+    """
     with h5py.File(path) as file:
         return Response(
             data=_mapped(path, file["data"]),
@@ -85,7 +89,9 @@ def _mapped(path: Path, dataset: Any) -> NDArray[np.float32]:
     return np.asarray(np.memmap(path, np.float32, mode="r", offset=offset, shape=dataset.shape))
 
 
+@lru_cache(maxsize=2)
 def _read_targets(text: str) -> pd.DataFrame:
+    """Parse a table; runs of one participant share it, and it may have 300,000 rows."""
     strings = {c: str for c in ("name", "type", "hemisphere", "region", "device")}
     return pd.read_csv(io.StringIO(text), sep="\t", dtype=strings, keep_default_na=False,
                        na_values={c: ["", "n/a"] for c in "xyz"})  # fmt: skip

@@ -46,7 +46,7 @@ def test_rows_begin_ten_volumes_into_the_scan(tmp_path):
     assert response.grid.mask.tolist() == [True] * 7
     said = " ".join(response.notes)
     assert "preprocessed and standardised per story by those who published them" in said
-    assert "(respdict.json tells of 100 volumes): the first row is the volume at 20 s" in said
+    assert "(as respdict.json tells): the first row is the volume at 20 s" in said
 
 
 def test_without_a_count_of_volumes_the_trim_is_assumed(tmp_path):
