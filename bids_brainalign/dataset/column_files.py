@@ -89,16 +89,14 @@ def find_columns(
     BrainAlignError
         ``--space`` asks for something else than the participants' own space (18).
     """
-    runs = {_like_bids(path): path for path in column_files(folder, participants)}
-    chosen = {file: p for file, p in runs.items() if passes(file, selection, "bold")}
+    runs = [(_like_bids(path), path) for path in column_files(folder, participants)]
+    chosen = [(file, path) for file, path in runs if passes(file, selection, "bold")]
     if chosen:
         choose_kind({"columns": {NATIVE}}, selection.space)
     images: dict[tuple[str, str], DatasetFile] = {}
     for image in raw.of("bold", VOLUMES):
         images.setdefault(_heard_by(image), image)
-    return [
-        _recording(file, path, raw, images.get(_heard_by(file))) for file, path in chosen.items()
-    ]
+    return [_recording(file, path, raw, images.get(_heard_by(file))) for file, path in chosen]
 
 
 def other_runs(files: Sequence[DatasetFile], recordings: Sequence[Recording]) -> list[DatasetFile]:

@@ -10,7 +10,7 @@ from typing import Literal
 from bids_brainalign.config.schema import Selection
 from bids_brainalign.dataset.bold import PREPROCESSED, find_bold, raw_bold, raw_recordings
 from bids_brainalign.dataset.column_files import column_folder, find_columns, other_runs
-from bids_brainalign.dataset.derivatives import find_fmriprep, require_folders
+from bids_brainalign.dataset.derivatives import FREESURFER, find_fmriprep, require_folders
 from bids_brainalign.dataset.filenames import DatasetFile
 from bids_brainalign.dataset.ieeg import EXTENSIONS, UNREADABLE, find_electrodes
 from bids_brainalign.dataset.kinds import GRAYORDINATES, SURFACES, VOLUMES
@@ -172,11 +172,16 @@ def _fmri_folders(
     bids_dir: Path, derivatives: Sequence[tuple[str, Path]]
 ) -> tuple[Path | None, Path | None]:
     """Choose fMRIPrep's output or HDF5 responses: what ``-d`` gives, else the former first."""
-    fmriprep = find_fmriprep(bids_dir, ()) if not derivatives else None
-    if fmriprep is not None:
-        return fmriprep, None
-    present = _labels((bids_dir, *(folder for _, folder in derivatives)))
-    columns, others = column_folder(bids_dir, derivatives, present)
+    given = [(name, folder) for name, folder in derivatives if name != FREESURFER]
+    if not given:
+        fmriprep = find_fmriprep(bids_dir, ())
+        if fmriprep is not None:
+            return fmriprep, None
+        # HDF5 of people without fMRI is something else.
+        scanned = [p for p in _labels((bids_dir,)) if _has_func(bids_dir / f"sub-{p}")]
+        return None, column_folder(bids_dir, (), scanned)[0]
+    present = _labels((bids_dir, *(folder for _, folder in given)))
+    columns, others = column_folder(bids_dir, given, present)
     # find_fmriprep would look elsewhere if it were given nothing.
     fmriprep = find_fmriprep(bids_dir, others) if others else None
     if fmriprep is not None and columns is not None:
@@ -187,6 +192,10 @@ def _fmri_folders(
             exit_code=ExitCode.USAGE,
         )
     return fmriprep, columns
+
+
+def _has_func(folder: Path) -> bool:
+    return (folder / "func").is_dir() or any(folder.glob("ses-*/func"))
 
 
 def _labels(roots: Sequence[Path]) -> list[str]:

@@ -12,6 +12,8 @@ SURFACES = (".func.gii",)
 GRAYORDINATES = (".dtseries.nii",)
 COLUMNS = (".hf5", ".h5", ".hdf5")
 """HDF5 with one column per voxel (ds003020)."""
+TRIMMED_VOLUMES = 10
+"""Cut off either end in such files: rows are volumes − 20 in every story of ds003020."""
 
 
 def kind_of(path: Path) -> Kind:

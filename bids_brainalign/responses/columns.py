@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bids_brainalign.dataset.kinds import TRIMMED_VOLUMES
 from bids_brainalign.dataset.types import Recording
 from bids_brainalign.errors import BrainAlignError
 from bids_brainalign.responses.grids import Columns
@@ -24,8 +25,6 @@ from bids_brainalign.responses.types import Blocks, ResponseSource
 
 DATA = "data"
 REPEATS = "individual_repeats"
-TRIMMED = 10
-"""Volumes cut off either end: rows are volumes − 20 in every story of ds003020."""
 ROWS_AT_ONCE = 32
 VOLUMES_FILE = "respdict.json"
 """Story → volumes of its raw image; beside the participants' folders or one level up."""
@@ -53,20 +52,20 @@ def open_columns(recording: Recording) -> ResponseSource:
     (n_rows, n_columns), n_repeats = column_shape(path)
     tr_s, _ = repetition_time(recording, 0.0)
     known = _volumes_known(path)
-    if known is not None and known - n_rows != 2 * TRIMMED:
+    if known is not None and known - n_rows != 2 * TRIMMED_VOLUMES:
         raise BrainAlignError(
             f"{path.name} has {n_rows} rows, but {VOLUMES_FILE} tells of {known} volumes: "
-            f"{known - 2 * TRIMMED} would be left without {TRIMMED} at either end.",
+            f"{known - 2 * TRIMMED_VOLUMES} would be left without {TRIMMED_VOLUMES} at each end.",
             where=str(path),
             fix="get both from the same version of the dataset, or leave the story out.",
         )
-    start_s = TRIMMED * tr_s + first_sample_time({}, tr_s)[0]
+    start_s = TRIMMED_VOLUMES * tr_s + first_sample_time({}, tr_s)[0]
     by = f"as {VOLUMES_FILE} tells" if known is not None else "assumed"
     notes = [
         f"The responses were preprocessed and standardised per story by those who published them "
         f"({path.parent.parent.name}): nothing is regressed out here.",
-        f"{TRIMMED} volumes are cut off either end ({by}): the first row is the volume at "
-        f"{TRIMMED * tr_s:g} s and counts for its middle, {start_s:g} s.",
+        f"{TRIMMED_VOLUMES} volumes are cut off either end ({by}): the first row is the volume at "
+        f"{TRIMMED_VOLUMES * tr_s:g} s and counts for its middle, {start_s:g} s.",
     ]
     if n_repeats:
         notes.append(f"The responses are the mean of {n_repeats} presentations.")

@@ -8,7 +8,7 @@ from bids_brainalign.config.schema import Selection
 from bids_brainalign.dataset.index import find_recordings
 from bids_brainalign.dataset.stimuli import find_presentations
 from bids_brainalign.errors import BrainAlignError
-from tests.dataset.trees import EVENTS, dataset, fmriprep, write, write_wav
+from tests.dataset.trees import EVENTS, dataset, fmriprep, ieeg_run, write, write_wav
 
 GRID = """File type = "ooTextFile"
 Object class = "TextGrid"
@@ -145,3 +145,27 @@ def test_folders_of_strangers_are_something_else(tmp_path):
     root = lebel(tmp_path)
     write(root / "derivative/preprocessed_data/pilot/souls.hf5", "x")
     assert {r.participant for r in find(root).recordings} == {"UTS01", "UTS02"}
+
+
+def test_other_options_do_not_hide_them(tmp_path):
+    """FreeSurfer's folder is no preprocessed fMRI."""
+    root = lebel(tmp_path)
+    given = (("freesurfer", root / "derivative/freesurfer_subjdir"),)
+    assert len(find(root, derivatives=given).recordings) == 4
+
+
+def test_hdf5_of_people_without_fmri_is_something_else(tmp_path):
+    root = dataset(tmp_path)
+    ieeg_run(root, "01", "a")
+    write(root / "derivatives/bands/01/a.h5", "x")
+    index = find_recordings(
+        root, derivatives=(), selection=Selection(), modalities=("ieeg", "eeg", "fmri")
+    )
+    assert [r.modality for r in index.recordings] == ["ieeg"]
+
+
+def test_two_files_of_one_story(tmp_path):
+    root = lebel(tmp_path)
+    write(root / "derivative/preprocessed_data/UTS01/sou-ls.hf5", "x")
+    with pytest.raises(BrainAlignError, match="sub-UTS01_task-souls has two recordings"):
+        find(root)
