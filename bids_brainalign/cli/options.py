@@ -12,6 +12,7 @@ from bids_brainalign import __version__
 from bids_brainalign.cli.arguments import PROG, AppParser
 from bids_brainalign.config.checks import (
     ATLASES,
+    CONFOUNDS,
     DECODERS,
     ENCODERS,
     FEATURE_MODES,
@@ -70,7 +71,11 @@ def add_selection(group: argparse._ArgumentGroup) -> None:
         help="entities to require, per kind of query (ieeg, eeg, bold)",
     )
     group.add_argument(
-        "--space", dest="selection.space", metavar="LABEL", help="space of the fMRI images"
+        "--space",
+        dest="selection.space",
+        metavar="LABEL",
+        help="space of the fMRI: of volumes (MNI152NLin2009cAsym:res-2, T1w), of surfaces "
+        "(fsaverage5, fsnative) or of CIFTI files (fsLR or 91k)",
     )
     group.add_argument(
         "-d",
@@ -79,7 +84,8 @@ def add_selection(group: argparse._ArgumentGroup) -> None:
         nargs="+",
         action="extend",
         metavar="NAME=PATH",
-        help="input derivatives: fmriprep=/path, or prepared recordings of electrodes",
+        help="input derivatives: fmriprep=/path, a folder of HDF5 responses (ds003020), or "
+        "prepared recordings of electrodes",
     )
     group.add_argument(
         "--stimuli-map",
@@ -244,6 +250,13 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         dest="ieeg.high_gamma",
         choices=HIGH_GAMMA,
         help="how high gamma is computed",
+    )
+    group.add_argument(
+        "--confounds",
+        dest="fmri.confounds",
+        choices=CONFOUNDS,
+        help="what is regressed out of fMRI: 6 motion parameters with derivatives, white matter, "
+        "CSF and drifts (default), or a strategy of nilearn",
     )
     group.add_argument(
         "--eeg-high-gamma",

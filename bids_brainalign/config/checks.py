@@ -28,6 +28,7 @@ SAVE = ("predictions", "weights")
 ENCODERS = ("ridge", "gru", "lstm", "attention", "recurrent", "mlp")
 LAYER_POLICIES = ("selected", "all")
 MODALITIES = ("ieeg", "eeg", "fmri")
+CONFOUNDS = ("default", "simple", "scrubbing", "compcor", "ica_aroma")
 EEG_REFERENCES = ("average", "none")
 DECODERS = ("ridge", "gru")
 DECODED_UNITS = ("segment", "word")
@@ -104,6 +105,7 @@ def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     yield "ieeg.reference", config.ieeg.reference, REFERENCES
     yield "ieeg.high_gamma", config.ieeg.high_gamma, HIGH_GAMMA
     yield "phonemes.times", config.phonemes.times, PHONE_TIMES
+    yield "fmri.confounds", config.fmri.confounds, CONFOUNDS
     yield "eeg.reference", config.eeg.reference, EEG_REFERENCES
     yield "eeg.high_gamma", config.eeg.high_gamma, ("", *HIGH_GAMMA)
     yield "resources.precision", config.resources.precision, PRECISIONS

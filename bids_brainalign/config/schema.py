@@ -176,6 +176,10 @@ class Fmri:
     high_pass_s: float = 128.0
     """Cut-off period of the cosine set built when fMRIPrep's is missing."""
     smoothing_fwhm_mm: float = 0.0
+    """Of volumes."""
+    confounds: str = "default"
+    """``default`` (6 motion parameters with derivatives, white matter, CSF, drifts) or a strategy
+    of nilearn: ``simple``, ``scrubbing``, ``compcor``, ``ica_aroma``."""
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bids_brainalign.dataset.description import generators
 from bids_brainalign.dataset.filenames import DatasetFile
+from bids_brainalign.dataset.kinds import Kind
 from bids_brainalign.dataset.ready_made import prepared_files
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
@@ -16,6 +17,10 @@ FREESURFER = "freesurfer"
 """The name under which ``-d`` gives FreeSurfer's subjects folder: no preprocessed fMRI."""
 NATIVE = "native"
 """What images without a space entity are called: fMRIPrep's own grid of the run."""
+_BY_DEFAULT: tuple[Kind, ...] = ("volume", "surface", "grayordinates", "columns")
+_WHEN_NAMED: tuple[Kind, ...] = ("volume", "grayordinates", "surface", "columns")
+"""fsLR is the space of CIFTI files first."""
+_TEMPLATEFLOW = {"fsaverage5": "fsaverage:den-10k", "fsaverage6": "fsaverage:den-41k"}
 
 
 def find_fmriprep(bids_dir: Path, given: Sequence[tuple[str, Path]]) -> Path | None:
@@ -77,9 +82,48 @@ def is_fmriprep(folder: Path) -> bool:
 
 
 def space_label(file: DatasetFile) -> str:
-    """Space of an image, with its resolution where the name has one: ``T1w``, ``MNI…:res-2``."""
+    """Space with resolution or density: ``T1w``, ``MNI…:res-2``, ``fsLR:den-91k``."""
     space = file.entities.get("space", NATIVE)
-    return f"{space}:res-{file.entities['res']}" if "res" in file.entities else space
+    for key in ("res", "den"):
+        if key in file.entities:
+            return f"{space}:{key}-{file.entities[key]}"
+    return space
+
+
+def choose_kind(labels: Mapping[Kind, set[str]], wanted: str | None) -> tuple[Kind, str]:
+    """Choose between volumes, surfaces and CIFTI, and one of their spaces.
+
+    Parameters
+    ----------
+    labels : mapping
+        Kind → spaces found, see :func:`space_label`; at least one has some.
+    wanted : str or None
+        ``--space``: a space (``fsaverage5``), a space with resolution or density
+        (``fsLR:den-91k``) or a density (``91k``).
+
+    Returns
+    -------
+    tuple of (kind, label)
+        What was asked for; else volumes if there are any, else surfaces, else CIFTI.
+
+    Raises
+    ------
+    BrainAlignError
+        See :func:`choose_space`.
+    """
+    if wanted is None:
+        kind = next(kind for kind in _BY_DEFAULT if labels.get(kind))
+        return kind, choose_space(labels[kind], None)
+    for kind in _WHEN_NAMED:
+        mine = labels.get(kind, set())
+        if wanted in mine | {label.split(":")[0] for label in mine}:
+            return kind, choose_space(mine, wanted)
+        same = _TEMPLATEFLOW.get(wanted)
+        meant = sorted(x for x in mine if x == same or x.endswith(f":den-{wanted}"))
+        if meant:
+            return kind, choose_space(set(meant), None)
+    every = set().union(*labels.values())
+    return _BY_DEFAULT[0], choose_space(every, wanted)  # raises: it is none of them
 
 
 def choose_space(labels: set[str], wanted: str | None) -> str:

@@ -20,7 +20,7 @@ SHORT_NAMES = {
 }
 """PyBIDS' long entity names, as they stand in filter files, → those in file names."""
 
-_CHANGED_BY_PREPROCESSING = frozenset({"echo", "part", "space", "res", "den", "desc"})
+_CHANGED_BY_PREPROCESSING = frozenset({"echo", "part", "hemi", "space", "res", "den", "desc"})
 """Entities in which a preprocessed image may differ from the raw runs it was made of."""
 
 

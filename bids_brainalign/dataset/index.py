@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from bids_brainalign.config.schema import Selection
-from bids_brainalign.dataset.bold import NIFTI, find_bold, raw_bold, raw_recordings
-from bids_brainalign.dataset.derivatives import find_fmriprep, require_folders
+from bids_brainalign.dataset.bold import PREPROCESSED, find_bold, raw_bold, raw_recordings
+from bids_brainalign.dataset.column_files import column_folder, find_columns, other_runs
+from bids_brainalign.dataset.derivatives import FREESURFER, find_fmriprep, require_folders
 from bids_brainalign.dataset.filenames import DatasetFile
 from bids_brainalign.dataset.ieeg import EXTENSIONS, UNREADABLE, find_electrodes
+from bids_brainalign.dataset.kinds import GRAYORDINATES, SURFACES, VOLUMES
 from bids_brainalign.dataset.listing import Listing, list_files
 from bids_brainalign.dataset.ready_made import use_prepared
 from bids_brainalign.dataset.selection import (
@@ -41,6 +43,7 @@ def find_recordings(
     selection: Selection,
     modalities: Sequence[str],
     database_dir: Path | None = None,
+    bold_desc: str = PREPROCESSED,
 ) -> Index:
     """List the recordings to run. Only names and sidecars are read, never signals.
 
@@ -53,6 +56,8 @@ def find_recordings(
     modalities : sequence of {"ieeg", "eeg", "fmri"}
     database_dir : Path, optional
         Where PyBIDS keeps its index.
+    bold_desc : str
+        ``desc-`` of the preprocessed volumes.
 
     Returns
     -------
@@ -71,6 +76,7 @@ def find_recordings(
         selection=selection,
         modalities=modalities,
         database_dir=database_dir,
+        bold_desc=bold_desc,
     )
     if not found.recordings:
         raise _all_left_out(bids_dir.absolute(), found.skipped, derivatives)
@@ -90,6 +96,8 @@ class Survey:
     participants: tuple[str, ...]
     """All of the dataset, selected or not."""
     fmriprep: Path | None
+    columns: Path | None = None
+    """Folder of HDF5 responses that are used."""
 
 
 def survey(
@@ -99,6 +107,7 @@ def survey(
     selection: Selection,
     modalities: Sequence[str],
     database_dir: Path | None = None,
+    bold_desc: str = PREPROCESSED,
 ) -> Survey:
     """List what a dataset holds; parameters and errors as :func:`find_recordings`.
 
@@ -107,7 +116,9 @@ def survey(
     bids_dir = bids_dir.absolute()
     _require_folder(bids_dir)
     require_folders(derivatives)
-    fmriprep = find_fmriprep(bids_dir, derivatives) if "fmri" in modalities else None
+    fmriprep, columns = None, None
+    if "fmri" in modalities:
+        fmriprep, columns = _fmri_folders(bids_dir, derivatives)
     participants = _participants(bids_dir, fmriprep)
     require_participants(participants, selection)
 
@@ -130,10 +141,18 @@ def survey(
             skipped += left_out
             seen += raw.of(datatype, (*EXTENSIONS, *UNREADABLE))
     if "fmri" in modalities:
-        runs, left_out = _fmri(raw, prepared, selection)
-        unprepared = raw_recordings(raw, selection, prepared=runs)
+        if columns is not None:
+            runs = find_columns(columns, raw, selection, participants)
+            left_out = _without_columns(raw, selection, runs, columns)
+        else:
+            runs, left_out = _fmri(raw, prepared, selection, bold_desc)
+        missing = {name for name, _ in left_out}
+        unprepared = [
+            r for r in raw_recordings(raw, selection, prepared=runs) if r.name in missing
+        ]
         recordings, skipped = [*recordings, *runs], [*skipped, *left_out]
-        seen += [f for where in (raw, prepared) if where for f in where.of("bold", NIFTI)]
+        kinds = (*VOLUMES, *SURFACES, *GRAYORDINATES)
+        seen += [f for where in (raw, prepared) if where for f in where.of("bold", kinds)]
     if not recordings and not skipped:
         what = f"{' and '.join(modalities)} recordings in {bids_dir}"
         raise nothing_selected(seen, selection, participants=participants, what=what)
@@ -145,6 +164,44 @@ def survey(
         skipped=tuple(skipped),
         participants=tuple(participants),
         fmriprep=fmriprep,
+        columns=columns,
+    )
+
+
+def _fmri_folders(
+    bids_dir: Path, derivatives: Sequence[tuple[str, Path]]
+) -> tuple[Path | None, Path | None]:
+    """Choose fMRIPrep's output or HDF5 responses: what ``-d`` gives, else the former first."""
+    given = [(name, folder) for name, folder in derivatives if name != FREESURFER]
+    if not given:
+        fmriprep = find_fmriprep(bids_dir, ())
+        if fmriprep is not None:
+            return fmriprep, None
+        # HDF5 of people without fMRI is something else.
+        scanned = [p for p in _labels((bids_dir,)) if _has_func(bids_dir / f"sub-{p}")]
+        return None, column_folder(bids_dir, (), scanned)[0]
+    present = _labels((bids_dir, *(folder for _, folder in given)))
+    columns, others = column_folder(bids_dir, given, present)
+    # find_fmriprep would look elsewhere if it were given nothing.
+    fmriprep = find_fmriprep(bids_dir, others) if others else None
+    if fmriprep is not None and columns is not None:
+        raise BrainAlignError(
+            "-d gives preprocessed fMRI twice",
+            where=f"images in {fmriprep}, HDF5 responses in {columns}",
+            fix="give one of them",
+            exit_code=ExitCode.USAGE,
+        )
+    return fmriprep, columns
+
+
+def _has_func(folder: Path) -> bool:
+    return (folder / "func").is_dir() or any(folder.glob("ses-*/func"))
+
+
+def _labels(roots: Sequence[Path]) -> list[str]:
+    """Participants: those with a folder below one of the roots."""
+    return sorted(
+        {p.name.removeprefix("sub-") for r in roots for p in r.glob("sub-*") if p.is_dir()}
     )
 
 
@@ -160,9 +217,7 @@ def _require_folder(bids_dir: Path) -> None:
 def _participants(bids_dir: Path, fmriprep: Path | None) -> list[str]:
     """Labels in the dataset or its derivative: raw images may have been left elsewhere."""
     roots = [bids_dir, *([fmriprep] if fmriprep is not None else [])]
-    found = {
-        p.name.removeprefix("sub-") for root in roots for p in root.glob("sub-*") if p.is_dir()
-    }
+    found = _labels(roots)
     if not found:
         present = sorted(p.name for p in bids_dir.iterdir())[:8]
         below = sorted({p.parent.name for p in bids_dir.glob("*/sub-*") if p.is_dir()})
@@ -174,14 +229,22 @@ def _participants(bids_dir: Path, fmriprep: Path | None) -> list[str]:
             else "give the folder that holds dataset_description.json and sub-*",
             exit_code=ExitCode.MISSING_INPUT,
         )
-    return sorted(found)
+    return found
+
+
+def _without_columns(
+    raw: Listing, selection: Selection, runs: Sequence[Recording], columns: Path
+) -> list[tuple[str, str]]:
+    reason = f"{columns.name} has no HDF5 file of it"
+    names = dict.fromkeys(f.name for f in other_runs(raw_bold(raw, selection), runs))
+    return [(name, reason) for name in sorted(names)]
 
 
 def _fmri(
-    raw: Listing, prepared: Listing | None, selection: Selection
+    raw: Listing, prepared: Listing | None, selection: Selection, desc: str
 ) -> tuple[list[Recording], list[tuple[str, str]]]:
     if prepared is not None:
-        return find_bold(raw, prepared, selection)
+        return find_bold(raw, prepared, selection, desc=desc)
     reason = (
         "no fMRIPrep derivative was found in derivatives/; run fMRIPrep, or give its output "
         "with -d fmriprep=PATH"

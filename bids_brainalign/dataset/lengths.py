@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+from bids_brainalign.dataset.kinds import TRIMMED_VOLUMES
 from bids_brainalign.dataset.pointers import is_pointer
 from bids_brainalign.dataset.tables import read_tsv
 from bids_brainalign.dataset.types import Recording
@@ -53,6 +55,12 @@ def _edf(path: Path) -> float:
 
 
 def _bold(recording: Recording) -> tuple[float | None, float]:
+    said = recording.metadata.get("RepetitionTime")
+    if recording.kind != "volume":
+        count = _rows(recording)
+        if count is None or not isinstance(said, int | float):
+            return None, 0.0
+        return count * float(said), float(said)
     import nibabel
     from nibabel.filebasedimages import ImageFileError
 
@@ -62,9 +70,31 @@ def _bold(recording: Recording) -> tuple[float | None, float]:
         raise ValueError(str(error)) from error
     if len(image.shape) < 4:
         return None, 0.0
-    said = recording.metadata.get("RepetitionTime")
     tr_s = float(said) if isinstance(said, int | float) else float(image.header.get_zooms()[3])
     return image.shape[3] * tr_s, tr_s
+
+
+def _rows(recording: Recording) -> int | None:
+    """Volumes of a series on surfaces, as CIFTI or as HDF5, by its header; None if not told."""
+    if recording.kind == "surface":
+        with recording.path.open("rb") as stream:
+            match = re.search(rb'NumberOfDataArrays="(\d+)"', stream.read(4096))
+        # One array may hold all volumes.
+        return int(match.group(1)) if match and int(match.group(1)) > 1 else None
+    if recording.kind == "columns":
+        import h5py
+
+        with h5py.File(recording.path) as file:
+            data = file.get("data")
+            return data.shape[0] + 2 * TRIMMED_VOLUMES if data is not None else None
+    import nibabel
+    from nibabel.filebasedimages import ImageFileError
+
+    try:
+        image: Any = nibabel.load(recording.path)
+    except ImageFileError as error:
+        raise ValueError(str(error)) from error
+    return int(image.shape[0])
 
 
 def _by_mne(recording: Recording) -> float:

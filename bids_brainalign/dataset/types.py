@@ -8,6 +8,8 @@ from typing import Literal
 
 import pandas as pd
 
+from bids_brainalign.dataset.kinds import Kind, kind_of
+
 Modality = Literal["ieeg", "eeg", "fmri"]
 
 
@@ -22,7 +24,8 @@ class Recording:
     run: str | None
     modality: Modality
     path: Path
-    """The file with the signal: EDF and the like, or the preprocessed BOLD image."""
+    """The file with the signal: EDF and the like, or the preprocessed BOLD image; of surfaces
+    the left hemisphere, if there is one."""
     datatype: str
     """BIDS folder: ``ieeg``, ``eeg`` or ``func``."""
     entities: tuple[tuple[str, str], ...]
@@ -41,6 +44,20 @@ class Recording:
     """NAME of that derivative."""
     space: str | None = None
     """Space of an fMRI image or of the chosen electrodes file."""
+    right_path: Path | None = None
+    """The right hemisphere of surfaces, where `path` is the left."""
+    sound_onset_s: float | None = None
+    """When the sound started, in s, where the source of the responses is known to tell it."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files with the signal."""
+        return (self.path,) if self.right_path is None else (self.path, self.right_path)
+
+    @property
+    def kind(self) -> Kind:
+        """What fMRI targets are: voxels of a volume, vertices of surfaces, and so on."""
+        return kind_of(self.path)
 
     @property
     def name(self) -> str:

@@ -63,6 +63,9 @@ IGNORED = (
     "*_predictions.h5",
     "*_weights.h5",
     "*_statmap.nii.gz",
+    "*_statmap.func.gii",
+    "*_statmap.dscalar.nii",
+    "*_statmap.h5",
     "*_statmap.json",
 )
 README = """\
@@ -74,7 +77,9 @@ Written by bids_brainalign {version}. Open `index.html` first.
 - `sub-*/**/*_scores.tsv`: encoding scores, one row per target, model and layer; the columns are
   explained in the JSON file beside it. Take answers from rows with `layer` = `selected` and
   `fold` = `all`; take layer curves from the rows with a layer number.
-- `*_channels.tsv` (iEEG, EEG), `*_statmap.nii.gz` (fMRI): results per electrode and voxel.
+- `*_channels.tsv` (iEEG, EEG), `*_statmap.*` (fMRI): results per electrode, and per voxel or
+  vertex in the kind of file that the responses came in (NIfTI, GIFTI per hemisphere, CIFTI, or an
+  HDF5 vector in the order of the source's columns).
 - `*_desc-silence_contrast.tsv`, `*_desc-sound_lags.tsv` (iEEG, EEG): speech against silence
   per channel; whether the clocks of sound and recording drift apart.
 - `*_folds.tsv`, `*_nulls.tsv`, `*_predictions.h5`, `*_weights.h5`: cross-validation folds, null

@@ -56,7 +56,9 @@ class FitName:
         """E.g. ``sub-01_task-listen``."""
         return "_".join(f"{key}-{value}" for key, value in self.entities)
 
-    def file(self, suffix: str, *, analysis: str, stat: str | None = None) -> Path:
+    def file(
+        self, suffix: str, *, analysis: str, stat: str | None = None, hemi: str | None = None
+    ) -> Path:
         """Path below output_dir.
 
         Parameters
@@ -67,8 +69,14 @@ class FitName:
             Label of ``desc-``.
         stat : str, optional
             Label of ``stat-``.
+        hemi : str, optional
+            Label of ``hemi-``, which stands before ``space-``.
         """
-        parts = [self.stem, f"stat-{stat}" if stat else "", f"desc-{analysis}", suffix]
+        stem = self.stem
+        if hemi is not None:
+            before, space, after = stem.partition("_space-")
+            stem = f"{before}_hemi-{hemi}{space}{after}"
+        parts = [stem, f"stat-{stat}" if stat else "", f"desc-{analysis}", suffix]
         return self.folder / "_".join(part for part in parts if part)
 
     @property
@@ -87,6 +95,8 @@ def fit_name(recordings: Sequence[Recording]) -> FitName:
         ("task", _shared(r.task for r in recordings)),
         ("run", _shared(r.run for r in recordings)),
         ("space", first.space if first.modality == "fmri" else None),
+        # Surfaces and CIFTI files of one space may have several densities.
+        ("den", dict(first.entities).get("den") if first.modality == "fmri" else None),
     )
     entities = tuple((key, value) for key, value in pairs if value)
     return FitName(first.participant, first.session, first.datatype, entities)

@@ -21,10 +21,12 @@ class VoxelPredictions:
     predicted: Sequence[NDArray[np.float32]]
     """Per fold (n_test, n_voxels); may be mapped from files."""
     response: Sequence[NDArray[np.float32]]
-    voxels: NDArray[np.int64]
-    """(n_voxels, 3): indices into the image."""
-    affine: NDArray[np.float64]
+    voxels: NDArray[np.int64] | None
+    """(n_voxels, 3): indices into the image; None where it is no volume."""
+    affine: NDArray[np.float64] | None
     """(4, 4): indices to mm."""
+    names: Sequence[str] = ()
+    """Of the voxels, vertices or columns."""
 
 
 def write_predictions(
@@ -70,11 +72,13 @@ def write_predictions(
         if voxels is not None:
             for name in ("predicted", "response"):
                 parts = getattr(voxels, name)
-                shape = sum(len(part) for part in parts), len(voxels.voxels)
+                shape = sum(len(part) for part in parts), parts[0].shape[1]
                 stored = file.create_dataset(f"voxels/{name}", shape, np.float32, **options)
                 start = 0
                 for part in parts:
                     stored[start : start + len(part)] = part
                     start += len(part)
-            file["voxels/index"], file["voxels/affine"] = voxels.voxels, voxels.affine
+            if voxels.voxels is not None and voxels.affine is not None:
+                file["voxels/index"], file["voxels/affine"] = voxels.voxels, voxels.affine
+            file["voxels/targets"] = np.array(list(voxels.names), dtype=object).astype(text)
     return path

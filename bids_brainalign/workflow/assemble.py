@@ -239,7 +239,7 @@ def common_targets(
                 response.censored,
                 response.support_s,
                 response.notes,
-                response.volume,
+                None if response.grid is None else response.grid.kept(np.array(at)),
             )
         )
     return kept, notes

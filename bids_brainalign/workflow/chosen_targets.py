@@ -109,8 +109,8 @@ def _voxels(responses: Sequence[Response], path: Path) -> tuple[list[Response], 
     volume = responses[0].volume
     if volume is None:
         raise BrainAlignError(
-            f"--targets: {path.name} is an image, but these responses have no voxels",
-            fix="give a table of targets instead",
+            f"--targets: {path.name} is an image, but these responses lie in no volume",
+            fix="leave it out, or choose a volume with --space",
         )
     wanted = _on_grid(path, volume)
     inside = wanted[volume.mask]
@@ -123,7 +123,7 @@ def _voxels(responses: Sequence[Response], path: Path) -> tuple[list[Response], 
     columns = np.flatnonzero(inside)
     smaller = replace(volume, mask=mask)
     return [
-        replace(r, data=r.data[:, columns], targets=chosen, volume=smaller) for r in responses
+        replace(r, data=r.data[:, columns], targets=chosen, grid=smaller) for r in responses
     ], f"{len(columns)} of {len(inside)} voxels were chosen by {path.name}."
 
 

@@ -9,6 +9,7 @@ from bids_brainalign.features.decoder_folder import decoder_facts
 from bids_brainalign.features.ending import EndingWindows
 from bids_brainalign.features.folders import model_facts
 from bids_brainalign.phonemes.times import ANNOTATED
+from bids_brainalign.responses.confounds import DEFAULT_STRATEGY
 from bids_brainalign.statistics.multiplicity import bh_reachable
 from bids_brainalign.workflow.assemble import Assembly
 from bids_brainalign.workflow.fits import Fit
@@ -176,6 +177,15 @@ def _signal(config: Config, fit: Fit) -> str:
     return f"{what} ({config.ieeg.high_gamma}, reference: {config.ieeg.reference})"
 
 
+def _cleaned(config: Config, fit: Fit) -> str:
+    """Say what was taken out of BOLD."""
+    if fit.recordings[0].kind == "columns":
+        return "responses as published: preprocessed, and standardised per story"
+    strategy = config.fmri.confounds
+    by = "" if strategy == DEFAULT_STRATEGY else f" by nilearn's strategy {strategy}"
+    return f"confounds regressed out{by}"
+
+
 def _is_skip(note: str) -> bool:
     words = ("left out", "dropped", "skipped", "excluded", "not used")
     return any(word in note.lower() for word in words)
@@ -196,7 +206,7 @@ def methods(config: Config, assembly: Assembly, space: Space) -> str:
         )
     else:
         response = (
-            f"BOLD (TR {interval:g} s; confounds regressed out) was predicted from features "
+            f"BOLD (TR {interval:g} s; {_cleaned(config, fit)}) was predicted from features "
             f"resampled with a 3-lobe Lanczos filter, at delays from {first:g} to {last:g} s."
         )
     n_alphas = len(config.ridge.alphas)

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-import io
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-import h5py
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
 from bids_brainalign.config.schema import Config
+from bids_brainalign.dataset.kinds import Kind
 from bids_brainalign.dataset.pointers import require_content
 from bids_brainalign.dataset.types import Recording
-from bids_brainalign.responses.types import Response, Volume
+from bids_brainalign.responses.confounds import DEFAULT_STRATEGY
+from bids_brainalign.responses.series import Cleaning
+from bids_brainalign.responses.types import Response, ResponseSource
 from bids_brainalign.store.atomic import atomic_path
 from bids_brainalign.store.digest import digest_of, file_digest
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.stored_responses import load_repeats, load_response, save_response
+
+__all__ = ["load_repeats", "load_response", "response_path", "response_step", "save_response"]
+
+Mask = NDArray[np.bool_]
+_MODULES: dict[Kind, str] = {
+    "volume": "bold",
+    "surface": "surfaces",
+    "grayordinates": "grayordinates",
+    "columns": "columns",
+}
 
 
 def response_step(config: Config, fit: Fit, recording: Recording) -> Step:
@@ -31,7 +45,7 @@ def response_step(config: Config, fit: Fit, recording: Recording) -> Step:
         save_response(path, _load(config, fit, recording))
         return [path]
 
-    module = "bold" if recording.modality == "fmri" else recording.modality
+    module = recording.modality if recording.modality != "fmri" else _MODULES[recording.kind]
     space = f" {recording.space}" if recording.modality == "fmri" else ""
     return Step(
         name=f"responses {recording.name}{space}",
@@ -47,7 +61,7 @@ def response_path(config: Config, fit: Fit, recording: Recording) -> Path:
     return config.paths.work_dir / "responses" / f"{recording.name}_{key[:16]}.h5"
 
 
-def _load(config: Config, fit: Fit, recording: Recording) -> Response:
+def _load(config: Config, fit: Fit, recording: Recording) -> Response | ResponseSource:
     onset = fit.of(recording)[0].onset_s
     if recording.modality == "eeg":
         from bids_brainalign.responses.eeg import load_eeg
@@ -72,19 +86,61 @@ def _load(config: Config, fit: Fit, recording: Recording) -> Response:
             rate_hz=rate,
             phase_s=onset % (1 / rate),
         )
-    from bids_brainalign.responses.bold import common_mask, load_bold
+    return _load_bold(config, fit, recording)
 
-    return load_bold(
-        recording,
-        volume=common_mask(fit.recordings),
+
+def _load_bold(config: Config, fit: Fit, recording: Recording) -> Response | ResponseSource:
+    """Read one run of fMRI; its targets are common to all runs of the fit."""
+    runs = fit.recordings
+    cleaning = Cleaning(
         high_pass_s=config.fmri.high_pass_s,
+        confounds=config.fmri.confounds,
         smoothing_fwhm_mm=config.fmri.smoothing_fwhm_mm,
     )
+    if recording.kind == "columns":
+        from bids_brainalign.responses.columns import open_columns
+
+        return open_columns(recording)
+    if recording.kind == "surface":
+        from bids_brainalign.responses.surfaces import common_surface, live_vertices, load_surfaces
+
+        surface = common_surface(runs, [_live(config, r, live_vertices) for r in runs])
+        return load_surfaces(recording, surface=surface, cleaning=cleaning)
+    if recording.kind == "grayordinates":
+        from bids_brainalign.responses.grayordinates import (
+            common_grayordinates,
+            live_grayordinates,
+            load_grayordinates,
+        )
+
+        live = [_live(config, r, lambda r: {"all": live_grayordinates(r)})["all"] for r in runs]
+        grid = common_grayordinates(runs, live)
+        return load_grayordinates(recording, grid=grid, cleaning=cleaning)
+    from bids_brainalign.responses.bold import common_mask, load_bold
+
+    return load_bold(recording, volume=common_mask(runs), cleaning=cleaning)
+
+
+def _live(
+    config: Config, recording: Recording, find: Callable[[Recording], dict[str, Mask]]
+) -> dict[str, Mask]:
+    """Tell which vertices of a run hold a signal; kept, since every run of the fit asks."""
+    memo = config.paths.work_dir / "digests"
+    key = digest_of([file_digest(path, memo) for path in recording.paths])
+    path = config.paths.work_dir / "responses" / f"{recording.name}_{key[:16]}_live.npz"
+    if not path.is_file():
+        for needed in recording.paths:
+            require_content(needed, config.paths.bids_dir)
+        found: dict[str, Any] = find(recording)
+        with atomic_path(path) as temporary:
+            np.savez(temporary, **found)
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: np.asarray(stored[name], dtype=bool) for name in stored.files}
 
 
 def _input_files(recording: Recording) -> list[Path]:
     named = (
-        recording.path,
+        *recording.paths,
         recording.events_path,
         recording.channels_path,
         recording.electrodes_path,
@@ -104,6 +160,12 @@ def _key(config: Config, fit: Fit, recording: Recording) -> str:
     files = _input_files(recording)
     if recording.modality == "fmri":
         files += [r.mask_path for r in fit.recordings if r.mask_path is not None]
+        if recording.kind in ("surface", "grayordinates"):
+            # What is common to all runs depends on all of them.
+            files += [path for r in fit.recordings for path in r.paths if r != recording]
+        if config.fmri.confounds != DEFAULT_STRATEGY and recording.confounds_path is not None:
+            described = recording.confounds_path.with_suffix(".json")
+            files += [described] if described.is_file() else []
     onsets = [p.onset_s for p in fit.of(recording)]
     options = asdict(getattr(config, recording.modality))
     chosen = {
@@ -115,6 +177,7 @@ def _key(config: Config, fit: Fit, recording: Recording) -> str:
             "rate_hz",
             "high_pass_s",
             "smoothing_fwhm_mm",
+            "confounds",
         )
         if k in options
     }
@@ -127,44 +190,3 @@ def _key(config: Config, fit: Fit, recording: Recording) -> str:
             config.features.ieeg_rate_hz,
         ]
     )
-
-
-def save_response(path: Path, response: Response) -> None:
-    """Store a response as HDF5 (no pickle)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        file["data"] = response.data
-        file["times"] = response.times
-        file["censored"] = response.censored
-        file.attrs["targets"] = "tsv"
-        file["targets"] = response.targets.to_csv(sep="\t", index=False)
-        file["notes"] = np.array(list(response.notes), dtype=object).astype(h5py.string_dtype())
-        file.attrs["support_s"] = response.support_s
-        if response.volume is not None:
-            file["mask"], file["affine"] = response.volume.mask, response.volume.affine
-            file.attrs["space"] = response.volume.space
-
-
-def load_response(path: Path) -> Response:
-    """Read what :func:`save_response` wrote."""
-    with h5py.File(path) as file:
-        volume = None
-        if "mask" in file:
-            volume = Volume(
-                np.asarray(file["mask"]).astype(bool),
-                np.asarray(file["affine"]),
-                str(file.attrs["space"]),
-            )
-        text = file["targets"][()].decode()
-        strings = {c: str for c in ("name", "type", "hemisphere", "region", "device")}
-        targets = pd.read_csv(io.StringIO(text), sep="\t", dtype=strings, keep_default_na=False,
-                              na_values={c: ["", "n/a"] for c in "xyz"})  # fmt: skip
-        return Response(
-            data=np.asarray(file["data"], dtype=np.float32),
-            times=np.asarray(file["times"], dtype=np.float64),
-            targets=targets,
-            censored=np.asarray(file["censored"]).astype(bool),
-            support_s=float(file.attrs["support_s"]),
-            notes=tuple(v.decode() for v in file["notes"][()]),
-            volume=volume,
-        )

@@ -13,7 +13,7 @@ from bids_brainalign.config.schema import Config
 from bids_brainalign.encoding.weights import TargetWeights
 from bids_brainalign.outputs.names import analysis_label
 from bids_brainalign.outputs.predictions import VoxelPredictions, write_predictions
-from bids_brainalign.outputs.statmaps import write_statmap
+from bids_brainalign.outputs.statmaps import write_maps
 from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.outputs.weights import write_weights
 from bids_brainalign.workflow import tables
@@ -102,12 +102,13 @@ def write_result(config: Config, result: Result, space: Space) -> list[Path]:
             "standardised; parcels are means over their voxels",
             voxels=(
                 None
-                if volume is None or result.voxel_predictions is None
+                if result.voxel_predictions is None
                 else VoxelPredictions(
                     result.voxel_predictions[0],
                     result.voxel_predictions[1],
-                    np.argwhere(volume.mask),
-                    volume.affine,
+                    None if volume is None else np.argwhere(volume.mask),
+                    None if volume is None else volume.affine,
+                    [str(target) for target in assembly.targets["name"]],
                 )
             ),
         )
@@ -134,20 +135,24 @@ def _write_weights(config: Config, result: Result, space: Space) -> Path:
 
 
 def _write_maps(root: Path, result: Result, kind: str, label: str) -> list[Path]:
-    """Voxel maps: r per layer, q, and the preferred layer where it may be shown."""
-    volume = result.assembly.responses[0].volume
-    if volume is None or kind not in result.voxels:
+    """Write maps: r per layer, q, and the preferred layer where it may be shown."""
+    grid = result.assembly.responses[0].grid
+    if grid is None or kind not in result.voxels:
         return []
     block, name = result.voxels[kind], result.assembly.fit.name
+    layers = [str(layer) for layer in block.layers]
     written: list[Path] = []
 
     def write(stat: str, values: Array64, description: str) -> None:
-        path = root / name.file("statmap.nii.gz", analysis=label, stat=stat)
         sidecar = {"Description": description, "Model": block.model, "Layers": list(block.layers)}
-        written.extend(write_statmap(path, values, volume, sidecar=sidecar))
+        written.extend(
+            write_maps(
+                root, name, values, grid, analysis=label, stat=stat, layers=layers, sidecar=sidecar
+            )
+        )
 
     layer_r = np.where(np.isfinite(block.result.layer_r), block.result.layer_r, 0.0)
-    write("r", layer_r, "Held-out correlation; the fourth axis is the layer")
+    write("r", layer_r, "Held-out correlation of every layer")
     q = np.where(np.isfinite(block.q), block.q, 1.0)
     write("q", q, tables.SCORE_COLUMNS["q_fdr"])
     if kind == "model" and block.delta_lowlevel is not None:

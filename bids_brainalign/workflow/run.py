@@ -17,6 +17,7 @@ from bids_brainalign.dataset.stimuli import Presentations, find_presentations
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.embedded import NOTE
 from bids_brainalign.outputs.provenance import is_of_interest, run_log
+from bids_brainalign.responses.confounds import volumes_needed
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.analyses import analysis_steps
 from bids_brainalign.workflow.attempt import StoppedOnCrash, attempt
@@ -119,6 +120,7 @@ def find_inputs(config: Config) -> tuple[Index, Presentations]:
         selection=config.selection,
         modalities=config.modalities,
         database_dir=config.paths.bids_database_dir,
+        bold_desc=volumes_needed(config.fmri.confounds),
     )
     found = find_presentations(
         index.recordings,

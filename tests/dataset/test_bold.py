@@ -116,8 +116,8 @@ def test_runs_left_out_are_told_why(tmp_path):
     index = find(root)
     assert [r.task for r in index.recordings] == ["a"]
     reasons = dict(index.skipped)
-    assert reasons["sub-01_task-flat"] == f"it is not in space {MNI}"
-    assert "only surfaces; rerun fMRIPrep with a volume" in reasons["sub-01_task-surf"]
+    assert reasons["sub-01_task-flat"] == f"it is not in space {MNI}, only in T1w"
+    assert reasons["sub-01_task-surf"] == f"it is not in space {MNI}, only in fsaverage5"
     assert reasons["sub-01_task-new"] == "fmriprep has no desc-preproc_bold.nii.gz of it"
     assert reasons["sub-02"] == "has no recording that passes the filters"
     assert len(reasons) == 4

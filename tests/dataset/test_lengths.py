@@ -9,6 +9,13 @@ from bids_brainalign.dataset.types import Recording
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from tests.dataset.real_trees import pointer
 from tests.dataset.trees import write
+from tests.responses.series_files import (
+    gifti_name,
+    noise,
+    write_cifti,
+    write_columns,
+    write_gifti,
+)
 
 VHDR = """Brain Vision Data Exchange Header File Version 1.0
 [Common Infos]
@@ -68,4 +75,29 @@ def test_a_header_that_can_not_be_read_is_an_error(tmp_path, name, modality):
     path = write(tmp_path / name, "nothing of the kind")
     with pytest.raises(BrainAlignError, match="the header of a") as caught:
         recording_length(recording(path, modality))
+    assert caught.value.exit_code == ExitCode.DATA_ERROR
+
+
+def test_surfaces_cifti_and_columns_tell_their_volumes(tmp_path):
+    data = noise(13, n=40)
+    paths = [
+        write_gifti(gifti_name(tmp_path, "L"), data),
+        write_cifti(tmp_path / "sub-01_task-a_bold.dtseries.nii", data),
+    ]
+    for path in paths:
+        assert recording_length(recording(path, "fmri", RepetitionTime=1.5)) == (60.0, 1.5)
+        assert recording_length(recording(path, "fmri")) == (None, 0.0)
+    # Ten volumes were cut off either end.
+    path = write_columns(tmp_path / "a.hf5", data)
+    assert recording_length(recording(path, "fmri", RepetitionTime=2)) == (120.0, 2.0)
+
+
+@pytest.mark.parametrize("name", ["a_hemi-L_bold.func.gii", "a_bold.dtseries.nii", "a.hf5"])
+def test_damaged_series(tmp_path, name):
+    run = recording(write(tmp_path / name, "x"), "fmri", RepetitionTime=2)
+    if name.endswith(".gii"):  # its length is not told
+        assert recording_length(run) == (None, 0.0)
+        return
+    with pytest.raises(BrainAlignError, match="can't be read") as caught:
+        recording_length(run)
     assert caught.value.exit_code == ExitCode.DATA_ERROR

@@ -11,6 +11,7 @@ from bids_brainalign.dataset.types import Recording
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.responses.bold import common_mask, load_bold, voxel_targets
 from bids_brainalign.responses.confounds import DEFAULT
+from bids_brainalign.responses.series import Cleaning
 from bids_brainalign.responses.types import Volume
 
 SHAPE, N, TR = (6, 5, 4), 90, 1.5
@@ -61,7 +62,8 @@ def recording(tmp_path):
 
 
 def load(recording, **changes):
-    return load_bold(recording, volume=common_mask([recording]), **(SETTINGS | changes))
+    cleaning = Cleaning(**(SETTINGS | changes))
+    return load_bold(recording, volume=common_mask([recording]), cleaning=cleaning)
 
 
 def test_confounds_are_regressed_out(recording):
@@ -202,7 +204,7 @@ def test_truncated_image(recording, share):
     with pytest.raises(
         BrainAlignError, match=r"desc-preproc_bold\.nii\.gz can't be read"
     ) as caught:
-        load_bold(recording, volume=volume, **SETTINGS)
+        load_bold(recording, volume=volume, cleaning=Cleaning())
     assert caught.value.exit_code == ExitCode.DATA_ERROR
 
 
@@ -210,14 +212,14 @@ def test_image_of_another_grid(recording):
     volume = common_mask([recording])
     other = Volume(np.ones((5, 5, 4), dtype=bool), volume.affine, volume.space)
     with pytest.raises(BrainAlignError, match="does not lie on the grid of the mask"):
-        load_bold(recording, volume=other, **SETTINGS)
+        load_bold(recording, volume=other, cleaning=Cleaning())
 
 
 def test_three_dimensional_image(recording):
     volume = common_mask([recording])
     nibabel.save(nibabel.Nifti1Image(np.ones(SHAPE, np.float32), AFFINE), recording.path)
     with pytest.raises(BrainAlignError, match="a run needs several volumes"):
-        load_bold(recording, volume=volume, **SETTINGS)
+        load_bold(recording, volume=volume, cleaning=Cleaning())
 
 
 def test_confounds_of_another_length(recording):

@@ -14,6 +14,7 @@ from bids_brainalign.errors import BrainAlignError
 
 RULE = "task name"
 RULE_ASSUMED = "task name, assumed onset 0"
+RULE_PUBLISHED = "task name, onset by the code published with the data"
 _LONGER_S = 5.0
 _SLACK_S, _SLACK_SHARE = 5.0, 0.1
 """An event is the sound if it lasts as long, give or take the smaller of these."""
@@ -34,6 +35,13 @@ def by_task_name(recording: Recording, sources: Sources) -> Answer:
     row, note = _row(recording, sources, found[0])
     if row is not None:
         return [Heard(recording, found[0], RULE, (row,), note)], ""
+    onset_s = recording.sound_onset_s
+    if onset_s is not None and recording.events_path is None:
+        note = (
+            f"no file says when {found[0].name} started; {onset_s:g} s after the first volume, "
+            "as in the code published with the data"
+        )
+        return [Heard(recording, found[0], RULE_PUBLISHED, (Row(onset_s, None),), note, True)], ""
     note += _longer(recording, sources.duration_s(found[0]))
     return [Heard(recording, found[0], RULE_ASSUMED, (Row(0.0, None),), note, True)], ""
 

@@ -61,8 +61,8 @@ class Facts:
     """Assumptions and joins."""
     pointers: tuple[Path, ...]
     """Files that are needed and not downloaded."""
-    responses: tuple[tuple[str, int, int], ...]
-    """Folders of HDF5 responses: path, files, participants."""
+    responses: tuple[str, int, int] | None
+    """Folder of HDF5 responses in use: path, files, participants."""
 
     @property
     def able(self) -> tuple[Run, ...]:

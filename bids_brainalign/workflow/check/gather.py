@@ -8,9 +8,10 @@ from pathlib import Path
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.dataset.annotation_files import AnnotationFiles
+from bids_brainalign.dataset.column_files import column_files
 from bids_brainalign.dataset.content import group_content
 from bids_brainalign.dataset.description import read_description
-from bids_brainalign.dataset.index import survey
+from bids_brainalign.dataset.index import Survey, survey
 from bids_brainalign.dataset.pointers import annex_key, content_sha256, is_pointer, require_content
 from bids_brainalign.dataset.rules.search import search
 from bids_brainalign.dataset.rules.sources import Heard, Sources
@@ -20,9 +21,9 @@ from bids_brainalign.dataset.stimulus_files import require_distinct_names, requi
 from bids_brainalign.dataset.types import Recording, Stimulus
 from bids_brainalign.errors import BrainAlignError
 from bids_brainalign.responses.channels import EEG_TYPES, NEURAL_TYPES, choose_channels
+from bids_brainalign.responses.columns import column_shape
+from bids_brainalign.responses.confounds import volumes_needed
 from bids_brainalign.workflow.check.facts import Facts, Run, Sound
-
-RESPONSE_FILES = (".hf5", ".h5", ".hdf5")
 
 
 def check(config: Config) -> Facts:
@@ -41,15 +42,18 @@ def check(config: Config) -> Facts:
         selection=config.selection,
         modalities=config.modalities,
         database_dir=config.paths.bids_database_dir,
+        bold_desc=volumes_needed(config.fmri.confounds),
     )
     name = str(read_description(bids_dir).get("Name", bids_dir.name)).strip()
     given = None
     if config.paths.stimuli_map is not None:
         given = read_stimuli_map(config.paths.stimuli_map, bids_dir)
     sources = Sources(bids_dir, given)
+    # Raw runs that ready-made responses leave out are no runs to be.
+    unprepared = found.unprepared if found.columns is None else ()
     runs = tuple(
         [_run(r, sources, prepared=True) for r in found.recordings]
-        + [_run(r, sources, prepared=False) for r in found.unprepared]
+        + [_run(r, sources, prepared=False) for r in unprepared]
     )
     heard = {h.path: h.recording.name for run in runs for h in run.heard}
     said = {p: given.about(p) if given is not None else StimulusNotes() for p in heard}
@@ -65,13 +69,13 @@ def check(config: Config) -> Facts:
         n_audio=len(sources.audio),
         notes=notes,
         pointers=tuple(dict.fromkeys(pointers)),
-        responses=_hdf5_responses(bids_dir),
+        responses=_hdf5_responses(found),
     )
 
 
 def _run(recording: Recording, sources: Sources, *, prepared: bool) -> Run:
     problems, pointers = [], []
-    needed = [recording.path, recording.mask_path, recording.confounds_path]
+    needed = [*recording.paths, recording.mask_path, recording.confounds_path]
     for path in needed if prepared else ():
         try:
             if path is not None:
@@ -112,8 +116,10 @@ def _facts(recording: Recording) -> tuple[list[str], int | None]:
         lacking = []
         if not isinstance(recording.metadata.get("RepetitionTime"), int | float):
             lacking.append("no RepetitionTime in the JSON sidecar of its image")
-        if recording.mask_path is None:
+        if recording.mask_path is None and recording.kind == "volume":
             lacking.append("no desc-brain_mask beside its image")
+        if recording.kind == "columns" and recording.path.exists():
+            lacking += _columns_lack(recording)
         return lacking, None
     try:
         types = EEG_TYPES if recording.modality == "eeg" else NEURAL_TYPES
@@ -123,6 +129,15 @@ def _facts(recording: Recording) -> tuple[list[str], int | None]:
     except BrainAlignError as error:
         return [error.what], None
     return [], len(choice.kept)
+
+
+def _columns_lack(recording: Recording) -> list[str]:
+    """Say what is wrong with a file of HDF5 responses; its header is read, not its values."""
+    try:
+        column_shape(recording.path)
+    except BrainAlignError as error:
+        return [] if is_pointer(recording.path) else [error.what]
+    return []
 
 
 def _sounds(
@@ -190,18 +205,9 @@ def _identity(path: Path, sizes: Mapping[int, int]) -> str:
     return str(path)
 
 
-def _hdf5_responses(bids_dir: Path) -> tuple[tuple[str, int, int], ...]:
-    """Folders of responses that others preprocessed (ds003020), two levels below a derivative."""
-    found = []
-    for top in ("derivative", "derivatives"):
-        for folder in sorted((bids_dir / top).glob("*")):
-            counts = [_count(inner) for inner in sorted(folder.glob("*")) if inner.is_dir()]
-            counts = [count for count in counts if count]
-            if counts:
-                shown = folder.relative_to(bids_dir).as_posix()
-                found.append((shown, sum(counts), len(counts)))
-    return tuple(found)
-
-
-def _count(folder: Path) -> int:
-    return sum(path.suffix in RESPONSE_FILES for path in folder.iterdir())
+def _hdf5_responses(found: Survey) -> tuple[str, int, int] | None:
+    """Folder of HDF5 responses that is used, how many files it holds, and of how many people."""
+    if found.columns is None:
+        return None
+    files = column_files(found.columns, found.participants)
+    return str(found.columns), len(files), len({path.parent for path in files})

@@ -26,11 +26,13 @@ def rules(facts: Facts) -> list[str]:
         lines += entry(rule, f"{plural(len(runs), 'recording')}, e.g. {example}", width=width)
     assumed = [run for run in facts.runs if any(h.onset_assumed for h in run.heard)]
     if assumed:
+        onsets = sorted({h.rows[0].onset_s for r in assumed for h in r.heard if h.onset_assumed})
         lines += entry(
             "",
-            f"NO FILE SAYS when the sound started in {plural(len(assumed), 'recording')}: 0 s is "
-            "assumed. The run compares sound and responses and warns if they don't fit; if you "
-            "know better, say so with --stimuli-map.",
+            f"NO FILE SAYS when the sound started in {plural(len(assumed), 'recording')}: "
+            f"{' or '.join(f'{onset:g}' for onset in onsets)} s is assumed. The run compares "
+            "sound and responses and warns if they don't fit; if you know better, say so with "
+            "--stimuli-map.",
             width=width,
         )
     by_reason: dict[str, list[Run]] = {}

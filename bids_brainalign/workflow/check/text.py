@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from bids_brainalign.dataset.derivatives import space_label
 from bids_brainalign.dataset.filenames import DatasetFile
@@ -74,13 +75,6 @@ def _recordings(facts: Facts) -> list[str]:
         lines += entry(kind, f"{', '.join(parts)}; tasks: {some(listed)}")
         lines += entry("", _by_participant(runs))
         lines += _fmri_facts(facts, runs) if modality == "fmri" else _electrode_facts(runs)
-    for folder, count, people_count in facts.responses:
-        lines += entry(
-            "responses",
-            f"{folder} holds {plural(count, 'HDF5 file')} of "
-            f"{plural(people_count, 'participant')}. This version does not read them (support "
-            "comes with fMRI at scale): it needs an fMRIPrep derivative.",
-        )
     return lines
 
 
@@ -124,6 +118,8 @@ def _electrode_facts(runs: Sequence[Run]) -> list[str]:
 def _fmri_facts(facts: Facts, runs: Sequence[Run]) -> list[str]:
     prepared = [run for run in runs if run.prepared]
     where = facts.survey.fmriprep
+    if facts.responses is not None:
+        return _column_facts(facts, facts.responses)
     if where is None:
         return entry("fMRIPrep", "no derivative in derivatives/ and none given with -d")
     shown = where.relative_to(facts.bids_dir) if where.is_relative_to(facts.bids_dir) else where
@@ -135,6 +131,17 @@ def _fmri_facts(facts: Facts, runs: Sequence[Run]) -> list[str]:
     if without:
         lines += entry("confounds", f"no table for {some(without, 3)}: none will be regressed out")
     return lines
+
+
+def _column_facts(facts: Facts, responses: tuple[str, int, int]) -> list[str]:
+    folder, count, people = responses
+    path = Path(folder)
+    shown = path.relative_to(facts.bids_dir) if path.is_relative_to(facts.bids_dir) else path
+    return entry(
+        "responses",
+        f"{shown}: {plural(count, 'HDF5 file')} of {plural(people, 'participant')}, ready-made: "
+        "used as they are (standardised by those who published them)",
+    )
 
 
 def _sounds(facts: Facts) -> list[str]:
@@ -205,10 +212,13 @@ def _missing(facts: Facts) -> list[str]:
         lines += item(f"… and {len(kinds) - MOST} more")
     known = {run.recording.name for run in facts.runs}
     others = [(name, reason) for name, reason in facts.survey.skipped if name not in known]
-    for name, reason in others[:MOST]:
-        lines += item(f"{name}: {reason}")
-    if len(others) > MOST:
-        lines += item(f"… and {len(others) - MOST} more")
+    reasons: dict[str, list[str]] = {}
+    for name, reason in others:
+        reasons.setdefault(reason, []).append(name)
+    for reason, names in list(reasons.items())[:MOST]:
+        lines += item(f"{some(names, 3)}: {reason}")
+    if len(reasons) > MOST:
+        lines += item(f"… and {sum(map(len, list(reasons.values())[MOST:]))} more")
     if facts.pointers:
         lines += item(f"{plural(len(facts.pointers), 'file')} not downloaded (DataLad pointers)")
     return lines

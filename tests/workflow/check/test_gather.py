@@ -184,11 +184,17 @@ def test_lebel(shared, tmp_path):
     root = real_tree(shared, "ds003020", tmp_path / "ds003020")
     facts = look(root, database=tmp_path / "db")
     rules = Counter(h.rule for run in facts.runs for h in run.heard)
-    assert rules == {"task name, assumed onset 0": 499}
-    silent = {run.recording.task for run in facts.runs if not run.heard}
-    assert all("Localizer" in task for task in silent)
-    assert len(facts.sounds) == facts.n_audio == 85
-    assert facts.responses == (("derivative/preprocessed_data", 440, 9),)
+    assert rules == {"task name, onset by the code published with the data": 440}
+    assert len(facts.runs) == len(facts.able) == 440
+    assert {h.rows[0].onset_s for run in facts.runs for h in run.heard} == {10.0}
+    assert {run.recording.metadata["RepetitionTime"] for run in facts.runs} == {2}
+    assert not any(run.problems for run in facts.runs)
+    # Localizers, and one auditory localizer that is called like a sound.
+    left_out = {name.split("_task-")[1].split("_")[0] for name, _ in facts.survey.skipped}
+    assert all("Localizer" in task for task in left_out)
+    assert (len(facts.sounds), facts.n_audio) == (84, 85)
+    assert facts.responses == (str(root / "derivative/preprocessed_data"), 440, 9)
+    assert sum(path.suffix == ".hf5" for path in facts.pointers) == 440
     assert sum(path.suffix == ".TextGrid" for path in facts.pointers) == 84
     again = look(root, database=tmp_path / "db")
     assert again.runs == facts.runs
