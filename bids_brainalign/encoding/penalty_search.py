@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import CubicSpline, make_interp_spline
 
 Array64 = NDArray[np.float64]
 Columns = NDArray[np.int64] | None
@@ -23,6 +23,8 @@ STEP = 0.7
 MARGIN = 4e-3
 """A penalty is scored where the spline comes this close to the best: several times the spline's
 error at such distances (tests/encoding/test_penalty_search.py)."""
+BEND = 0.5
+"""… or this share of what the spline differs from straight lines between nodes."""
 FEWEST = 6
 """Shorter grids are scored whole."""
 
@@ -83,8 +85,10 @@ def _candidates(
     scored: Array64, coarse: NDArray[np.int64], place: Array64
 ) -> list[NDArray[np.int64]]:
     """Per penalty, the targets for which it could be best; none for those already scored."""
-    spline = CubicSpline(place[coarse], scored)
-    smooth = spline(place)
-    near = smooth >= np.maximum(smooth.max(axis=0), scored.max(axis=0)) - MARGIN
+    smooth = CubicSpline(place[coarse], scored)(place)
+    # Where a curve bends much between nodes, a spline is least to be trusted.
+    bend = np.abs(smooth - make_interp_spline(place[coarse], scored, k=1)(place))
+    best = np.maximum(smooth.max(axis=0), scored.max(axis=0))
+    near = smooth >= best - np.maximum(MARGIN, BEND * bend)
     near[coarse] = False
     return [np.flatnonzero(row) for row in near]

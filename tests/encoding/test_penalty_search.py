@@ -75,3 +75,13 @@ def test_the_first_of_equals_is_taken():
     alphas = np.logspace(0, 5, 20)
     curves = np.zeros((20, 3))
     assert (search(Counted(curves, alphas), alphas)[1] == 0).all()
+
+
+def test_curves_that_fall_off_a_cliff_keep_their_peak():
+    """R² falls far below 0 at small penalties; a spline rings there."""
+    alphas = np.logspace(0, 5, 12)
+    rng = np.random.default_rng(3)
+    place, peak = np.log10(alphas)[:, None], rng.uniform(1.5, 4, 500)
+    curves = 0.3 - np.where(place < peak, 0.6, 0.05) * (place - peak) ** 2
+    score = Counted(curves, alphas)
+    assert (search(score, alphas)[1] == curves.argmax(axis=0)).mean() > 0.995
