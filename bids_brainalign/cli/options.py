@@ -219,6 +219,14 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         help="seconds between causal or sliding windows (default: 0.1)",
     )
     group.add_argument(
+        "--sliding-window",
+        dest="features.sliding_window_s",
+        type=float,
+        metavar="S",
+        help="length of sliding windows in seconds (default: 16.1, every 0.1 s; BrainWavLM: 4 "
+        "with --causal-stride 0.25)",
+    )
+    group.add_argument(
         "--decoder-features",
         dest="features.decoder",
         action="store_true",

@@ -160,7 +160,9 @@ def _extract_features(
         for line in announce(config, spaces, stimuli):
             logger.info("%s", line)
         for space in spaces:
-            for step in feature_steps(config, space, stimuli):
+            steps = feature_steps(config, space, stimuli)
+            for number, step in enumerate(steps, start=1):
+                logger.info("%s: stimulus %d of %d", space.name, number, len(steps))
                 units.append(attempt(config, step, run_id=run_id))
     return units
 
