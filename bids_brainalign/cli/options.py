@@ -172,7 +172,8 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         nargs="+",
         action="extend",
         metavar="NAME=SOURCE",
-        help="speech models: a name and a local folder or a hub id (openai/whisper-base)",
+        help="speech and language models: a name and a local folder or a hub id "
+        "(openai/whisper-base); GloVe or FastText: a name and the file",
     )
     group.add_argument(
         "--model-dir",

@@ -32,6 +32,7 @@ EEG_REFERENCES = ("average", "none")
 DECODERS = ("ridge", "gru")
 DECODED_UNITS = ("segment", "word")
 FEATURE_MODES = ("dense", "sliding", "causal")
+TEXT_POOLING = ("last", "mean")
 LAG_MODES = ("continuous", "word")
 PRECISIONS = ("fp32", "bf16", "fp16")
 RECORDING_LABELS = ("onset", "phones", "silence", "sound")
@@ -108,6 +109,7 @@ def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     yield "recurrent.layers", config.recurrent.layers, LAYER_POLICIES
     for encoder in config.encoders:
         yield "encoders", encoder, ENCODERS
+    yield "features.text_pooling", config.features.text_pooling, TEXT_POOLING
     for mode in config.features.mode:
         yield "features.mode", mode, FEATURE_MODES
     for mode in config.lags.modes:
@@ -171,6 +173,7 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     not_negative = {
         "random_seed": config.random_seed,
         "features.margin_s": features.margin_s,
+        "features.text_context_words": features.text_context_words,
         "features.waveform_margin_s": features.waveform_margin_s,
         "features.blend_s": features.blend_s,
         "ieeg.trim_start_s": ieeg.trim_start_s,

@@ -96,6 +96,10 @@ class Features:
     trained with, in much less time."""
     sliding_window_s: float = 16.1
     """Sliding windows, and causal ones of the other speech models: 16 s of context + 0.1 s."""
+    text_context_words: int = 32
+    """Words of the same stimulus that a language model reads before each word, with it."""
+    text_pooling: str = "last"
+    """Whose state a word gets from a language model: ``last`` of its tokens, or their ``mean``."""
     decoder: bool = False
     """Also every layer of Whisper's decoder per word, reading the transcript along with the
     audio (``NAME:decoder``)."""

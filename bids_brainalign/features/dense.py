@@ -29,6 +29,8 @@ class EncoderLayers:
     """(n_frames,) s on the stimulus clock."""
     context_past_s: float
     context_future_s: float
+    notes: tuple[str, ...] = ()
+    """What the report should say of these features."""
 
 
 @dataclass(frozen=True)

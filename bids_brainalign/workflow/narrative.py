@@ -14,7 +14,8 @@ from bids_brainalign.workflow.assemble import Assembly
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.onset import onset_sentences
 from bids_brainalign.workflow.phone_times import missing_reason, phone_methods
-from bids_brainalign.workflow.spaces import Space, windowing_of
+from bids_brainalign.workflow.spaces import Space, stored_features, windowing_of
+from bids_brainalign.workflow.text_features import language_warnings, text_description
 
 
 def sidecar_fields(config: Config, assembly: Assembly, space: Space) -> dict[str, object]:
@@ -25,6 +26,7 @@ def sidecar_fields(config: Config, assembly: Assembly, space: Space) -> dict[str
             *onset_sentences(config, fit),
             *annotations_of(config, fit),
             *assumptions(assembly),
+            *feature_notes(config, fit, space),
         ],
         "Skipped": skipped(assembly),
         "ModelDescription": model_description(config, fit, space),
@@ -42,6 +44,18 @@ def sidecar_fields(config: Config, assembly: Assembly, space: Space) -> dict[str
     }
 
 
+def feature_notes(config: Config, fit: Fit, space: Space) -> list[str]:
+    """Say what was noted when the features of this fit's stimuli were made."""
+    if space.kind == "untrained":  # the same notes stand beside the model's own results
+        return []
+    stimuli = {p.stimulus.name: p.stimulus for p in fit.presentations}
+    sentences = language_warnings(space, list(stimuli.values()))
+    for name, stimulus in stimuli.items():
+        stored = stored_features(config, space, stimulus, fit.modality)
+        sentences += [f"{space.model}, {name}: {note}" for note in stored.notes]
+    return sentences
+
+
 def model_description(config: Config, fit: Fit, space: Space) -> str:
     """Say where the features come from, in a sentence or two."""
     if space.kind == "lowlevel":
@@ -50,6 +64,8 @@ def model_description(config: Config, fit: Fit, space: Space) -> str:
         return "Features given by the user."
     if space.source is None:
         return ""
+    if space.reads_text:
+        return text_description(config, space)
     facts = model_facts(space.source)
     family, size = facts.family, f"{facts.n_layers - 1} blocks, width {facts.n_dims}"
     if space.reads_words:
