@@ -32,6 +32,7 @@ EEG_REFERENCES = ("average", "none")
 DECODERS = ("ridge", "gru")
 DECODED_UNITS = ("segment", "word")
 FEATURE_MODES = ("dense", "sliding", "causal")
+LOWLEVEL_PARTS = ("envelope", "mel", "words", "phones", "articulation", "phone-histogram")
 TEXT_POOLING = ("last", "mean")
 LAG_MODES = ("continuous", "word")
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -109,6 +110,8 @@ def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     yield "recurrent.layers", config.recurrent.layers, LAYER_POLICIES
     for encoder in config.encoders:
         yield "encoders", encoder, ENCODERS
+    for part in config.features.lowlevel:
+        yield "features.lowlevel", part, LOWLEVEL_PARTS
     yield "features.text_pooling", config.features.text_pooling, TEXT_POOLING
     for mode in config.features.mode:
         yield "features.mode", mode, FEATURE_MODES
@@ -199,6 +202,8 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     for kind, names in tiers.items():
         yield f"stimuli.{kind}_tiers", names, "at least one name", bool(names)
     yield "features.mode", features.mode, "at least one", bool(features.mode)
+    rule = "with envelope, by which sound and silence are told apart"
+    yield "features.lowlevel", features.lowlevel, rule, "envelope" in features.lowlevel
     stride, window = features.causal_stride_s, features.causal_window_s
     yield "features.causal_stride_s", stride, "from 0.02 to 10 s", 0.02 <= stride <= 10
     most = f"from causal_stride_s to {WHISPER_WINDOW_S:g} s"

@@ -86,6 +86,10 @@ class Features:
     fmri_rate_hz: float = 10.0
     n_mels: int = 16
     """Bands of the low-level mel spectrogram."""
+    lowlevel: tuple[str, ...] = ("envelope", "mel", "words", "phones")
+    """What the low-level baseline holds: ``envelope``, ``mel``, onsets of ``words`` and ``phones``
+    (at the TR of fMRI: their rates), ``articulation`` (manner, place, voicing, vowels), and
+    ``phone-histogram`` (39 phones of English)."""
     mode: tuple[str, ...] = ("dense",)
     """``dense`` (long overlapping windows, blended), ``sliding`` (a window per frame, as
     published), ``causal`` (windows that end at the frame); several make several feature spaces."""

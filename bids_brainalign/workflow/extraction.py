@@ -19,7 +19,6 @@ from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.spaces import (
     DECODER,
-    LOWLEVEL_CONTEXT_S,
     TEXT,
     Space,
     feature_key,
@@ -152,7 +151,7 @@ _BY_MODE = {
 _MODULES = {
     "model": ("bids_brainalign.features.models",),
     "untrained": ("bids_brainalign.features.models",),
-    "lowlevel": ("bids_brainalign.features.lowlevel",),
+    "lowlevel": ("bids_brainalign.workflow.lowlevel_features",),
     "own": ("bids_brainalign.features.own",),
     "static": ("bids_brainalign.features.static_vectors",),
 }
@@ -192,13 +191,9 @@ def _extract(
     require_content(stimulus.path, config.paths.bids_dir)
     wave = load_audio(stimulus.path)
     if space.kind == "lowlevel":
-        from bids_brainalign.features.lowlevel import lowlevel_features
+        from bids_brainalign.workflow.lowlevel_features import lowlevel_of
 
-        words, phones = (None if a is None else a.table for a in (stimulus.words, stimulus.phones))
-        frames, times, _ = lowlevel_features(
-            wave, words, phones, rate_hz=rate_hz, n_mels=config.features.n_mels
-        )
-        return EncoderLayers([frames], times, LOWLEVEL_CONTEXT_S, LOWLEVEL_CONTEXT_S), ["n/a"]
+        return lowlevel_of(config, stimulus, wave, rate_hz=rate_hz), ["n/a"]
     windowing, batch_size = windowing_of(config, space), config.resources.batch_size
     if isinstance(windowing, EndingWindows):
         found = models.encoder.extract_ending(

@@ -38,7 +38,7 @@ def _write_labels(config: Config, spaces: Sequence[Space]) -> None:
     }
     for space in spaces:
         what = {
-            "lowlevel": "low-level features: envelope, mel spectrogram, word and phone onsets",
+            "lowlevel": f"low-level features: {', '.join(config.features.lowlevel)}",
             "model": f"layers of {space.model}{_MODES[space.mode]}",
             "untrained": f"layers of {space.model} with random weights{_MODES[space.mode]}",
             "static": f"vectors of words from {space.model}",

@@ -82,10 +82,7 @@ def model_description(config: Config, fit: Fit, space: Space) -> str:
 
 def _lowlevel_description(config: Config, fit: Fit) -> str:
     """Say what the baseline holds, how its phones were found, and why some are missing."""
-    text = (
-        "Envelope and mel spectrogram of the audio, and (where they are annotated) onsets of "
-        "words and phones."
-    )
+    text = lowlevel_parts(config)
     found = phone_methods(fit)
     for method in dict.fromkeys(m for m in found.values() if m != ANNOTATED):
         names = [name for name in found if found[name] == method]
@@ -93,6 +90,26 @@ def _lowlevel_description(config: Config, fit: Fit) -> str:
         text += f" Phone onsets of {of} are not annotated: they come from {method}."
     reason = missing_reason(config, fit)
     return text if reason is None else f"{text} Phone onsets are missing: {reason}."
+
+
+def lowlevel_parts(config: Config) -> str:
+    """Say what the baseline is made of."""
+    told = {
+        "envelope": "envelope",
+        "mel": "mel spectrogram",
+        "words": "words",
+        "phones": "phones",
+        "articulation": "articulation of phones",
+        "phone-histogram": "histogram of 39 phones",
+    }
+    parts = [name for name in told if name in config.features.lowlevel]
+    sound = " and ".join(told[p] for p in parts if p in ("envelope", "mel"))
+    onsets = " and ".join(told[p] for p in parts if p in ("words", "phones"))
+    marks = " and ".join(told[p] for p in parts if p in ("articulation", "phone-histogram"))
+    text = f"{sound.capitalize()} of the audio"
+    if onsets:
+        text += f", and (where they are annotated) onsets of {onsets}"
+    return f"{text}; {marks}, counted at their onsets." if marks else f"{text}."
 
 
 def mode_sentence(config: Config, space: Space) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bids_brainalign.config.schema import WHISPER_WINDOW_S, Config
+from bids_brainalign.config.schema import WHISPER_WINDOW_S, Config, Features
 from bids_brainalign.dataset.types import Stimulus
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.decoder_folder import decoder_facts
@@ -167,10 +167,12 @@ def feature_key(config: Config, space: Space, stimulus: Stimulus, rate_hz: float
     """Identity of stored features: the same audio, model and mode share them across datasets."""
     extra: object = None
     if space.kind == "lowlevel":
-        extra = [
+        extra = onsets = [
             [] if a is None else a.table["onset"].round(6).tolist()
             for a in (stimulus.words, stimulus.phones)
         ]
+        if marked_parts(config) and stimulus.phones is not None:
+            onsets.append(stimulus.phones.table["label"].tolist())
     if space.kind == "untrained":
         extra = twin_seed(config, space)
     if space.kind == "own" and space.source is not None:
@@ -187,6 +189,11 @@ def feature_key(config: Config, space: Space, stimulus: Stimulus, rate_hz: float
     return digest_of(
         [stimulus.sha256, space.kind, space.digest, extra, rate_hz, _options(config, space)]
     )[:24]
+
+
+def marked_parts(config: Config) -> tuple[str, ...]:
+    """Parts of the low-level baseline that say what phones are."""
+    return tuple(p for p in ("articulation", "phone-histogram") if p in config.features.lowlevel)
 
 
 def stored_features(
@@ -214,7 +221,9 @@ def windowing_of(config: Config, space: Space) -> Windowing | EndingWindows:
 def _options(config: Config, space: Space) -> object:
     """Only what changes these features: another model's options don't make them anew."""
     if space.kind == "lowlevel":
-        return config.features.n_mels
+        parts = sorted(set(config.features.lowlevel))
+        usual = parts == sorted(Features.lowlevel)
+        return config.features.n_mels if usual else [config.features.n_mels, parts]
     if space.kind == "own":
         return None
     if space.kind == "static":

@@ -106,9 +106,11 @@ DEAR: dict[str, dict[str, tuple[str, ...]]] = {
         "timescale": ("jitter_s",),
         "lags": ("modes", "step_s", "word_step_s"),
         "decoding": ("decoders",),
-    }
+    },
+    "layerwise-fmri": {"features": ("lowlevel",)},
 }
-"""Settings of a recipe that would make a run without --recipe too slow."""
+"""Settings of a recipe that would make a run without --recipe too slow, or that need phones to say
+more than the usual ones."""
 
 
 @pytest.mark.parametrize("name", list_recipes())
