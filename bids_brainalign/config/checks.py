@@ -24,6 +24,7 @@ REFERENCES = ("none", "car", "car-device", "bipolar", "laplacian")
 HIGH_GAMMA = ("filterbank", "podcast2025", "dutch2022", "multitaper", "morlet")
 STEPS = Control.steps
 PHONE_TIMES = ("auto", "annotated", "align")
+HRFS = ("fir", "glover", "spm")
 SAVE = ("predictions", "weights")
 ENCODERS = ("ridge", "gru", "lstm", "attention", "recurrent", "mlp")
 LAYER_POLICIES = ("selected", "all")
@@ -103,6 +104,7 @@ def _check_names(config: Config) -> None:
 def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     yield "ieeg.reference", config.ieeg.reference, REFERENCES
     yield "ieeg.high_gamma", config.ieeg.high_gamma, HIGH_GAMMA
+    yield "fmri.hrf", config.fmri.hrf, HRFS
     yield "phonemes.times", config.phonemes.times, PHONE_TIMES
     yield "eeg.reference", config.eeg.reference, EEG_REFERENCES
     yield "eeg.high_gamma", config.eeg.high_gamma, ("", *HIGH_GAMMA)

@@ -176,9 +176,12 @@ class Lags:
 class Fmri:
     """BOLD responses and their delays."""
 
+    hrf: str = "fir"
+    """``fir`` (features at several delays, so that ridge finds each voxel's own response), or
+    features convolved with a canonical response and no delays: ``glover``, ``spm``."""
     delay_min_s: float = 1.0
     delay_max_s: float = 9.0
-    """All multiples of the TR in this range."""
+    """All multiples of the TR in this range; for ``fir``."""
     trim_start_s: float = 10.0
     high_pass_s: float = 128.0
     """Cut-off period of the cosine set built when fMRIPrep's is missing."""

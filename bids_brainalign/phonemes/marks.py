@@ -25,7 +25,7 @@ with uvulars and diphthongs, and laterals among approximants."""
 _FOLDED = {
     "ə": "AH", "ɐ": "AH", "ɚ": "ER", "ɜ": "ER", "ɨ": "IH", "ᵻ": "IH", "ʉ": "UW", "a": "AA",
     "ɒ": "AA", "o": "OW", "əʊ": "OW", "e": "EY", "r": "R", "ɻ": "R", "ɫ": "L", "ɦ": "HH",
-    "ʍ": "W", "g": "G", "ɾ": "T", "ʧ": "CH", "ʤ": "JH",
+    "ʍ": "W", "g": "G", "ɾ": "T", "ʧ": "CH", "ʤ": "JH", "æʊ": "AW", "ɑʊ": "AW", "ɑɪ": "AY",
 }  # fmt: skip
 """Further IPA symbols of English → the nearest of the 39; a flap counts as T, as in CMUdict."""
 _OF_IPA = {ARPABET[name]: name for name in PHONES_39} | _FOLDED
@@ -70,7 +70,7 @@ def phone_marks(
         found = np.zeros((len(labels), len(names)), dtype=np.float32)
         for row, label in enumerate(labels):
             ipa = ipa_of(label, arpabet=arpabet)
-            mine = categories_of(ipa) if names is ARTICULATION else _one_of_39(ipa)
+            mine = categories_of(ipa) if names is ARTICULATION else _of_39(ipa)
             at = [names.index(name) for name in mine if name in names]
             found[row, at] = 1
             if not at:
@@ -81,13 +81,22 @@ def phone_marks(
     return PhoneMarks(tuple(columns), members, tuple(unknown[row] for row in sorted(unknown)))
 
 
-def _one_of_39(ipa: str) -> tuple[str, ...]:
-    """Name of a phone among the 39; none if there is none.
+def _of_39(ipa: str) -> tuple[str, ...]:
+    """Names of a phone among the 39; two where IPA joins what ARPAbet writes as two.
 
     Examples
     --------
-    >>> [_one_of_39(ipa) for ipa in ("aɪ", "ə", "œy")]
-    [('AY',), ('AH',), ()]
+    >>> [_of_39(ipa) for ipa in ("aɪ", "ə", "œy", "ɑːɹ", "aɪə")]
+    [('AY',), ('AH',), (), ('AA', 'R'), ('AY', 'AH')]
     """
-    name = _OF_IPA.get(ipa) or _OF_IPA.get(base_symbols(ipa))
-    return () if name is None else (name,)
+    name = _OF_IPA.get(ipa)
+    if name is not None:
+        return (name,)
+    symbols, names = base_symbols(ipa), []
+    while symbols:
+        known = next((n for n in (2, 1) if symbols[:n] in _OF_IPA), None)
+        if known is None:
+            return ()
+        names.append(_OF_IPA[symbols[:known]])
+        symbols = symbols[known:]
+    return tuple(names)

@@ -72,6 +72,7 @@ def _write_citation(config: Config, fits: Sequence[Fit], spaces: Sequence[Space]
             "eeg_signal": _eeg_signal(config),
             "lag_min_s": config.ieeg.lag_min_s,
             "lag_max_s": config.ieeg.lag_max_s,
+            "hrf": config.fmri.hrf,
             "delay_min_s": config.fmri.delay_min_s,
             "delay_max_s": config.fmri.delay_max_s,
             "alphas": config.ridge.alphas,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bids_brainalign.alignment.hrf import FIR
 from bids_brainalign.config.schema import WHISPER_WINDOW_S, Config
 from bids_brainalign.dataset.ready_made import HIGH_GAMMA
 from bids_brainalign.dataset.stimuli import annotations_used
@@ -226,6 +227,12 @@ def methods(config: Config, assembly: Assembly, space: Space) -> str:
             f"{1 / interval:g} Hz was predicted from features at {len(assembly.delays)} lags from "
             f"{first * 1000:.0f} to {last * 1000:.0f} ms, each layer reduced to at most "
             f"{own.n_components} principal components fitted on training data."
+        )
+    elif config.fmri.hrf != FIR:
+        response = (
+            f"BOLD (TR {interval:g} s; confounds regressed out) was predicted from features "
+            f"convolved with the canonical haemodynamic response {config.fmri.hrf!r} of nilearn "
+            "and resampled with a 3-lobe Lanczos filter, without delays."
         )
     else:
         response = (
