@@ -35,6 +35,11 @@ def test_ipa_is_mapped(ipa, name):
     assert columns_of([ipa, "ʃ", "ŋ"], histogram=True) == {f"phone {name}"}
 
 
+def test_what_espeak_joins_counts_as_the_phones_it_is():
+    assert columns_of(["ɔːɹ", "əl"], 0, histogram=True) == {"phone AO", "phone R"}
+    assert columns_of(["ɔːɹ", "əl"], 1, histogram=True) == {"phone AH", "phone L"}
+
+
 def test_phones_that_english_lacks_are_none_of_them_and_are_named():
     marks = phone_marks(["œy", "ɣ", "t", "œy"], articulation=True, histogram=True)
     assert marks.unknown == ("œy", "ɣ", "œy")
