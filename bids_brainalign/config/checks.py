@@ -147,6 +147,7 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "features.fmri_rate_hz": features.fmri_rate_hz,
         "features.n_mels": features.n_mels,
         "features.sliding_window_s": features.sliding_window_s,
+        "features.text_words_per_pass": features.text_words_per_pass,
         "ieeg.lag_step_s": ieeg.lag_step_s,
         "ieeg.n_components": ieeg.n_components,
         "eeg.lag_step_s": eeg.lag_step_s,

@@ -102,6 +102,10 @@ class Features:
     """Sliding windows, and causal ones of the other speech models: 16 s of context + 0.1 s."""
     text_context_words: int = 32
     """Words of the same stimulus that a language model reads before each word, with it."""
+    text_words_per_pass: int = 1
+    """Words whose states a language model gives in one pass. With 1 each word is read with
+    exactly `text_context_words`; with as many as these, with up to twice as many, in a fraction of
+    the time."""
     text_pooling: str = "last"
     """Whose state a word gets from a language model: ``last`` of its tokens, or their ``mean``."""
     decoder: bool = False

@@ -121,7 +121,9 @@ def estimate_decoder(
     )
 
 
-def estimate_text(facts: TextFacts, *, n_words: int, context_words: int) -> Estimate:
+def estimate_text(
+    facts: TextFacts, *, n_words: int, context_words: int, words_per_pass: int
+) -> Estimate:
     """Estimate what a language model's layers per word take.
 
     Parameters
@@ -131,8 +133,10 @@ def estimate_text(facts: TextFacts, *, n_words: int, context_words: int) -> Esti
         Of the stimulus.
     context_words : int
         Read before each word.
+    words_per_pass : int
+        Whose states are taken from one pass.
     """
-    tokens = _TOKENS_PER_WORD * (context_words + 1)
+    tokens = _TOKENS_PER_WORD * (context_words + words_per_pass)
     tokens = min(tokens, facts.max_tokens) if facts.max_tokens else tokens
     working = max(0, facts.n_parameters - facts.n_vocabulary * facts.n_dims)
     per_frame = facts.n_layers * facts.n_dims
@@ -140,7 +144,9 @@ def estimate_text(facts: TextFacts, *, n_words: int, context_words: int) -> Esti
     held = _held(rows, facts.n_layers) + _TOKENS_PER_CALL * per_frame * _WHOLE_BYTES
     return Estimate(
         2 * n_words * per_frame * _BYTES,  # a word and the silence after it
-        n_words * tokens * (2 * working + 4 * (facts.n_layers - 1) * tokens * facts.n_dims),
+        math.ceil(n_words / words_per_pass)
+        * tokens
+        * (2 * working + 4 * (facts.n_layers - 1) * tokens * facts.n_dims),
         _PROGRAM_BYTES + facts.n_parameters * _WHOLE_BYTES + held,
         _scratch(rows),
     )

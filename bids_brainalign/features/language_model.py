@@ -34,18 +34,19 @@ from bids_brainalign.features.transcript import (
 
 _TOKENS_PER_CALL = 512
 """Passes are put together up to about so many tokens, times the batch size."""
+_NO_LIMIT = 1 << 20
 _PROBE = (3, 1, 4, 1, 5, 2)
 
 
 @dataclass(frozen=True)
 class _Pass:
-    """One word with the words before it."""
+    """Some words with the words before them."""
 
-    word: int
     first_word: int
     tokens: tuple[int, ...]
-    n_own: int
-    """Tokens of the word itself, the last ones."""
+    spans: tuple[tuple[int, int, int], ...]
+    """Word, its first position in `tokens`, and the position after its last; only the words whose
+    states are taken from this pass."""
 
 
 class LanguageModel:
@@ -70,10 +71,9 @@ class LanguageModel:
     Notes
     -----
     Layer numbers are those of ``hidden_states`` in transformers: 0 is the input of the first
-    block (embeddings), the last one includes the final norm where the model has one. Every word
-    has a pass of its own, so that it is read with equally many words before it: a token that
-    begins texts (``bos_token``, where the tokenizer has one), those words, and the word. Nothing
-    of the stimulus after the word is in it.
+    block (embeddings), the last one includes the final norm where the model has one. A pass is a
+    token that begins texts (``bos_token``, where the tokenizer has one), some words, and the word:
+    nothing of the stimulus after the word is in its state.
     """
 
     def __init__(
@@ -145,11 +145,11 @@ class LanguageModel:
         words, lowered = self.words(table, language=language)
         rows = LayerRows(len(words.tokens), scratch, widths=self.widths)
         passes = self._passes(words, reading)
-        progress, past_s = Progress("words", len(passes)), 0.0
+        progress, past_s = Progress("passes", len(passes)), 0.0
         for batch in _batches(passes, _TOKENS_PER_CALL * batch_size):
-            for one, state in zip(batch, self._states(batch, reading), strict=True):
-                rows.write(one.word, state)
-                past_s = max(past_s, words.offset_s[one.word] - words.onset_s[one.first_word])
+            for word, first, state in self._states(batch, reading):
+                rows.write(word, state)
+                past_s = max(past_s, float(words.offset_s[word] - words.onset_s[first]))
             progress.advance(len(batch))
         notes = (
             ("Its transcript is written in capitals only and was read in lower case.",)
@@ -191,36 +191,52 @@ class LanguageModel:
         return [tuple(tokens) for tokens in found]
 
     def _passes(self, words: Words, reading: Reading) -> list[_Pass]:
-        """One pass per word that has tokens, with as many words before it as fit."""
-        passes = []
-        room = (self.max_tokens or np.inf) - len(self.begin)
-        for word, own in enumerate(words.tokens):
-            if not own:
-                continue
-            own = own[-int(min(room, len(own))) :]
-            first, length = word, len(own)
-            while first > max(0, word - reading.context_words):
-                length += len(words.tokens[first - 1])
-                if length > room:
-                    break
+        """Divide the words among passes; before each pass, as many words as fit."""
+        room = (self.max_tokens or _NO_LIMIT) - len(self.begin)
+        tokens = [own[-room:] for own in words.tokens]
+        passes, word = [], 0
+        while word < len(tokens):
+            stop, length = word + 1, len(tokens[word])
+            # Half of the positions are left for the words before.
+            while (
+                stop < min(word + reading.words_per_pass, len(tokens))
+                and length + len(tokens[stop]) <= room // 2
+            ):
+                length += len(tokens[stop])
+                stop += 1
+            first = word
+            while (
+                first > max(0, word - reading.context_words)
+                and length + len(tokens[first - 1]) <= room
+            ):
                 first -= 1
-            before = [t for i in range(first, word) for t in words.tokens[i]]
-            passes.append(_Pass(word, first, (*self.begin, *before, *own), len(own)))
+                length += len(tokens[first])
+            read, spans = list(self.begin), []
+            for each in range(first, stop):
+                if each >= word and tokens[each]:
+                    spans.append((each, len(read), len(read) + len(tokens[each])))
+                read += tokens[each]
+            if spans:
+                passes.append(_Pass(first, tuple(read), tuple(spans)))
+            word = stop
         return passes
 
-    def _states(self, batch: Sequence[_Pass], reading: Reading) -> Iterator[list[NDArray[Any]]]:
-        """Per pass, the word's state in every layer: arrays of shape (1, n_dims)."""
+    def _states(
+        self, batch: Sequence[_Pass], reading: Reading
+    ) -> Iterator[tuple[int, int, list[NDArray[Any]]]]:
+        """Each word, the first word it was read with, and its states: arrays of (1, n_dims)."""
         # Padding comes after the words: a causal model doesn't see it.
         longest = max(len(one.tokens) for one in batch)
         ids = [[*one.tokens, *([0] * (longest - len(one.tokens)))] for one in batch]
         layers = self._forward(ids)
         for row, one in enumerate(batch):
-            stop = len(one.tokens)
-            start = stop - (one.n_own if reading.pooling == "mean" else 1)
-            yield [
-                layer[row, start:stop].float().mean(dim=0, keepdim=True).cpu().numpy()
-                for layer in layers
-            ]
+            for word, start, stop in one.spans:
+                used = slice(start if reading.pooling == "mean" else stop - 1, stop)
+                states = [
+                    layer[row, used].float().mean(dim=0, keepdim=True).cpu().numpy()
+                    for layer in layers
+                ]
+                yield word, one.first_word, states
 
     def _forward(self, ids: list[list[int]]) -> tuple[torch.Tensor, ...]:
         with torch.inference_mode():

@@ -23,6 +23,9 @@ class Reading:
 
     context_words: int
     """Words before each word that it is read with; fewer at the start of the stimulus."""
+    words_per_pass: int
+    """Words whose states are taken from one pass: 1, and each is read with exactly
+    `context_words`; more, and the later ones of a pass are read with up to as many more."""
     pooling: str
     """Whose state is the word's: ``last`` of its tokens, or their ``mean``."""
 

@@ -230,7 +230,8 @@ def _options(config: Config, space: Space) -> object:
         return None
     if space.reads_text:
         f = config.features
-        return [f.text_context_words, f.text_pooling, config.resources.precision]
+        reading = [f.text_context_words, f.text_words_per_pass, f.text_pooling]
+        return [*reading, config.resources.precision]
     if space.reads_words:
         return [config.features.hop_s, config.resources.precision]
     options = [asdict(windowing_of(config, space)), config.resources.precision]

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 def reading_of(config: Config) -> Reading:
     """How language models read the stimuli of this run."""
-    return Reading(config.features.text_context_words, config.features.text_pooling)
+    f = config.features
+    return Reading(f.text_context_words, f.text_words_per_pass, f.text_pooling)
 
 
 @dataclass
@@ -70,8 +71,16 @@ def text_estimates(
     facts = text_facts(space.source)
     counts = [0 if s.words is None else len(s.words.table) for s in todo]
     what = f"{facts.n_layers} layers of {facts.n_dims} numbers for {sum(counts):,} words"
-    context = config.features.text_context_words
-    return [estimate_text(facts, n_words=n, context_words=context) for n in counts], what
+    reading = reading_of(config)
+    return [
+        estimate_text(
+            facts,
+            n_words=n,
+            context_words=reading.context_words,
+            words_per_pass=reading.words_per_pass,
+        )
+        for n in counts
+    ], what
 
 
 def text_description(config: Config, space: Space) -> str:
@@ -90,9 +99,12 @@ def text_description(config: Config, space: Space) -> str:
         else "from a local folder."
     )
     state = "its last token's" if reading.pooling == "last" else "the mean of its tokens'"
+    before = str(reading.context_words)
+    if reading.words_per_pass > 1:
+        before += f" to {reading.context_words + reading.words_per_pass - 1}"
     return (
         f"Language model {facts.model_type} ({size}) {weights} Each word was read with the "
-        f"{reading.context_words} words before it in the same stimulus (fewer at its start, or "
+        f"{before} words before it in the same stimulus (fewer at its start, or "
         f"where the model takes no more) and none after it. A word's state is {state}; states "
         f"{stand}"
     )

@@ -66,11 +66,11 @@ def spoken(labels, *, step=0.5, duration=0.4, first=0.25):
     return pd.DataFrame({"onset": onset, "duration": duration, "label": labels})
 
 
-def read(model, labels, context_words=5, pooling="last", **options):
+def read(model, labels, context_words=5, pooling="last", per_pass=1, **options):
     table = spoken(labels)
     return model.extract(
         table, duration_s=0.5 + 0.5 * len(labels), language="en",
-        reading=Reading(context_words, pooling), **options,
+        reading=Reading(context_words, per_pass, pooling), **options,
     )  # fmt: skip
 
 
@@ -101,6 +101,25 @@ def test_words_are_read_as_transformers_reads_them_one_by_one(gpt2, context_word
             np.testing.assert_allclose(
                 states(found, layer)[word], own.mean(dim=0), atol=1e-5, err_msg=f"{layer} {word}"
             )
+
+
+def test_words_may_share_a_pass(gpt2):
+    """Words 8 to 11 are read with word 3 and all that follows it."""
+    model = LanguageModel(gpt2)
+    shared = read(model, STORY, 5, per_pass=4)
+    for word in range(8, 12):
+        alone = read(model, STORY, word - 3)
+        for layer in (0, 1, 2):
+            np.testing.assert_allclose(
+                states(shared, layer)[word], states(alone, layer)[word], atol=1e-5
+            )
+    assert shared.context_past_s == pytest.approx((5 + 3) * 0.5 + 0.4)
+
+
+def test_passes_that_take_few_tokens_still_give_every_word(tmp_path):
+    model = LanguageModel(write_gpt2(tmp_path / "short", n_positions=16))
+    found = read(model, STORY, 5, per_pass=20)
+    assert (np.abs(states(found, 2)).max(axis=1) > 0).all()
 
 
 def test_what_comes_later_and_what_lies_before_the_context_change_nothing(gpt2):

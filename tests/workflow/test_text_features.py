@@ -92,7 +92,10 @@ def test_words_reach_the_response_clock(told):
         stored = stored_features(config, space, p.stimulus, fit.modality)
         if space.kind == "model":
             direct = model.extract(
-                p.stimulus.words.table, duration_s=40.0, language="en", reading=Reading(8, "last")
+                p.stimulus.words.table,
+                duration_s=40.0,
+                language="en",
+                reading=Reading(8, 1, "last"),
             )
             np.testing.assert_allclose(stored.read(2), direct.layers[2], atol=0.01)
         times = assembly.responses[1].times
@@ -135,7 +138,11 @@ def test_reading_is_part_of_what_is_stored(models, tmp_path):
         return {s.name: feature_key(config, s, stimulus, 50.0) for s in list_spaces(config)}
 
     first = keys()
-    for changed in ({"text_context_words": 3}, {"text_pooling": "mean"}):
+    for changed in (
+        {"text_context_words": 3},
+        {"text_words_per_pass": 4},
+        {"text_pooling": "mean"},
+    ):
         other = keys(**changed)
         assert {n for n in first if first[n] != other[n]} == {"gpt2", "gpt2:untrained"}
     fewer = replace(stimulus.words, table=stimulus.words.table.iloc[:-1].reset_index(drop=True))
