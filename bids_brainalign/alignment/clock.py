@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_brainalign.alignment.hrf import FIR, hrf_matrix
 from bids_brainalign.alignment.lanczos import lanczos_matrix
 
 _ROUNDING_S = 1e-6
@@ -134,11 +135,13 @@ def onto_slow_clock(
     placement: Placement,
     *,
     cutoff_hz: float,
+    hrf: str = FIR,
 ) -> NDArray[np.float32]:
     """Lanczos low-pass and resampling of features at the volumes' times.
 
     Frames outside the parts that were played do not count. Parameters as
-    :func:`onto_fast_clock`; ``cutoff_hz`` as :func:`lanczos_matrix`.
+    :func:`onto_fast_clock`; ``cutoff_hz`` as :func:`lanczos_matrix`; ``hrf`` as
+    :func:`hrf_matrix`, or ``fir``: no response.
 
     Returns
     -------
@@ -147,8 +150,11 @@ def onto_slow_clock(
     played = np.zeros(len(frame_times_s), dtype=bool)
     for start, stop in placement.segments:
         played |= (frame_times_s >= start) & (frame_times_s <= stop)
-    weights = lanczos_matrix(
-        frame_times_s[played] + placement.onset_s, times_s, cutoff_hz=cutoff_hz
+    heard_s = frame_times_s[played] + placement.onset_s
+    weights = (
+        lanczos_matrix(heard_s, times_s, cutoff_hz=cutoff_hz)
+        if hrf == FIR
+        else hrf_matrix(heard_s, times_s, cutoff_hz=cutoff_hz, hrf=hrf)
     )
     return np.asarray(weights @ frames[played], dtype=np.float32)
 
@@ -176,6 +182,7 @@ def add_onto_response_clock(
     *,
     slow: bool,
     hold: bool = False,
+    hrf: str = FIR,
 ) -> None:
     """Add features on the clock of a response: low-passed for volumes, else interpolated.
 
@@ -189,12 +196,14 @@ def add_onto_response_clock(
         For fMRI, whose features come at a higher rate than its volumes.
     frames, frame_times_s, times_s, placement, hold
         As :func:`onto_fast_clock`; ``hold`` counts where ``slow`` is false.
+    hrf : str
+        As :func:`onto_slow_clock`; counts where ``slow`` is true.
     """
     if not slow:
         _add_onto_fast_clock(out, frames, frame_times_s, times_s, placement, hold=hold)
         return
     cutoff_hz = 1 / float(np.median(np.diff(times_s)))
-    out += onto_slow_clock(frames, frame_times_s, times_s, placement, cutoff_hz=cutoff_hz)
+    out += onto_slow_clock(frames, frame_times_s, times_s, placement, cutoff_hz=cutoff_hz, hrf=hrf)
 
 
 def onto_response_clock(

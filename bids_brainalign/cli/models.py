@@ -11,6 +11,7 @@ from bids_brainalign.config.checks import LABEL
 from bids_brainalign.config.schema import DOWNLOADS, Config
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.fetch import HUB_ID, fetch_model, folder_name
+from bids_brainalign.features.static_vectors import SUFFIXES, require_vectors
 
 
 def model_sources(words: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -44,7 +45,7 @@ def model_sources(words: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 
 def resolve_models(config: Config) -> Config:
-    """Replace every source by a local folder; download only with ``--allow-download``.
+    """Replace every source by a local folder or file; download only with ``--allow-download``.
 
     Raises
     ------
@@ -56,15 +57,25 @@ def resolve_models(config: Config) -> Config:
     models = tuple(
         (name, str(_folder(config, name, source))) for name, source in config.features.models
     )
-    for name, folder in models:
-        _check_folder(name, Path(folder))
+    for name, source in models:
+        if Path(source).is_file():
+            require_vectors(Path(source))
+        else:
+            _check_folder(name, Path(source))
     return replace(config, features=replace(config.features, models=models))
 
 
 def _folder(config: Config, name: str, source: str) -> Path:
     path = Path(source).expanduser()
-    if path.is_dir():
+    if path.is_dir() or (path.is_file() and path.suffix in SUFFIXES):
         return path.absolute()
+    if path.is_file():
+        raise BrainAlignError(
+            f"--models {name}: {path} is no folder, and no table of word vectors by its name.",
+            fix="give the folder of a Hugging Face model, or an unpacked file of GloVe or "
+            f"FastText ({', '.join(SUFFIXES)})",
+            exit_code=ExitCode.USAGE,
+        )
     downloads = config.paths.work_dir / DOWNLOADS
     model_dir = config.paths.model_dir or downloads
     for place in (model_dir, downloads):

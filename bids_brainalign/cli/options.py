@@ -179,7 +179,8 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         nargs="+",
         action="extend",
         metavar="NAME=SOURCE",
-        help="speech models: a name and a local folder or a hub id (openai/whisper-base)",
+        help="speech and language models: a name and a local folder or a hub id "
+        "(openai/whisper-base); GloVe or FastText: a name and the file",
     )
     group.add_argument(
         "--model-dir",
@@ -230,6 +231,14 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         type=float,
         metavar="S",
         help="seconds between causal or sliding windows (default: 0.1)",
+    )
+    group.add_argument(
+        "--sliding-window",
+        dest="features.sliding_window_s",
+        type=float,
+        metavar="S",
+        help="length of sliding windows in seconds (default: 16.1, every 0.1 s; BrainWavLM: 4 "
+        "with --causal-stride 0.25)",
     )
     group.add_argument(
         "--decoder-features",

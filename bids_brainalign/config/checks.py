@@ -24,6 +24,7 @@ REFERENCES = ("none", "car", "car-device", "bipolar", "laplacian")
 HIGH_GAMMA = ("filterbank", "podcast2025", "dutch2022", "multitaper", "morlet")
 STEPS = Control.steps
 PHONE_TIMES = ("auto", "annotated", "align")
+HRFS = ("fir", "glover", "spm")
 SAVE = ("predictions", "weights")
 ENCODERS = ("ridge", "gru", "lstm", "attention", "recurrent", "mlp")
 LAYER_POLICIES = ("selected", "all")
@@ -33,6 +34,8 @@ EEG_REFERENCES = ("average", "none")
 DECODERS = ("ridge", "gru")
 DECODED_UNITS = ("segment", "word")
 FEATURE_MODES = ("dense", "sliding", "causal")
+LOWLEVEL_PARTS = ("envelope", "mel", "words", "phones", "articulation", "phone-histogram")
+TEXT_POOLING = ("last", "mean")
 LAG_MODES = ("continuous", "word")
 CHOSEN_BY = ("correlation", "r2")
 SOLVERS = ("own", "himalaya")
@@ -104,6 +107,7 @@ def _check_names(config: Config) -> None:
 def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     yield "ieeg.reference", config.ieeg.reference, REFERENCES
     yield "ieeg.high_gamma", config.ieeg.high_gamma, HIGH_GAMMA
+    yield "fmri.hrf", config.fmri.hrf, HRFS
     yield "phonemes.times", config.phonemes.times, PHONE_TIMES
     yield "fmri.confounds", config.fmri.confounds, CONFOUNDS
     yield "eeg.reference", config.eeg.reference, EEG_REFERENCES
@@ -114,6 +118,9 @@ def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     yield "recurrent.layers", config.recurrent.layers, LAYER_POLICIES
     for encoder in config.encoders:
         yield "encoders", encoder, ENCODERS
+    for part in config.features.lowlevel:
+        yield "features.lowlevel", part, LOWLEVEL_PARTS
+    yield "features.text_pooling", config.features.text_pooling, TEXT_POOLING
     for mode in config.features.mode:
         yield "features.mode", mode, FEATURE_MODES
     for mode in config.lags.modes:
@@ -146,6 +153,7 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "features.fmri_rate_hz": features.fmri_rate_hz,
         "features.n_mels": features.n_mels,
         "features.sliding_window_s": features.sliding_window_s,
+        "features.text_words_per_pass": features.text_words_per_pass,
         "ieeg.lag_step_s": ieeg.lag_step_s,
         "ieeg.n_components": ieeg.n_components,
         "eeg.lag_step_s": eeg.lag_step_s,
@@ -177,6 +185,7 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     not_negative = {
         "random_seed": config.random_seed,
         "features.margin_s": features.margin_s,
+        "features.text_context_words": features.text_context_words,
         "features.waveform_margin_s": features.waveform_margin_s,
         "features.blend_s": features.blend_s,
         "ieeg.trim_start_s": ieeg.trim_start_s,
@@ -202,6 +211,8 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     for kind, names in tiers.items():
         yield f"stimuli.{kind}_tiers", names, "at least one name", bool(names)
     yield "features.mode", features.mode, "at least one", bool(features.mode)
+    rule = "with envelope, by which sound and silence are told apart"
+    yield "features.lowlevel", features.lowlevel, rule, "envelope" in features.lowlevel
     stride, window = features.causal_stride_s, features.causal_window_s
     yield "features.causal_stride_s", stride, "from 0.02 to 10 s", 0.02 <= stride <= 10
     most = f"from causal_stride_s to {WHISPER_WINDOW_S:g} s"

@@ -87,6 +87,10 @@ class Features:
     fmri_rate_hz: float = 10.0
     n_mels: int = 16
     """Bands of the low-level mel spectrogram."""
+    lowlevel: tuple[str, ...] = ("envelope", "mel", "words", "phones")
+    """What the low-level baseline holds: ``envelope``, ``mel``, onsets of ``words`` and ``phones``
+    (at the TR of fMRI: their rates), ``articulation`` (manner, place, voicing, vowels), and
+    ``phone-histogram`` (39 phones of English)."""
     mode: tuple[str, ...] = ("dense",)
     """``dense`` (long overlapping windows, blended), ``sliding`` (a window per frame, as
     published), ``causal`` (windows that end at the frame); several make several feature spaces."""
@@ -97,6 +101,14 @@ class Features:
     trained with, in much less time."""
     sliding_window_s: float = 16.1
     """Sliding windows, and causal ones of the other speech models: 16 s of context + 0.1 s."""
+    text_context_words: int = 32
+    """Words of the same stimulus that a language model reads before each word, with it."""
+    text_words_per_pass: int = 1
+    """Words whose states a language model gives in one pass. With 1 each word is read with
+    exactly `text_context_words`; with as many as these, with up to twice as many, in a fraction of
+    the time."""
+    text_pooling: str = "last"
+    """Whose state a word gets from a language model: ``last`` of its tokens, or their ``mean``."""
     decoder: bool = False
     """Also every layer of Whisper's decoder per word, reading the transcript along with the
     audio (``NAME:decoder``)."""
@@ -169,9 +181,12 @@ class Lags:
 class Fmri:
     """BOLD responses and their delays."""
 
+    hrf: str = "fir"
+    """``fir`` (features at several delays, so that ridge finds each voxel's own response), or
+    features convolved with a canonical response and no delays: ``glover``, ``spm``."""
     delay_min_s: float = 1.0
     delay_max_s: float = 9.0
-    """All multiples of the TR in this range."""
+    """All multiples of the TR in this range; for ``fir``."""
     trim_start_s: float = 10.0
     high_pass_s: float = 128.0
     """Cut-off period of the cosine set built when fMRIPrep's is missing."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_brainalign.features.layer_rows import LayerRows
+from bids_brainalign.features.progress import Progress
 from bids_brainalign.features.windows import blend_weights, block_mean, window_starts
 
 Forward = Callable[[Sequence[NDArray[np.float32]]], Sequence[NDArray[np.float32]]]
@@ -28,6 +29,8 @@ class EncoderLayers:
     """(n_frames,) s on the stimulus clock."""
     context_past_s: float
     context_future_s: float
+    notes: tuple[str, ...] = ()
+    """What the report should say of these features."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,7 @@ def run_windows(
     factor = round(1 / (frame_s * rate_hz))
     rows = LayerRows(math.ceil(n_frames / factor), scratch)
     blend = _Blend(rows, factor=factor, n_open=window + factor)
+    progress = Progress("windows", len(starts))
     ends = [*starts[1:].tolist(), n_frames]  # of the frames that no later window adds to
     for first in range(0, len(starts), batch_size):
         chosen = range(first, min(first + batch_size, len(starts)))
@@ -121,6 +125,7 @@ def run_windows(
             inside = [state[row, : stop - start] for state in states]
             blend.add(start, inside, share=weights[i, : stop - start])
             blend.finish(ends[i], is_last=i == len(starts) - 1)
+        progress.advance(len(chosen))
         del states, inside  # before the next pass makes its own
     times = (np.arange(n_frames) * grid.stride + grid.first_centre) / sample_rate_hz
     # The first frame of the stimulus has no margin: it hears its whole window.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bids_brainalign.features.dense import EncoderLayers, Forward
 from bids_brainalign.features.layer_rows import LayerRows
+from bids_brainalign.features.progress import Progress
 
 _STAMP_TOLERANCE_S = 1e-9
 
@@ -79,11 +80,13 @@ def run_ending_windows(
     ends = np.round(times * sample_rate_hz).astype(np.int64)
     length = round(windows.window_s * sample_rate_hz)
     rows, done = LayerRows(len(ends), scratch), 0
+    progress = Progress("windows", len(ends))
     for clips in _batches(wave, ends, length, batch_size, shortest=shortest, lead_in=lead_in):
         states = forward(clips)
         at = last_frame(len(clips[0]))
         rows.write(done, [state[:, at] for state in states])
         done += len(clips)
+        progress.advance(len(clips))
         del states  # before the next pass makes its own
     heard = min(windows.window_s, duration_s)
     return EncoderLayers(

@@ -12,12 +12,16 @@ from bids_brainalign.features.dense import Windowing
 from bids_brainalign.features.ending import EndingWindows
 from bids_brainalign.features.folders import ModelFacts
 from bids_brainalign.features.layer_rows import IN_MEMORY_BYTES
+from bids_brainalign.features.text_folder import TextFacts
 
 FRAMES_PER_SECOND = 50
 _BYTES = 2  # float16 wherever that changes nothing of weight
 _WHOLE_BYTES = 4  # float32: weights, layers under way, and what is stored of causal ones
 _PROGRAM_BYTES = 800_000_000
 """The interpreter with its libraries, the audio and blocks of layers on their way to the disk."""
+_TOKENS_PER_WORD = 1.3
+"""English in the vocabulary of GPT-2."""
+_TOKENS_PER_CALL = 512
 _PROBE = 1024
 _FRONT_END = 1.4
 """Convolutions over the waveform come to about 0.4 of the transformer's work in wav2vec2-base."""
@@ -113,6 +117,37 @@ def estimate_decoder(
         n_bytes,
         heard.operations + windows * per_window,
         _memory(facts, facts.n_loaded, under_way + _held(rows, decoder.n_layers)),
+        _scratch(rows),
+    )
+
+
+def estimate_text(
+    facts: TextFacts, *, n_words: int, context_words: int, words_per_pass: int
+) -> Estimate:
+    """Estimate what a language model's layers per word take.
+
+    Parameters
+    ----------
+    facts : TextFacts
+    n_words : int
+        Of the stimulus.
+    context_words : int
+        Read before each word.
+    words_per_pass : int
+        Whose states are taken from one pass.
+    """
+    tokens = _TOKENS_PER_WORD * (context_words + words_per_pass)
+    tokens = min(tokens, facts.max_tokens) if facts.max_tokens else tokens
+    working = max(0, facts.n_parameters - facts.n_vocabulary * facts.n_dims)
+    per_frame = facts.n_layers * facts.n_dims
+    rows = n_words * per_frame * _WHOLE_BYTES
+    held = _held(rows, facts.n_layers) + _TOKENS_PER_CALL * per_frame * _WHOLE_BYTES
+    return Estimate(
+        2 * n_words * per_frame * _BYTES,  # a word and the silence after it
+        math.ceil(n_words / words_per_pass)
+        * tokens
+        * (2 * working + 4 * (facts.n_layers - 1) * tokens * facts.n_dims),
+        _PROGRAM_BYTES + facts.n_parameters * _WHOLE_BYTES + held,
         _scratch(rows),
     )
 

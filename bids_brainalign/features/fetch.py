@@ -12,6 +12,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 from bids_brainalign.errors import BrainAlignError, ExitCode
+from bids_brainalign.features.text_folder import PREPROCESSOR, reads_text
 from bids_brainalign.store.digest import sha256_of
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -40,7 +41,8 @@ def fetch_model(model: str, model_dir: Path, *, revision: str | None = None) -> 
     Returns
     -------
     Path
-        Folder with ``config.json``, ``preprocessor_config.json``, weights as safetensors, and
+        Folder with ``config.json``, ``preprocessor_config.json`` or (of a language model) a
+        tokenizer, weights as safetensors, and
         ``brainalign_source.json``: source, commit and the sha256 of every file.
 
     Raises
@@ -251,15 +253,15 @@ def _require_weights(folder: Path, model: str) -> None:
         text
         for text, pattern in (
             ("config.json", "config.json"),
-            ("preprocessor_config.json", "preprocessor_config.json"),
+            ("preprocessor_config.json or tokenizer.json", "preprocessor_config.json"),
             ("weights", "model*.safetensors"),
         )
-        if not any(folder.glob(pattern))
+        if not any(folder.glob(pattern)) and not (pattern == PREPROCESSOR and reads_text(folder))
     ]
     if lacking:
         raise BrainAlignError(
-            f"{model} has no {' and no '.join(lacking)}: it is no speech model as transformers "
-            "saves them.",
+            f"{model} has no {' and no '.join(lacking)}: it is no speech or language model as "
+            "transformers saves them.",
             fix="choose the original repository of the model",
             exit_code=ExitCode.MISSING_INPUT,
         )

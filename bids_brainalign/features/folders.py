@@ -73,7 +73,7 @@ def model_facts(folder: Path) -> ModelFacts:
         raise cannot_load(
             folder, ValueError("its config.json gives no number of layers and no hidden size")
         )
-    n_parameters, n_loaded = _count_parameters(folder)
+    n_parameters, n_loaded = count_parameters(folder)
     return ModelFacts(
         model_type=str(config.get("model_type", "unknown")),
         n_layers=blocks + 1,
@@ -111,7 +111,7 @@ def cannot_load(folder: Path, error: Exception) -> BrainAlignError:
     )
 
 
-def _count_parameters(folder: Path) -> tuple[int, int]:
+def count_parameters(folder: Path) -> tuple[int, int]:
     """Count weights by the headers of the safetensors files: without decoders, and all."""
     encoder = total = 0
     for path in sorted(folder.glob("*.safetensors")):

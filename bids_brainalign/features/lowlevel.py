@@ -1,12 +1,16 @@
-"""The baseline of every claim: envelope, mel spectrogram, word and phone onsets."""
+"""The baseline of every claim: envelope, mel spectrogram, words, phones and what they are."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.signal import ShortTimeFFT, get_window
 
+from bids_brainalign.config.schema import Features
 from bids_brainalign.features.audio import SAMPLE_RATE_HZ
 
 HOP_S = 0.01
@@ -72,6 +76,15 @@ def envelope_and_mel(
     return (rms**ENVELOPE_POWER)[:, None].astype(np.float32), decibel.astype(np.float32)
 
 
+@dataclass(frozen=True)
+class Marks:
+    """Further columns that stand at the onsets of phones."""
+
+    columns: tuple[str, ...]
+    members: NDArray[np.float32]
+    """(n_phones, n_columns): what each phone adds to each column."""
+
+
 def onset_train(
     onsets_s: NDArray[np.float64], *, n_frames: int, rate_hz: float
 ) -> NDArray[np.float32]:
@@ -84,6 +97,33 @@ def onset_train(
     frames = np.round(onsets_s * rate_hz).astype(int)
     inside = (frames >= 0) & (frames < n_frames)
     return np.bincount(frames[inside], minlength=n_frames)[:, None].astype(np.float32)
+
+
+def marked_train(
+    onsets_s: NDArray[np.float64],
+    members: NDArray[np.float32],
+    *,
+    n_frames: int,
+    rate_hz: float,
+) -> NDArray[np.float32]:
+    """Sum, per frame, what those that begin there are; frames as in :func:`onset_train`.
+
+    Parameters
+    ----------
+    onsets_s : ndarray of shape (n_onsets,)
+    members : ndarray of shape (n_onsets, n_columns)
+    n_frames : int
+    rate_hz : float
+
+    Returns
+    -------
+    ndarray of shape (n_frames, n_columns), float32
+    """
+    frames = np.round(onsets_s * rate_hz).astype(int)
+    inside = (frames >= 0) & (frames < n_frames)
+    out = np.zeros((n_frames, members.shape[1]), dtype=np.float32)
+    np.add.at(out, frames[inside], members[inside])
+    return out
 
 
 def reduce_rate(frames: NDArray[np.float32], *, factor: int) -> NDArray[np.float32]:
@@ -114,6 +154,8 @@ def lowlevel_features(
     *,
     rate_hz: float,
     n_mels: int,
+    parts: Sequence[str] = Features.lowlevel,
+    marks: Marks | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float64], tuple[str, ...]]:
     """Envelope, mel spectrogram, and onsets of words and phones where they are known.
 
@@ -128,10 +170,15 @@ def lowlevel_features(
         Frames per second; must divide 100.
     n_mels : int
         Bands of the mel spectrogram.
+    parts : sequence of str
+        Some of ``envelope``, ``mel``, ``words`` and ``phones``; others are in `marks`. Counted at
+        onsets, words and phones are rates once they are low-passed to a TR.
+    marks : Marks, optional
+        What the phones are; 0 throughout without `phones`.
 
     Returns
     -------
-    frames : ndarray of shape (n_frames, n_mels + 3), float32
+    frames : ndarray of shape (n_frames, n_columns), float32
     times : ndarray of shape (n_frames,)
         s on the stimulus clock.
     columns : tuple of str
@@ -139,11 +186,22 @@ def lowlevel_features(
     """
     envelope, mel = envelope_and_mel(wave, n_mels=n_mels)
     factor = round(1 / (HOP_S * rate_hz))
-    parts = [reduce_rate(np.hstack([envelope, mel]), factor=factor)]
+    sound = reduce_rate(np.hstack([envelope, mel]), factor=factor)
+    n_frames = len(sound)
     columns = ["envelope", *(f"mel-{band:02d}" for band in range(n_mels))]
-    for name, table in (("word onset", words), ("phone onset", phones)):
-        onsets = np.empty(0) if table is None else table["onset"].to_numpy(dtype=np.float64)
-        parts.append(onset_train(onsets, n_frames=len(parts[0]), rate_hz=rate_hz))
-        columns.append(name)
-    frames = np.hstack(parts)
-    return frames, np.arange(len(frames)) / rate_hz, tuple(columns)
+    kept = [name for name in columns if name.partition("-")[0] in parts]
+    blocks = [sound[:, [columns.index(name) for name in kept]]]
+    for part, name, table in (("words", "word onset", words), ("phones", "phone onset", phones)):
+        if part in parts:
+            blocks.append(onset_train(_onsets(table), n_frames=n_frames, rate_hz=rate_hz))
+            kept.append(name)
+    if marks is not None:
+        members = marks.members if phones is not None else marks.members[:0]
+        blocks.append(marked_train(_onsets(phones), members, n_frames=n_frames, rate_hz=rate_hz))
+        kept += marks.columns
+    frames = np.hstack(blocks)
+    return frames, np.arange(len(frames)) / rate_hz, tuple(kept)
+
+
+def _onsets(table: pd.DataFrame | None) -> NDArray[np.float64]:
+    return np.empty(0) if table is None else table["onset"].to_numpy(dtype=np.float64)

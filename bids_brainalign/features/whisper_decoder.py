@@ -24,11 +24,9 @@ from bids_brainalign.features.loading import (
     random_twin,
 )
 from bids_brainalign.features.passages import Frame, Passage, Words, held, hold, passages
+from bids_brainalign.features.transcript import SPACELESS, primary
 from bids_brainalign.features.whisper import FRAME_S, GRID
 from bids_brainalign.features.windows import window_starts
-
-SPACELESS = frozenset(["zh", "ja", "th", "lo", "my", "yue"])
-"""Languages written without spaces between words, as listed in Whisper's tokenizer."""
 
 
 class WhisperDecoder:
@@ -150,7 +148,7 @@ class WhisperDecoder:
     def words(self, table: pd.DataFrame, *, language: str) -> Words:
         """Turn the labels into tokens, each word by itself."""
         onset = table["onset"].to_numpy(np.float64)
-        space = "" if _primary(language) in SPACELESS else " "
+        space = "" if primary(language) in SPACELESS else " "
         labels = [" ".join(str(label).split()) for label in table["label"]]
         return Words(
             onset,
@@ -165,7 +163,7 @@ class WhisperDecoder:
 
     def frame(self, language: str) -> Frame:
         """Tokens before the words; English-only models know neither language nor task."""
-        names, tag = ["<|startoftranscript|>"], _primary(language)
+        names, tag = ["<|startoftranscript|>"], primary(language)
         if tag not in (self.facts.languages or ("en",)):
             known = f"{len(self.facts.languages)} languages" if self.facts.languages else "English"
             raise BrainAlignError(
@@ -201,8 +199,3 @@ class WhisperDecoder:
                 use_cache=False,
             )
         return [state[0].float().cpu().numpy() for state in output.hidden_states]
-
-
-def _primary(language: str) -> str:
-    """Give the language of a tag: ``en`` of ``en-GB``."""
-    return language.split("-")[0].lower()

@@ -17,7 +17,7 @@ from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.audio import SAMPLE_RATE_HZ
 from bids_brainalign.features.folders import cannot_load, model_facts
 from bids_brainalign.features.loading import load_pretrained, quiet_transformers
-from bids_brainalign.features.whisper_decoder import SPACELESS
+from bids_brainalign.features.transcript import SPACELESS
 
 Array32 = NDArray[np.float32]
 

@@ -52,6 +52,8 @@ class Settings(TypedDict, total=False):
     lag_max_s: float
     n_components: int
     """PCA dimensions per layer (iEEG)."""
+    hrf: str
+    """``fir``, or the canonical response that features were convolved with (fMRI)."""
     delay_min_s: float
     delay_max_s: float
     alphas: Sequence[float]
@@ -208,7 +210,13 @@ def _fmri(settings: Settings) -> str:
         "drifts with nilearn [@abraham2014]. Features were resampled to the times of the volumes "
         "with a three-lobe Lanczos filter [@lebel2023]."
     ]
-    if "delay_min_s" in settings and "delay_max_s" in settings:
+    hrf = settings.get("hrf", "fir")
+    if hrf != "fir":
+        sentences.append(
+            f"Before, they were convolved with the canonical haemodynamic response {hrf!r} of "
+            "nilearn; no delays were used."
+        )
+    elif "delay_min_s" in settings and "delay_max_s" in settings:
         sentences.append(
             "Responses were predicted from features delayed by all multiples of the repetition "
             f"time from {settings['delay_min_s']:g} to {settings['delay_max_s']:g} s."

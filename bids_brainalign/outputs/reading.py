@@ -16,6 +16,7 @@ MODALITIES = {"ieeg": "ieeg", "eeg": "eeg", "func": "fmri"}
 """Folder → what was measured."""
 UNTRAINED = ":untrained"
 CAUSAL = ":causal"
+SLIDING = ":sliding"
 LOWLEVEL = "lowlevel"
 SETTINGS = "SettingsDigest"
 """Field of sidecars: digest of what every result of one fit depends on."""

@@ -64,7 +64,7 @@ def curve_pictures(block: Block, album: Album) -> list[Picture]:
             f"Prediction of held-out data from each layer. All {kind} are shown, whether "
             "significant or not, so that no selection lifts the curves. "
             "Solid: trained model; dashed: the same network with random weights; dotted: "
-            "low-level features (envelope, mel spectrogram, word and phone onsets). "
+            "low-level features (of sound, words and phones). "
         )
         if block.causal is not None:
             caption += (

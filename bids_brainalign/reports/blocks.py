@@ -12,6 +12,7 @@ from bids_brainalign.outputs.reading import (
     CAUSAL,
     LOWLEVEL,
     SETTINGS,
+    SLIDING,
     UNTRAINED,
     ScoreFile,
     read_score_table,
@@ -71,6 +72,8 @@ class Block:
     """The same model in windows that end at the frame."""
     of_recordings: frozenset[str] = frozenset()
     """Digests of the settings of all scores of the recordings."""
+    dense: Analysis | None = None
+    """Where this model's windows slide: the same model in long windows, of the same settings."""
     outdated: list[str] = field(default_factory=list)
     """Names of tables that were asked for and left out, as they are of other settings."""
 
@@ -176,8 +179,15 @@ def _blocks_of(analyses: list[Analysis]) -> list[Block]:
         causal = next(
             (item for item in analyses if (item.model, item.encoder) == heard_past), None
         )
-        blocks.append(Block(main, untrained, lowlevel, locked, causal, settings))
+        dense = next((item for item in analyses if _is_dense_of(item, main)), None)
+        blocks.append(Block(main, untrained, lowlevel, locked, causal, settings, dense))
     return blocks
+
+
+def _is_dense_of(one: Analysis, main: Analysis) -> bool:
+    """Whether `one` has the features in long windows of what `main` has in sliding ones."""
+    same = (one.model + SLIDING, one.encoder) == (main.model, main.encoder)
+    return same and one.settings == main.settings
 
 
 def _locked(analysis: Analysis) -> pd.DataFrame | None:

@@ -39,6 +39,8 @@ class StoredFeatures:
     """How much audio before a frame it may have heard."""
     context_future_s: float
     """How much audio after a frame it may have heard."""
+    notes: tuple[str, ...] = ()
+    """What the report should say of them."""
 
 
 class FeatureStore:
@@ -80,6 +82,7 @@ class FeatureStore:
         times: NDArray[np.floating],
         context_past_s: float,
         context_future_s: float,
+        notes: Sequence[str] = (),
         exact: bool = False,
     ) -> Path:
         """Write the features of one stimulus.
@@ -97,6 +100,8 @@ class FeatureStore:
             Times of the frames in s on the stimulus clock.
         context_past_s, context_future_s : float
             How much audio before and after a frame it may have heard, in s.
+        notes : sequence of str
+            What the report should say of them.
         exact : bool
             Keep float32 whatever the layers hold. The choice by a layer's values is one by the
             whole stimulus: what comes later in it would change what was stored of earlier frames.
@@ -122,6 +127,7 @@ class FeatureStore:
             "dtype": json.dumps([tensor.dtype.name for tensor in tensors]),
             "context_past_s": repr(float(context_past_s)),
             "context_future_s": repr(float(context_future_s)),
+            "notes": json.dumps(list(notes)),
         }
         clock = np.asarray(times, dtype=np.float64)
         tensors.append(Tensor("times", clock.dtype, clock.shape, lambda: clock))
@@ -153,6 +159,7 @@ class FeatureStore:
                     read=_Reader(path),
                     context_past_s=float(metadata["context_past_s"]),
                     context_future_s=float(metadata["context_future_s"]),
+                    notes=tuple(json.loads(metadata.get("notes", "[]"))),
                 )
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise BrainAlignError(

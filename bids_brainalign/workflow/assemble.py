@@ -18,6 +18,7 @@ from bids_brainalign.alignment.clock import (
     stimulus_clock,
 )
 from bids_brainalign.alignment.delays import delay_samples, lag_samples
+from bids_brainalign.alignment.hrf import FIR, HRF_S
 from bids_brainalign.alignment.lanczos import LOBES
 from bids_brainalign.config.schema import Config
 from bids_brainalign.dataset.types import Presentation, Recording
@@ -283,6 +284,8 @@ def delays_of(config: Config, fit: Fit, interval_s: float) -> tuple[int, ...]:
         return lag_samples(
             own.lag_min_s, own.lag_max_s, step_s=own.lag_step_s, interval_s=interval_s
         )
+    if config.fmri.hrf != FIR:
+        return (0,)  # features come through a canonical response
     return delay_samples(config.fmri.delay_min_s, config.fmri.delay_max_s, tr_s=interval_s)
 
 
@@ -291,8 +294,10 @@ def _reach_s(
 ) -> float:
     """Delay span plus the support of the filters on both sides."""
     interval = responses[0].interval_s
-    lanczos = LOBES * interval if fit.modality == "fmri" else 0.0
-    return (max(delays) - min(delays)) * interval + max(r.support_s for r in responses) + lanczos
+    slow = LOBES * interval if fit.modality == "fmri" else 0.0
+    if fit.modality == "fmri" and config.fmri.hrf != FIR:
+        slow += HRF_S
+    return (max(delays) - min(delays)) * interval + max(r.support_s for r in responses) + slow
 
 
 def summarised_decorrelation(data: Array32, samples: Samples) -> float:
@@ -373,7 +378,7 @@ def feature_space(config: Config, assembly: Assembly, space: Space) -> FeatureSp
                     run = np.zeros((len(response.times), frames.shape[1]), dtype=np.float32)
                 add_onto_response_clock(
                     run, frames, times, response.times, placement,
-                    slow=not electric, hold=space.is_held,
+                    slow=not electric, hold=space.is_held, hrf=config.fmri.hrf,
                 )  # fmt: skip
             assert run is not None  # noqa: S101 - a fit's recordings have presentations
             runs.append(run)

@@ -24,6 +24,7 @@ from bids_brainalign.store.features import FeatureStore
 from bids_brainalign.workflow.extraction import device_of
 from bids_brainalign.workflow.memory import memory_limit
 from bids_brainalign.workflow.spaces import Space, feature_key, usable_spaces, windowing_of
+from bids_brainalign.workflow.text_features import text_estimates
 
 
 def announce(
@@ -62,7 +63,7 @@ def announce(
         lines.append(
             f"{space.name}: {what} over "
             f"{sum(s.duration_s for s, _ in todo) / 60:.1f} min of audio: "
-            f"{in_words(n_bytes, seconds)}{_windows_in_words(windowing_of(config, space), todo)}, "
+            f"{in_words(n_bytes, seconds)}{_windows_in_words(config, space, todo)}, "
             f"{_memory_in_words(config, max(part.memory_bytes for part in parts))}"
         )
     _require_space(config.paths.work_dir, total + scratch)
@@ -73,6 +74,8 @@ def _parts(
     config: Config, space: Space, folder: Path, todo: Sequence[tuple[Stimulus, float]]
 ) -> tuple[list[Estimate], str]:
     """Estimate each stimulus, and say what there will be of each frame or word."""
+    if space.reads_text:
+        return text_estimates(config, space, [stimulus for stimulus, _ in todo])
     facts, windowing = model_facts(folder), windowing_of(config, space)
     if space.reads_words and isinstance(windowing, Windowing):
         decoder = decoder_facts(folder)
@@ -93,11 +96,10 @@ def _parts(
     return parts, f"{facts.n_layers} layers of {facts.n_dims} numbers"
 
 
-def _windows_in_words(
-    windowing: Windowing | EndingWindows, todo: Sequence[tuple[Stimulus, float]]
-) -> str:
+def _windows_in_words(config: Config, space: Space, todo: Sequence[tuple[Stimulus, float]]) -> str:
     """Say why a mode with a window per frame takes so long."""
-    if not isinstance(windowing, EndingWindows):
+    windowing = windowing_of(config, space)
+    if space.reads_text or not isinstance(windowing, EndingWindows):
         return ""
     count = sum(windowing.count(stimulus.duration_s) for stimulus, _ in todo)
     return f" ({count:,} windows of {windowing.window_s:g} s, one every {windowing.stride_s:g} s)"

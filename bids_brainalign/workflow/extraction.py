@@ -9,17 +9,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
 
-import numpy as np
-
 from bids_brainalign.config.schema import Config
 from bids_brainalign.dataset.types import Stimulus
+from bids_brainalign.features.dense import EncoderLayers
 from bids_brainalign.features.ending import EndingWindows
 from bids_brainalign.features.models import SpeechModel
 from bids_brainalign.store.features import FeatureStore
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.spaces import (
-    LOWLEVEL_CONTEXT_S,
+    DECODER,
+    TEXT,
     Space,
     feature_key,
     rate_of,
@@ -30,6 +30,7 @@ from bids_brainalign.workflow.spaces import (
 
 if TYPE_CHECKING:
     from bids_brainalign.features.whisper_decoder import WhisperDecoder
+    from bids_brainalign.workflow.text_features import TextModel
 
 Opened = TypeVar("Opened")
 
@@ -52,6 +53,13 @@ class _Models:
         from bids_brainalign.features.whisper_decoder import WhisperDecoder
 
         return self._open(WhisperDecoder)
+
+    @cached_property
+    def text(self) -> TextModel:
+        from bids_brainalign.features.language_model import LanguageModel
+        from bids_brainalign.workflow.text_features import TextModel
+
+        return TextModel(self.config, self.space, lambda: self._open(LanguageModel))
 
     def _open(self, kind: Callable[..., Opened]) -> Opened:
         assert self.space.source is not None  # noqa: S101 - models always have a folder
@@ -115,16 +123,15 @@ def _step(
     def work() -> list[Path]:
         store = FeatureStore(config.paths.work_dir / "features")
         with store.scratch() as scratch:
-            layers, names, times, past, future = _extract(
-                config, space, stimulus, rate_hz, models, scratch
-            )
+            found, names = _extract(config, space, stimulus, rate_hz, models, scratch)
             path = store.save(
                 key,
-                layers=layers,
+                layers=found.layers,
                 names=names,
-                times=times,
-                context_past_s=past,
-                context_future_s=future,
+                times=found.times,
+                context_past_s=found.context_past_s,
+                context_future_s=found.context_future_s,
+                notes=found.notes,
                 exact=space.is_causal,
             )
         return [path]
@@ -132,20 +139,31 @@ def _step(
     return Step(
         name=f"features {space.name} {stimulus.name} {rate_hz:g}Hz {key[:6]}",
         inputs={"key": key},
-        modules=(_DECODER_MODULE,) if space.reads_words else _MODULES[space.kind],
+        modules=_modules(space),
         work=work,
     )
 
 
-_DECODER_MODULE = "bids_brainalign.features.whisper_decoder"
+_BY_MODE = {
+    DECODER: ("bids_brainalign.features.whisper_decoder",),
+    TEXT: ("bids_brainalign.features.language_model",),
+}
 _MODULES = {
     "model": ("bids_brainalign.features.models",),
     "untrained": ("bids_brainalign.features.models",),
-    "lowlevel": ("bids_brainalign.features.lowlevel",),
+    "lowlevel": ("bids_brainalign.workflow.lowlevel_features",),
     "own": ("bids_brainalign.features.own",),
+    "static": ("bids_brainalign.features.static_vectors",),
 }
 
-Extracted = tuple[Sequence[np.ndarray], list[str], np.ndarray, float, float]
+
+def _modules(space: Space) -> tuple[str, ...]:
+    """Code that the features of a space depend on."""
+    return (
+        _MODULES["static"]
+        if space.kind == "static"
+        else _BY_MODE.get(space.mode, _MODULES[space.kind])
+    )
 
 
 def _extract(
@@ -155,27 +173,27 @@ def _extract(
     rate_hz: float,
     models: _Models,
     scratch: IO[bytes],
-) -> Extracted:
+) -> tuple[EncoderLayers, list[str]]:
+    """Features of one stimulus, and the names of their layers."""
     if space.kind == "own" and space.source is not None:
         from bids_brainalign.features.own import load_own_features, own_feature_file
 
         own, times = load_own_features(own_feature_file(space.source, stimulus.name))
         names = [str(i) for i in range(len(own))]
         # What the user's features heard is unknown: folds get no soft gap for them.
-        return own, names, times, math.nan, math.nan
+        return EncoderLayers(own, times, math.nan, math.nan), names
+    if space.reads_text:
+        found = models.text.extract(stimulus, scratch)
+        return found, [str(i) for i in range(len(found.layers))]
     from bids_brainalign.dataset.pointers import require_content
     from bids_brainalign.features.audio import load_audio
 
     require_content(stimulus.path, config.paths.bids_dir)
     wave = load_audio(stimulus.path)
     if space.kind == "lowlevel":
-        from bids_brainalign.features.lowlevel import lowlevel_features
+        from bids_brainalign.workflow.lowlevel_features import lowlevel_of
 
-        words, phones = (None if a is None else a.table for a in (stimulus.words, stimulus.phones))
-        frames, times, _ = lowlevel_features(
-            wave, words, phones, rate_hz=rate_hz, n_mels=config.features.n_mels
-        )
-        return [frames], ["n/a"], times, LOWLEVEL_CONTEXT_S, LOWLEVEL_CONTEXT_S
+        return lowlevel_of(config, stimulus, wave, rate_hz=rate_hz), ["n/a"]
     windowing, batch_size = windowing_of(config, space), config.resources.batch_size
     if isinstance(windowing, EndingWindows):
         found = models.encoder.extract_ending(
@@ -194,8 +212,7 @@ def _extract(
         found = models.encoder.extract(
             wave, rate_hz=rate_hz, windowing=windowing, batch_size=batch_size, scratch=scratch
         )
-    names = [str(i) for i in range(len(found.layers))]
-    return found.layers, names, found.times, found.context_past_s, found.context_future_s
+    return found, [str(i) for i in range(len(found.layers))]
 
 
 def device_of(config: Config) -> str:

@@ -18,6 +18,7 @@ _MODES = {
     "sliding": ", a window per frame",
     "causal": ", windows that end at the frame",
     "decoder": ", of its decoder per word",
+    "text": " per word",
 }
 
 
@@ -37,14 +38,15 @@ def _write_labels(config: Config, spaces: Sequence[Space]) -> None:
     }
     for space in spaces:
         what = {
-            "lowlevel": "low-level features: envelope, mel spectrogram, word and phone onsets",
+            "lowlevel": f"low-level features: {', '.join(config.features.lowlevel)}",
             "model": f"layers of {space.model}{_MODES[space.mode]}",
             "untrained": f"layers of {space.model} with random weights{_MODES[space.mode]}",
+            "static": f"vectors of words from {space.model}",
             "own": f"the user's features {space.name}",
         }[space.kind]
         labels[analysis_label(space.name)] = what
     if config.ridge.partition_models:
-        compared = [s.name for s in spaces if s.kind in {"model", "own"}]
+        compared = [s.name for s in spaces if s.kind in {"model", "static", "own"}]
         for first, second in combinations(compared, 2):
             labels[pair_label(first, second)] = f"variance of {first} and {second}, and shared"
     write_descriptions(config.paths.output_dir, labels)
@@ -62,7 +64,7 @@ def _write_citation(config: Config, fits: Sequence[Fit], spaces: Sequence[Space]
     write_citation(
         config.paths.output_dir / "logs",
         modalities=sorted({fit.modality for fit in fits}),
-        models=list(dict.fromkeys(s.model for s in spaces if s.kind == "model")),
+        models=list(dict.fromkeys(s.model for s in spaces if s.kind in {"model", "static"})),
         settings={
             "reference": config.ieeg.reference,
             "high_gamma": config.ieeg.high_gamma,
@@ -70,6 +72,7 @@ def _write_citation(config: Config, fits: Sequence[Fit], spaces: Sequence[Space]
             "eeg_signal": _eeg_signal(config),
             "lag_min_s": config.ieeg.lag_min_s,
             "lag_max_s": config.ieeg.lag_max_s,
+            "hrf": config.fmri.hrf,
             "delay_min_s": config.fmri.delay_min_s,
             "delay_max_s": config.fmri.delay_max_s,
             "alphas": config.ridge.alphas,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bids_brainalign.alignment.hrf import FIR
 from bids_brainalign.config.schema import WHISPER_WINDOW_S, Config
 from bids_brainalign.dataset.ready_made import HIGH_GAMMA
 from bids_brainalign.dataset.stimuli import annotations_used
@@ -15,7 +16,8 @@ from bids_brainalign.workflow.assemble import Assembly
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.onset import onset_sentences
 from bids_brainalign.workflow.phone_times import missing_reason, phone_methods
-from bids_brainalign.workflow.spaces import Space, windowing_of
+from bids_brainalign.workflow.spaces import Space, stored_features, windowing_of
+from bids_brainalign.workflow.text_features import language_warnings, text_description
 
 
 def sidecar_fields(config: Config, assembly: Assembly, space: Space) -> dict[str, object]:
@@ -26,6 +28,7 @@ def sidecar_fields(config: Config, assembly: Assembly, space: Space) -> dict[str
             *onset_sentences(config, fit),
             *annotations_of(config, fit),
             *assumptions(assembly),
+            *feature_notes(config, fit, space),
         ],
         "Skipped": skipped(assembly),
         "ModelDescription": model_description(config, fit, space),
@@ -43,6 +46,18 @@ def sidecar_fields(config: Config, assembly: Assembly, space: Space) -> dict[str
     }
 
 
+def feature_notes(config: Config, fit: Fit, space: Space) -> list[str]:
+    """Say what was noted when the features of this fit's stimuli were made."""
+    if space.kind == "untrained":  # the same notes stand beside the model's own results
+        return []
+    stimuli = {p.stimulus.name: p.stimulus for p in fit.presentations}
+    sentences = language_warnings(space, list(stimuli.values()))
+    for name, stimulus in stimuli.items():
+        stored = stored_features(config, space, stimulus, fit.modality)
+        sentences += [f"{space.model}, {name}: {note}" for note in stored.notes]
+    return sentences
+
+
 def model_description(config: Config, fit: Fit, space: Space) -> str:
     """Say where the features come from, in a sentence or two."""
     if space.kind == "lowlevel":
@@ -51,6 +66,8 @@ def model_description(config: Config, fit: Fit, space: Space) -> str:
         return "Features given by the user."
     if space.source is None:
         return ""
+    if space.reads_text:
+        return text_description(config, space)
     facts = model_facts(space.source)
     family, size = facts.family, f"{facts.n_layers - 1} blocks, width {facts.n_dims}"
     if space.reads_words:
@@ -67,10 +84,7 @@ def model_description(config: Config, fit: Fit, space: Space) -> str:
 
 def _lowlevel_description(config: Config, fit: Fit) -> str:
     """Say what the baseline holds, how its phones were found, and why some are missing."""
-    text = (
-        "Envelope and mel spectrogram of the audio, and (where they are annotated) onsets of "
-        "words and phones."
-    )
+    text = lowlevel_parts(config)
     found = phone_methods(fit)
     for method in dict.fromkeys(m for m in found.values() if m != ANNOTATED):
         names = [name for name in found if found[name] == method]
@@ -78,6 +92,26 @@ def _lowlevel_description(config: Config, fit: Fit) -> str:
         text += f" Phone onsets of {of} are not annotated: they come from {method}."
     reason = missing_reason(config, fit)
     return text if reason is None else f"{text} Phone onsets are missing: {reason}."
+
+
+def lowlevel_parts(config: Config) -> str:
+    """Say what the baseline is made of."""
+    told = {
+        "envelope": "envelope",
+        "mel": "mel spectrogram",
+        "words": "words",
+        "phones": "phones",
+        "articulation": "articulation of phones",
+        "phone-histogram": "histogram of 39 phones",
+    }
+    parts = [name for name in told if name in config.features.lowlevel]
+    sound = " and ".join(told[p] for p in parts if p in ("envelope", "mel"))
+    onsets = " and ".join(told[p] for p in parts if p in ("words", "phones"))
+    marks = " and ".join(told[p] for p in parts if p in ("articulation", "phone-histogram"))
+    text = f"{sound.capitalize()} of the audio"
+    if onsets:
+        text += f", and (where they are annotated) onsets of {onsets}"
+    return f"{text}; {marks}, counted at their onsets." if marks else f"{text}."
 
 
 def mode_sentence(config: Config, space: Space) -> str:
@@ -203,6 +237,12 @@ def methods(config: Config, assembly: Assembly, space: Space) -> str:
             f"{1 / interval:g} Hz was predicted from features at {len(assembly.delays)} lags from "
             f"{first * 1000:.0f} to {last * 1000:.0f} ms, each layer reduced to at most "
             f"{own.n_components} principal components fitted on training data."
+        )
+    elif config.fmri.hrf != FIR:
+        response = (
+            f"BOLD (TR {interval:g} s; confounds regressed out) was predicted from features "
+            f"convolved with the canonical haemodynamic response {config.fmri.hrf!r} of nilearn "
+            "and resampled with a 3-lobe Lanczos filter, without delays."
         )
     else:
         response = (

@@ -64,7 +64,8 @@ def reference_steps(
     """
     wanted = config.ieeg.compare_reference and config.ieeg.reference in SPREADING
     ready = any(r.prepared == HIGH_GAMMA for r in fit.recordings)
-    if fit.modality != "ieeg" or ready or not wanted or space.kind not in ("model", "own"):
+    compared = space.kind in {"model", "static", "own"}
+    if fit.modality != "ieeg" or ready or not wanted or not compared:
         return
     bare = replace(config, ieeg=replace(config.ieeg, reference="none"))
     for recording in fit.recordings:

@@ -38,6 +38,7 @@ from bids_brainalign.workflow.phone_times import (
 from bids_brainalign.workflow.responses import response_step
 from bids_brainalign.workflow.spaces import Space, list_spaces, unread, usable_spaces
 from bids_brainalign.workflow.summary import Summary, Unit
+from bids_brainalign.workflow.text_features import language_warnings, no_words
 from bids_brainalign.workflow.transcription import require_writer
 
 logger = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ def _participant(config: Config, run_id: str) -> Summary:
     ]
     spaces = list_spaces(config)
     require_writer(config, spaces)
+    _look_at_words(fits, spaces)
     require_aligner(config, fits)
     if not config.features.models and not config.paths.features:
         logger.warning("No model was given (--models NAME=SOURCE). %s", NOTE)
@@ -99,6 +101,26 @@ def _participant(config: Config, run_id: str) -> Summary:
         report = config.paths.output_dir / "index.html"
         units.append(attempt(config, index_step(config), run_id=run_id))
     return Summary((*units, *skipped), report=report)
+
+
+def _look_at_words(fits: Sequence[Fit], spaces: Sequence[Space]) -> None:
+    """Warn of languages that text models don't know; refuse them where nothing can be read.
+
+    Raises
+    ------
+    BrainAlignError
+        In no recording has a text model words to read (66).
+    """
+    stimuli = [list({p.stimulus.name: p.stimulus for p in f.presentations}.values()) for f in fits]
+    for space in spaces:
+        if not space.reads_text or space.kind == "untrained":
+            continue
+        errors = [no_words(space, mine) for mine in stimuli]
+        if errors and all(errors):
+            raise next(error for error in errors if error is not None)
+        every = {s.name: s for mine in stimuli for s in mine}
+        for sentence in language_warnings(space, list(every.values())):
+            logger.warning("%s", sentence)
 
 
 def _clean(work_dir: Path) -> None:
@@ -162,7 +184,9 @@ def _extract_features(
         for line in announce(config, spaces, stimuli):
             logger.info("%s", line)
         for space in spaces:
-            for step in feature_steps(config, space, stimuli):
+            steps = feature_steps(config, space, stimuli)
+            for number, step in enumerate(steps, start=1):
+                logger.info("%s: stimulus %d of %d", space.name, number, len(steps))
                 units.append(attempt(config, step, run_id=run_id))
     return units
 
@@ -238,8 +262,17 @@ def _run_fit(config: Config, fit: Fit, spaces: Sequence[Space], run_id: str) -> 
     stimuli = [p.stimulus for p in fit.presentations]
     all_spaces, spaces = spaces, usable_spaces(spaces, stimuli)
     for space in all_spaces:
-        if space not in spaces and space.kind == "model":
+        if space not in spaces and space.kind in {"model", "static"}:
             name = encoding_name(fit, space)
+            error = no_words(space, stimuli)
+            if error is not None:
+                logger.error("%s failed: %s", name, error)
+                failed = Unit(
+                    name, "failed", message=str(error), exit_code=int(error.exit_code),
+                    participant=fit.participant,
+                )  # fmt: skip
+                units.append(failed)
+                continue
             reason = " and ".join(dict.fromkeys(filter(None, (unread(space, s) for s in stimuli))))
             units.append(Unit(name, "skipped", message=reason, participant=fit.participant))
     with threadpool_limits(config.resources.omp_nthreads):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bids_brainalign.config.schema import WHISPER_WINDOW_S, Config
+from bids_brainalign.config.schema import WHISPER_WINDOW_S, Config, Features
 from bids_brainalign.dataset.types import Stimulus
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.decoder_folder import decoder_facts
@@ -16,12 +16,15 @@ from bids_brainalign.features.embedded import EMBEDDED, embedded_model_folder
 from bids_brainalign.features.ending import EndingWindows
 from bids_brainalign.features.fetch import SOURCE_FILE
 from bids_brainalign.features.folders import model_facts
+from bids_brainalign.features.text_folder import TOKENIZERS, reads_text
 from bids_brainalign.store.digest import digest_of, file_digest
 from bids_brainalign.store.features import FeatureStore, StoredFeatures
 
 LOWLEVEL = "lowlevel"
 DECODER = "decoder"
 """Mode of the features of Whisper's decoder: frames are words."""
+TEXT = "text"
+"""Mode of the features of language models and word vectors: frames are words."""
 LOWLEVEL_CONTEXT_S = 0.0125
 """Half of the 25 ms analysis window."""
 
@@ -34,19 +37,19 @@ class Space:
     """As in the ``model`` column: NAME, ``NAME:untrained`` or ``lowlevel``; features of another
     mode than dense are ``NAME:causal``, ``NAME:causal:untrained``."""
     kind: str
-    """``model``, ``untrained``, ``lowlevel`` or ``own``."""
+    """``model``, ``untrained``, ``static`` (a vector per word), ``lowlevel`` or ``own``."""
     source: Path | None
     digest: str
     """Digest of the weights; empty where there are none."""
     is_whisper: bool = False
     """Whisper's windows have a fixed length."""
     mode: str = "dense"
-    """``dense``, ``sliding``, ``causal`` or ``decoder``."""
+    """``dense``, ``sliding``, ``causal``, ``decoder`` or ``text``."""
 
     @property
     def is_held(self) -> bool:
         """Whether each frame stands until the next one, and never before its time."""
-        return self.mode in {"causal", DECODER}
+        return self.mode in {"causal", DECODER, TEXT}
 
     @property
     def is_causal(self) -> bool:
@@ -56,7 +59,12 @@ class Space:
     @property
     def reads_words(self) -> bool:
         """Whether these features are made of the stimulus' words, and so need their times."""
-        return self.mode == DECODER
+        return self.mode in {DECODER, TEXT}
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether these features are made of words alone, without the sound."""
+        return self.mode == TEXT
 
     @property
     def model(self) -> str:
@@ -65,27 +73,36 @@ class Space:
 
 
 def list_spaces(config: Config) -> tuple[Space, ...]:
-    """Low-level features first, then every model with its untrained twin, then own features."""
+    """Low-level features first, then every model with its untrained twin, then own features.
+
+    A table of word vectors has no twin.
+    """
     spaces = [Space(LOWLEVEL, "lowlevel", None, "")]
     for name, folder in models_of(config):
         memo = config.paths.work_dir / "digests"
+        if folder.is_file():
+            spaces.append(Space(name, "static", folder, file_digest(folder, memo), mode=TEXT))
+            continue
         files = {
             p.name: file_digest(p, memo)
             for p in sorted(folder.iterdir())
-            if p.suffix in {".safetensors", ".json"} and p.name != SOURCE_FILE
+            if (p.suffix in {".safetensors", ".json"} or p.name in (*TOKENIZERS, "merges.txt"))
+            and p.name != SOURCE_FILE
         }
-        whisper = model_facts(folder).is_whisper
+        text = reads_text(folder)
+        whisper = not text and model_facts(folder).is_whisper
         # The twin needs the architecture and the preprocessing, but no weights.
-        shape = digest_of({n: d for n, d in files.items() if n.endswith(".json")})
-        for mode in _modes_of(config, folder, is_whisper=whisper):
-            spaced = name if mode == "dense" else f"{name}:{mode}"
+        shape = digest_of({n: d for n, d in files.items() if not n.endswith(".safetensors")})
+        modes = (TEXT,) if text else _modes_of(config, folder, is_whisper=whisper)
+        for mode in modes:
+            spaced = name if mode in {"dense", TEXT} else f"{name}:{mode}"
             spaces.append(Space(spaced, "model", folder, digest_of(files), whisper, mode))
             if config.features.untrained:
                 twin = f"{spaced}:untrained"
                 spaces.append(Space(twin, "untrained", folder, shape, whisper, mode))
     for name, folder in config.paths.features:
         spaces.append(Space(name, "own", folder, ""))
-    if config.features.decoder and not any(s.reads_words for s in spaces):
+    if config.features.decoder and not any(s.mode == DECODER for s in spaces):
         raise BrainAlignError(
             "No model of this run has a decoder.",
             where="decoder in [features], --decoder-features",
@@ -115,7 +132,7 @@ def unread(space: Space, stimulus: Stimulus) -> str | None:
         return None
     if stimulus.words is None or not len(stimulus.words.table):
         return f"it reads words, and {stimulus.name} has none with times"
-    if space.source is None:
+    if space.source is None or space.reads_text:
         return None
     languages = decoder_facts(space.source).languages or ("en",)
     if stimulus.language.partition("-")[0].lower() in languages:
@@ -150,10 +167,12 @@ def feature_key(config: Config, space: Space, stimulus: Stimulus, rate_hz: float
     """Identity of stored features: the same audio, model and mode share them across datasets."""
     extra: object = None
     if space.kind == "lowlevel":
-        extra = [
+        extra = onsets = [
             [] if a is None else a.table["onset"].round(6).tolist()
             for a in (stimulus.words, stimulus.phones)
         ]
+        if marked_parts(config) and stimulus.phones is not None:
+            onsets.append(stimulus.phones.table["label"].tolist())
     if space.kind == "untrained":
         extra = twin_seed(config, space)
     if space.kind == "own" and space.source is not None:
@@ -170,6 +189,11 @@ def feature_key(config: Config, space: Space, stimulus: Stimulus, rate_hz: float
     return digest_of(
         [stimulus.sha256, space.kind, space.digest, extra, rate_hz, _options(config, space)]
     )[:24]
+
+
+def marked_parts(config: Config) -> tuple[str, ...]:
+    """Parts of the low-level baseline that say what phones are."""
+    return tuple(p for p in ("articulation", "phone-histogram") if p in config.features.lowlevel)
 
 
 def stored_features(
@@ -197,9 +221,17 @@ def windowing_of(config: Config, space: Space) -> Windowing | EndingWindows:
 def _options(config: Config, space: Space) -> object:
     """Only what changes these features: another model's options don't make them anew."""
     if space.kind == "lowlevel":
-        return config.features.n_mels
+        parts = sorted(set(config.features.lowlevel))
+        usual = parts == sorted(Features.lowlevel)
+        return config.features.n_mels if usual else [config.features.n_mels, parts]
     if space.kind == "own":
         return None
+    if space.kind == "static":
+        return None
+    if space.reads_text:
+        f = config.features
+        reading = [f.text_context_words, f.text_words_per_pass, f.text_pooling]
+        return [*reading, config.resources.precision]
     if space.reads_words:
         return [config.features.hop_s, config.resources.precision]
     options = [asdict(windowing_of(config, space)), config.resources.precision]

@@ -20,7 +20,7 @@ SCORE_COLUMNS: dict[str, str] = {
     "hemisphere": "L or R",
     "region": "Anatomical region",
     "model": "Feature space: NAME of the model, NAME:untrained for the same architecture with "
-    "random weights, lowlevel for envelope, mel spectrogram, word and phone onsets",
+    "random weights, lowlevel for the baseline of sound, words and phones",
     "layer": "0 = input of the first block … L; selected = layer chosen on the inner folds; n/a "
     "for low-level features",
     "layer_mode": "Layer chosen most often over outer folds (and voxels)",

@@ -98,3 +98,17 @@ def test_a_folder_with_a_bin_only_is_told_how_to_convert_it(tmp_path):
     (old / "pytorch_model.bin").write_bytes(b"")
     with pytest.raises(BrainAlignError, match=r"brainalign fetch \S+old --model-dir DIR converts"):
         resolve_models(config(tmp_path, str(old)))
+
+
+def test_a_table_of_word_vectors_is_a_file_looked_at_before_any_work(tmp_path):
+    table = tmp_path / "glove.txt"
+    table.write_text("the 1 2 3\n")
+    assert resolved(config(tmp_path, str(table))) == table
+    table.write_text("the cat sat on the mat\n")
+    with pytest.raises(BrainAlignError, match="no word vectors that can be read"):
+        resolve_models(config(tmp_path, str(table)))
+    packed = tmp_path / "glove.zip"
+    packed.write_bytes(b"PK")
+    with pytest.raises(BrainAlignError, match="no table of word vectors by its name") as caught:
+        resolve_models(config(tmp_path, str(packed)))
+    assert caught.value.exit_code == ExitCode.USAGE

@@ -415,3 +415,13 @@ def test_every_option_sets_a_key_that_exists() -> None:
         assert isinstance(action, argparse.Action)
         assert action.dest.partition(".")[0] in fields | by_name
         assert action.help
+
+
+@pytest.mark.usefixtures("place")
+def test_the_published_sliding_windows_can_be_asked_for() -> None:
+    features = parse("--feature-mode sliding").features
+    assert list(features.mode) == ["sliding"]
+    assert (features.sliding_window_s, features.causal_stride_s) == (16.1, 0.1)
+    short = "--feature-mode sliding --sliding-window 4 --causal-stride 0.25"
+    features = parse(short).features
+    assert (features.sliding_window_s, features.causal_stride_s) == (4.0, 0.25)

@@ -59,7 +59,7 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ("[ridg]\n", "Unknown table or key ridg in my.toml.\n  Fix: did you mean ridge?"),
         ("[ridge]\nalpha = [1]", "ridge.alpha in my.toml.\n  Fix: did you mean ridge.alphas?"),
         ("[ridge]\nn_draws = 5", "did you mean nulls.n_draws?"),
-        ("[fmri]\nzzz = 5", "there are: fmri.confounds, fmri.delay_max_s"),
+        ("[fmri]\nqqqqqqqqqqqqqqqq = 5", "there are: fmri.confounds, fmri.delay_max_s"),
         ("lag_max_s = 1", "did you mean ieeg.lag_max_s?"),
         ("random_seed = 1.5", "random_seed in my.toml must be a whole number, not 1.5"),
         ("random_seed = true", "must be a whole number, not True"),
@@ -106,9 +106,11 @@ DEAR: dict[str, dict[str, tuple[str, ...]]] = {
         "timescale": ("jitter_s",),
         "lags": ("modes", "step_s", "word_step_s"),
         "decoding": ("decoders",),
-    }
+    },
+    "layerwise-fmri": {"features": ("lowlevel",)},
 }
-"""Settings of a recipe that would make a run without --recipe too slow."""
+"""Settings of a recipe that would make a run without --recipe too slow, or that need phones to say
+more than the usual ones."""
 
 
 @pytest.mark.parametrize("name", list_recipes())

@@ -11,9 +11,11 @@ from transformers import AutoModel, HubertConfig, Wav2Vec2FeatureExtractor
 
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.fetch import SOURCE_FILE, fetch_model, folder_name, wanted_files
+from bids_brainalign.features.language_model import LanguageModel
 from bids_brainalign.features.waveform import WaveformLayers
 
 from .hub import COMMIT, hub
+from .test_language_model import write_gpt2
 from .test_waveform import SIZES, noise
 
 
@@ -168,3 +170,14 @@ def test_a_folder_of_somebody_else_is_not_replaced(published, tmp_path):
     shutil.copytree(published["lab/old"], other)
     folder = fetch_model(str(other), tmp_path / "new")
     assert fetch_model(str(other), tmp_path / "new") == folder  # its own may be made again
+
+
+def test_a_language_model_needs_a_tokenizer_in_place_of_a_preprocessor(reach, tmp_path):
+    repository = write_gpt2(tmp_path / "gpt2")
+    with hub({"lab/gpt2": repository}) as url:
+        reach(url)
+        folder = fetch_model("lab/gpt2", tmp_path / "models")
+        assert LanguageModel(folder).n_layers == 3
+        (repository / "tokenizer.json").unlink()
+        with pytest.raises(BrainAlignError, match=r"preprocessor_config\.json or tokenizer\.json"):
+            fetch_model("lab/gpt2", tmp_path / "again")

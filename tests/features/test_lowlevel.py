@@ -1,7 +1,9 @@
 import numpy as np
 import pandas as pd
 
+from bids_brainalign.alignment.lanczos import lanczos_matrix
 from bids_brainalign.features.lowlevel import (
+    Marks,
     envelope_and_mel,
     lowlevel_features,
     onset_train,
@@ -69,3 +71,37 @@ def test_reducing_the_rate_keeps_slow_and_stops_fast_modulation():
     reduced = reduce_rate(np.stack([slow, fast], axis=1).astype(np.float32), factor=10)
     np.testing.assert_allclose(reduced[5:-5, 0], slow[::10][5:-5], atol=0.05)
     assert np.abs(reduced[5:-5, 1]).max() < 0.01
+
+
+def test_what_phones_are_stands_at_their_onsets():
+    phones = pd.DataFrame({"onset": [0.2, 0.21, 0.4, 7.0]})
+    members = np.array([[1, 0], [1, 1], [0, 1], [1, 1]], dtype=np.float32)
+    parts = ("envelope", "phones")
+    sound = np.zeros(RATE, np.float32)
+    frames, _, columns = lowlevel_features(
+        sound, None, phones, rate_hz=50, n_mels=4, parts=parts,
+        marks=Marks(("nasal", "vowel"), members),
+    )  # fmt: skip
+    assert columns == ("envelope", "phone onset", "nasal", "vowel")
+    np.testing.assert_array_equal(frames[10, 1:], [2, 2, 1])  # 0.20 and 0.21 s are one frame
+    np.testing.assert_array_equal(frames[20, 1:], [1, 0, 1])
+    assert frames[:, 1:].sum() == 7  # what lies after the sound is left out
+    # A stimulus without phones has the same columns, all zero.
+    silent, _, same = lowlevel_features(
+        sound, None, None, rate_hz=50, n_mels=4, parts=parts,
+        marks=Marks(("nasal", "vowel"), members[:0]),
+    )  # fmt: skip
+    assert same == columns
+    assert not silent[:, 1:].any()
+
+
+def test_words_low_passed_to_a_tr_are_their_rate():
+    """Onsets through the Lanczos filter: three words a second come out as a constant."""
+    onsets = pd.DataFrame({"onset": np.arange(0, 60, 1 / 3)})
+    frames, times, _ = lowlevel_features(
+        np.zeros(60 * RATE, np.float32), onsets, rate_hz=10, n_mels=4
+    )
+    clock = np.arange(10.0, 50.0, 2.0)
+    rate = (lanczos_matrix(times, clock, cutoff_hz=0.5) @ frames[:, -2]) / 2.0
+    # Over a kernel of 2 s, less the ripple of a kernel that is not normalised.
+    np.testing.assert_allclose(rate, 3.0, rtol=0.05)

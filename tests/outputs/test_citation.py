@@ -93,3 +93,11 @@ def test_files_are_written_whole_and_again_the_same(tmp_path: Path) -> None:
     text = markdown.read_text("utf-8")
     assert f"numpy {version('numpy')}" in text
     assert "nilearn" not in text
+
+
+def test_a_canonical_response_is_named_in_place_of_delays() -> None:
+    markdown, _ = citation_text(
+        modalities=["fmri"], models=["a"], settings={**FULL, "hrf": "glover"}
+    )
+    assert "canonical haemodynamic response 'glover' of nilearn; no delays" in markdown
+    assert "delayed by all multiples" not in markdown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -90,3 +91,21 @@ def test_the_page_says_what_it_leaves_out(tmp_path: Path):
     (view,) = participant_context(tmp_path, "01", Album(tmp_path, "figures"))["blocks"]
     assert f"{path.name} is not shown: it was made with other settings" in view["skipped"][-1]
     assert "Time scale" not in [section.title for section in view["model_sections"]]
+
+
+def test_sliding_features_stand_beside_the_dense_ones_of_the_same_settings(tmp_path: Path):
+    write_ieeg(tmp_path, "01", seed=1, n_electrodes=6)
+    folder = tmp_path / "sub-01" / "ieeg"
+    dense = folder / "sub-01_task-listen_desc-whisperbase_scores.tsv"
+    sliding = folder / "sub-01_task-listen_desc-whisperbaseSliding_scores.tsv"
+    frame = pd.read_csv(dense, sep="\t", keep_default_na=False)
+    name = frame["model"].iloc[0]
+    frame["model"] = f"{name}:sliding"
+    frame.to_csv(sliding, sep="\t", index=False)
+    sidecar = json.loads(dense.with_suffix(".json").read_text())
+    for settings, found in ((sidecar.get(SETTINGS, ""), True), ("others", False)):
+        sliding.with_suffix(".json").write_text(json.dumps({**sidecar, SETTINGS: settings}))
+        blocks = {block.main.model: block for block in read_blocks(tmp_path, "01")}
+        assert blocks[name].dense is None
+        beside = blocks[f"{name}:sliding"].dense
+        assert (beside is not None and beside.model == name) == found

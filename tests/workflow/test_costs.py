@@ -100,3 +100,15 @@ def test_a_decoder_costs_its_encoder_and_more(tmp_path):
     read = estimate_decoder(facts, decoder_facts(folder), windowing, told=[(60.0, 150)])
     assert read.operations > heard.operations
     assert read.n_bytes == 2 * 150 * 3 * 16 * 2
+
+
+def test_sliding_windows_and_their_time_are_told_before_the_work(tmp_path):
+    folder = write_small_whisper(tmp_path / "small", seed=0)
+    config = make_config(
+        tmp_path, folder, mode=("sliding",), sliding_window_s=4.0, causal_stride_s=0.25,
+        untrained=False,
+    )  # fmt: skip
+    (line,) = announce(config, list_spaces(config)[1:], [(STORY, RATE_HZ)])
+    assert line.startswith("small:sliding: 5 layers")
+    assert "(2,400 windows of 4 s, one every 0.25 s)" in line
+    assert re.search(r"MB, about \d+(\.\d)? (s|min|h) ", line)

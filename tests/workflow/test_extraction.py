@@ -14,6 +14,7 @@ from bids_brainalign.features import layer_rows
 from bids_brainalign.features.whisper import WhisperLayers
 from bids_brainalign.store.digest import digest_of
 from bids_brainalign.store.features import FeatureStore
+from bids_brainalign.workflow.attempt import step_cache
 from bids_brainalign.workflow.extraction import feature_steps
 from bids_brainalign.workflow.spaces import feature_key, list_spaces, windowing_of
 from tests.features.test_whisper_decoder import write_reading_whisper
@@ -150,3 +151,33 @@ def test_causal_features_stored_by_their_values_are_not_taken_for_these(model, t
         before = digest_of([story.sha256, "model", space.digest, None, rate_hz, options])[:24]
         same = feature_key(config, space, story, RATE_HZ) == before
         assert same == (space.mode == "sliding")
+
+
+def test_sliding_features_are_resumed_stimulus_by_stimulus(model, tmp_path, monkeypatch):
+    """What was done before a run ended is not done again."""
+    config = make_config(
+        tmp_path, model, mode=("sliding",), causal_stride_s=1.0, sliding_window_s=4.0,
+        untrained=False,
+    )  # fmt: skip
+    stories = [(sound(tmp_path, noise(6, seed), f"story{seed}"), RATE_HZ) for seed in (1, 2)]
+    forward, heard = WhisperLayers._forward, []
+
+    def counted(self, clips):
+        if len(heard) == 8:
+            raise KeyboardInterrupt
+        heard.append(len(clips))
+        return forward(self, clips)
+
+    monkeypatch.setattr(WhisperLayers, "_forward", counted)
+    space = list_spaces(config)[1]
+
+    def run() -> list[str]:
+        cache = step_cache(config)
+        return [cache.run(step)[0] for step in feature_steps(config, space, stories)]
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert len(heard) == 8  # six windows of the first story, two of the second
+    monkeypatch.setattr(WhisperLayers, "_forward", forward)
+    assert run() == ["reused", "done"]
+    assert run() == ["reused", "reused"]

@@ -1,0 +1,211 @@
+"""One vector per word, whatever its context: GloVe and FastText tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bids_brainalign.errors import BrainAlignError
+from bids_brainalign.features.dense import EncoderLayers
+from bids_brainalign.features.fasttext_binary import FastTextBinary
+from bids_brainalign.features.passages import Words
+from bids_brainalign.features.transcript import held_layers, plain_labels, times_of
+
+SUFFIXES = (".txt", ".vec", ".bin")
+_LANGUAGE = re.compile(r"(?:cc|wiki)\.([a-z]{2,3})\.")
+_PUNCTUATION = ".,;:!?…\"'“”‘’«»()[]{}-–—"
+_NAMED = 12
+_LONGEST_LINE = 1_000_000
+_SHORTEST = 2
+"""A first line with no more words or numbers is no vector, but the header of FastText and
+word2vec."""
+
+
+class StaticVectors(Protocol):
+    """A table of word vectors."""
+
+    n_dims: int
+
+    def find(self, word: str) -> NDArray[np.float32] | None:
+        """Vector of a word that the table holds: (n_dims,)."""
+        ...
+
+    def compose(self, word: str) -> NDArray[np.float32] | None:
+        """Vector of a word that it does not hold, from parts of the word where it has any."""
+        ...
+
+
+class TextVectors:
+    """A text file with a word and its numbers in each line, separated by blanks.
+
+    Parameters
+    ----------
+    path : Path
+        GloVe's form, or FastText's and word2vec's with the numbers of words and dimensions in the
+        first line. Only the places of the words are kept in memory.
+
+    Raises
+    ------
+    BrainAlignError
+        The first line with a word holds no numbers (65).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.n_dims = _text_width(path)
+        self._places: dict[bytes, int] = {}
+        with path.open("rb") as stream:
+            place = 0
+            for line in stream:
+                # Words with blanks (". . ." in GloVe 840B) are found under their first part only
+                # where nothing else is: see `find`.
+                if place or len(line.split()) > _SHORTEST:
+                    self._places.setdefault(line.partition(b" ")[0], place)
+                place += len(line)
+
+    def find(self, word: str) -> NDArray[np.float32] | None:
+        """Vector of a word that the file holds: (n_dims,)."""
+        place = self._places.get(word.encode())
+        if place is None or not word:
+            return None
+        with self._path.open("rb") as stream:
+            stream.seek(place)
+            label, *numbers = stream.readline().rstrip().rsplit(b" ", self.n_dims)
+        if label != word.encode():
+            return None
+        try:
+            return np.array([float(number) for number in numbers], dtype=np.float32)
+        except ValueError as error:
+            raise _bad(self._path, f"what follows {word!r} is no vector: {error}") from error
+
+    def compose(self, word: str) -> None:
+        """Nothing: a text file has no parts of words."""
+        return
+
+
+def open_vectors(path: Path) -> StaticVectors:
+    """Open a table of word vectors: ``.bin`` is FastText's binary form, all others are text.
+
+    Raises
+    ------
+    BrainAlignError
+        It is not in the form that its name says (65).
+    """
+    return FastTextBinary(path) if path.suffix == ".bin" else TextVectors(path)
+
+
+def require_vectors(path: Path) -> None:
+    """Look at the beginning of a file of word vectors before any work.
+
+    Raises
+    ------
+    BrainAlignError
+        It holds no word vectors in a form that we read (65).
+    """
+    if path.suffix == ".bin":
+        FastTextBinary.require_header(path)
+    else:
+        _text_width(path)
+
+
+def file_languages(path: Path) -> tuple[str, ...]:
+    """Language of a file as FastText names its own (``cc.nl.300.bin``); else nothing is known."""
+    found = _LANGUAGE.match(path.name)
+    return (found[1],) if found else ()
+
+
+def read_static(
+    vectors: StaticVectors, table: pd.DataFrame, *, duration_s: float
+) -> EncoderLayers:
+    """Look up the words of a stimulus.
+
+    Parameters
+    ----------
+    vectors : StaticVectors
+    table : DataFrame
+        ``onset`` (s), ``duration`` (s), ``label``, in the order of the onsets.
+    duration_s : float
+        Of the stimulus.
+
+    Returns
+    -------
+    EncoderLayers
+        One layer: a frame per change of word, to be held until the next one; zero between words
+        and for words that are not found, which the notes count and name.
+    """
+    labels, _ = plain_labels(list(table["label"]))
+    layer = np.zeros((len(labels), vectors.n_dims), dtype=np.float32)
+    missing: list[str] = []
+    composed: list[str] = []
+    known: dict[str, tuple[NDArray[np.float32] | None, bool]] = {}
+    for row, label in enumerate(labels):
+        if label not in known:
+            known[label] = _look_up(vectors, label)
+        vector, whole = known[label]
+        if vector is None:
+            missing.append(label)
+        else:
+            layer[row] = vector
+            if not whole:
+                composed.append(label)
+    onset, offset = times_of(table)
+    words = Words(onset, offset, tuple(() for _ in labels))
+    longest = float(np.max(offset - onset, initial=0.0))
+    notes = [
+        f"{len(found)} of {len(labels)} words {what}: {_named(found)}."
+        for found, what in (
+            (missing, "have no vector and are zeros"),
+            (composed, "are not in the table, and their vectors are made of their parts"),
+        )
+        if found
+    ]
+    return held_layers([layer], words, duration_s=duration_s, past_s=longest, notes=tuple(notes))
+
+
+def _look_up(vectors: StaticVectors, label: str) -> tuple[NDArray[np.float32] | None, bool]:
+    """Vector of a word as written, without punctuation, or in lower case; else of its parts."""
+    for form in _forms(label):
+        vector = vectors.find(form)
+        if vector is not None:
+            return vector, True
+    bare = label.strip(_PUNCTUATION)
+    return (vectors.compose(bare) if bare else None), False
+
+
+def _forms(label: str) -> Iterator[str]:
+    bare = label.strip(_PUNCTUATION)
+    yield from dict.fromkeys(form for form in (label, bare, label.lower(), bare.lower()) if form)
+
+
+def _named(words: list[str]) -> str:
+    distinct = list(dict.fromkeys(words))
+    return ", ".join(distinct[:_NAMED]) + (" …" if len(distinct) > _NAMED else "")
+
+
+def _text_width(path: Path) -> int:
+    """Dimensions of the vectors in a text file, from its first or second line."""
+    with path.open("rb") as stream:
+        for line in (stream.readline(_LONGEST_LINE), stream.readline(_LONGEST_LINE)):
+            _, *numbers = line.split() or [b""]
+            if len(numbers) < _SHORTEST:
+                continue
+            try:
+                return len([float(number) for number in numbers])
+            except ValueError as error:
+                raise _bad(path, f"its first line is no vector: {error}") from error
+    raise _bad(path, "its first lines hold no numbers")
+
+
+def _bad(path: Path, what: str) -> BrainAlignError:
+    return BrainAlignError(
+        f"{path.name} holds no word vectors that can be read: {what}",
+        where=str(path),
+        fix="give a text file with a word and its numbers per line (GloVe .txt, FastText .vec), "
+        "unpacked, or a FastText .bin that is not quantised",
+    )
