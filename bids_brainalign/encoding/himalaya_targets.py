@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from bids_brainalign.encoding.many_targets import (
 )
 from bids_brainalign.encoding.penalty_search import Columns
 from bids_brainalign.encoding.ridge import Metric
+from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.statistics.folds import Split
 
 
@@ -35,6 +37,12 @@ class HimalayaTargets:
 
     def __init__(self, design: Array32, responses: Array32) -> None:
         self.design, self.responses = design, responses
+        if find_spec("himalaya") is None:
+            raise BrainAlignError(
+                "--solver himalaya needs the package himalaya, which is not installed here.",
+                fix="pip install himalaya, or leave --solver out: ours finds the same.",
+                exit_code=ExitCode.USAGE,
+            )
 
     def choose(
         self,
