@@ -72,8 +72,8 @@ def test_headline():
         "delta_r_lowlevel": 0.01, "q_fdr": np.nan, "q_delta": np.nan, "q_untrained": np.nan,
     }  # fmt: skip
     main = SimpleNamespace(model="own", scores=pd.DataFrame(rows))
-    text = " ".join(headline(SimpleNamespace(main=main), None).sentences)
+    text = " ".join(headline(SimpleNamespace(main=main, dense=None), None).sentences)
     assert "Prediction as such: no test" in text
     assert "0 of 3" not in text
     main.model = "lowlevel"
-    assert headline(SimpleNamespace(main=main), None).facts[0][0] == "n/a"
+    assert headline(SimpleNamespace(main=main, dense=None), None).facts[0][0] == "n/a"
