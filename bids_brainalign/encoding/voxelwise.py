@@ -87,6 +87,16 @@ class VoxelwiseFit:
         )
 
 
+@dataclass(frozen=True)
+class LayerRidge:
+    """Ridge of all targets on one layer and outer fold."""
+
+    design: Array32
+    """(n_samples, n_delays * n_components)."""
+    system: ManyTargets
+    choice: Choice
+
+
 class Voxelwise:
     """The responses of one fit, ready for feature spaces one after another.
 
@@ -230,7 +240,7 @@ class Voxelwise:
                 system, train = next(systems), fold.outer.train
                 penalties = np.where(targets, alpha[k], np.nan)
                 for some, part in system.weights(train, penalties):
-                    scale = self._fold_units(k)[1][some]
+                    scale = self.fold_units(k)[1][some]
                     original = maker.in_feature_units(part * scale, train)
                     if weights is None:
                         weights = self.scratch_array((*original.shape[:2], self.n_targets))
@@ -238,6 +248,15 @@ class Voxelwise:
         if weights is None:
             raise ValueError("weights of no target were asked for")
         return TargetWeights(weights, layer, np.exp(np.log(alpha).mean(axis=0)))
+
+    def ridge(self, space: FeatureSpace, layer: int, k: int) -> LayerRidge:
+        """Ridge of all targets on one layer and outer fold."""
+        fold = self.folds[k]
+        design = self._designs(space, layer).design(fold.outer.train)
+        system = many_targets(
+            design, self.responses, n_train=len(fold.outer.train), solver=self.problem.solver
+        )
+        return LayerRidge(design, system, self._choose(system, fold))
 
     def held_out(self, columns: slice) -> tuple[Problem, HeldOut]:
         """Problem and held-out responses of some targets."""
@@ -248,7 +267,7 @@ class Voxelwise:
 
     def in_fold_units(self, k: int, some: Some, prediction: Array32) -> Array32:
         """Turn predictions of some targets into the units in which fold k is scored."""
-        mean, scale = self._fold_units(k)
+        mean, scale = self.fold_units(k)
         return (prediction - mean[some]) * scale[some]
 
     def empty_predictions(self) -> tuple[Array32, ...]:
@@ -262,7 +281,7 @@ class Voxelwise:
         with TemporaryFile(dir=self.scratch) as file:
             return np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
 
-    def _fold_units(self, k: int) -> tuple[Array32, Array32]:
+    def fold_units(self, k: int) -> tuple[Array32, Array32]:
         """Mean and 1/SD of fold k's training rows, where folds cut runs; else 0 and 1."""
         if self.problem.layout.whole_runs:
             return np.zeros(self.n_targets, np.float32), np.ones(self.n_targets, np.float32)
