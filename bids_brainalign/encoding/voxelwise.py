@@ -148,7 +148,7 @@ class Voxelwise:
         kept, current = self.empty_predictions(), self.empty_predictions()
         scored = _Scored(self, n_layers)
         for layer in range(n_layers):
-            systems = self._systems([self._designs(space, layer)])
+            systems = self._systems(self._designs(space, layer))
             for k, fold in enumerate(self.folds):
                 system = next(systems)
                 choice = self._choose(system, fold)
@@ -201,12 +201,11 @@ class Voxelwise:
         for layer in np.unique(fit.chosen):
             high = self._designs(space, int(layer))
             for share in shares:
-                systems = self._systems([high, low], share=share)
                 for k, fold in enumerate(self.folds):
-                    system = next(systems)
                     mine = np.flatnonzero(fit.chosen[k] == layer)
                     if not len(mine):
                         continue
+                    system = self._joint_system(high, low, fold, share=share)
                     choice = self._choose(system, fold, only=mine)
                     score = np.where(np.isnan(choice.score), 0.0, choice.score)
                     better = mine[score > best[k, mine]]
@@ -235,7 +234,7 @@ class Voxelwise:
         for index in np.unique(layer):
             targets = layer == index
             maker = self._designs(space, int(index))
-            systems = self._systems([maker])
+            systems = self._systems(maker)
             for k, fold in enumerate(self.folds):
                 system, train = next(systems), fold.outer.train
                 penalties = np.where(targets, alpha[k], np.nan)
@@ -253,9 +252,7 @@ class Voxelwise:
         """Ridge of all targets on one layer and outer fold."""
         fold = self.folds[k]
         design = self._designs(space, layer).design(fold.outer.train)
-        system = many_targets(
-            design, self.responses, n_train=len(fold.outer.train), solver=self.problem.solver
-        )
+        system = self._system(design)
         return LayerRidge(design, system, self._choose(system, fold))
 
     def held_out(self, columns: slice) -> tuple[Problem, HeldOut]:
@@ -315,26 +312,27 @@ class Voxelwise:
             n_components=space.n_components,
         )
 
-    def _systems(
-        self, makers: Sequence[DesignMaker], *, share: float | None = None
-    ) -> Iterator[ManyTargets]:
-        """One system per outer fold; the same one where designs don't depend on the fold."""
-        longest = max(len(fold.outer.train) for fold in self.folds)
-        same = share is None and all(
-            m.layout.whole_runs and m.n_components is None for m in makers
-        )
+    def _systems(self, maker: DesignMaker) -> Iterator[ManyTargets]:
+        """One system per outer fold; the same one where the design doesn't depend on the fold."""
+        same = maker.layout.whole_runs and maker.n_components is None
         system: ManyTargets | None = None
         for fold in self.folds:
             if system is None or not same:
-                bands = [maker.design(fold.outer.train) for maker in makers]
-                if share is not None:
-                    bands = _scaled(bands, fold.outer.train, share)
-                design = bands[0] if len(bands) == 1 else np.concatenate(bands, axis=1)
                 system = None  # before the next one is made
-                system = many_targets(
-                    design, self.responses, n_train=longest, solver=self.problem.solver
-                )
+                system = self._system(maker.design(fold.outer.train))
             yield system
+
+    def _joint_system(
+        self, high: DesignMaker, low: DesignMaker, fold: Fold, *, share: float
+    ) -> ManyTargets:
+        """Both bands, scaled by the variance that they have in the training rows of a fold."""
+        train = fold.outer.train
+        bands = _scaled([high.design(train), low.design(train)], train, share)
+        return self._system(np.concatenate(bands, axis=1))
+
+    def _system(self, design: Array32) -> ManyTargets:
+        longest = max(len(fold.outer.train) for fold in self.folds)
+        return many_targets(design, self.responses, n_train=longest, solver=self.problem.solver)
 
 
 class _Scored:
