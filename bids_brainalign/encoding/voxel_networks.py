@@ -120,7 +120,11 @@ def inner_curve(
     for epoch in training(
         network, windows, responses, fit=fit, recipe=recipe, seed=seed, device=readout.device
     ):
-        sums.append(compared(network, windows, responses, rows=split.test, device=readout.device))
+        sums.append(
+            _kept(
+                compared(network, windows, responses, rows=split.test, device=readout.device), sums
+            )
+        )
         gain = sums[-1].gain() if readout.shrink else _all_of(sums[-1])
         errors.append(float(sums[-1].errors(gain).mean()))
         if epoch - int(np.argmin(errors)) >= recipe.patience:
@@ -215,6 +219,12 @@ def part_of(sums: Sequence[Sums]) -> Array32:
         others = _added([*sums[:index], *sums[index + 1 :]]).gain()
         lowered += mine.own - mine.n * mine.errors(others)
     return np.where(lowered > 0, whole, np.float32(0))
+
+
+def _kept(new: Sums, before: Sequence[Sums]) -> Sums:
+    """Half the size, and what doesn't change from epoch to epoch once: there may be a hundred."""
+    own = before[0].own if before else new.own
+    return Sums(new.n, new.power.astype(np.float32), new.shared.astype(np.float32), own)
 
 
 def _added(sums: Sequence[Sums]) -> Sums:

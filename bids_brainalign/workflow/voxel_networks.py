@@ -149,14 +149,8 @@ def compare(
             continue
         null = _over_seeds([held_out.null(one) for one in mine]).astype(np.float32)
         # Where no seed adds anything, the difference is 0 to the last digit: so are its draws.
-        same = np.all(
-            [
-                [np.array_equal(a, b) for a, b in zip(f.T, g.T, strict=True)]
-                for one in mine
-                for f, g in zip(one, linear, strict=True)
-            ],
-            axis=0,
-        )
+        pairs = [pair for one in mine for pair in zip(one, linear, strict=True)]
+        same = np.all([(own == its).all(axis=0) for own, its in pairs], axis=0)
         base_null = held_out.null(linear)
         difference = null - base_null
         difference[:, same] = 0

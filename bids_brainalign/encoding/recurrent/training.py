@@ -162,9 +162,9 @@ class Sums:
 
     n: int
     """Rows."""
-    power: Array64
+    power: NDArray[np.floating]
     """(n_targets,) sum of squares of the prediction."""
-    shared: Array64
+    shared: NDArray[np.floating]
     """(n_targets,) sum of products of prediction and response."""
     own: Array64
     """(n_targets,) sum of squares of the response."""
@@ -177,7 +177,7 @@ class Sums:
     def errors(self, gain: Array32) -> Array64:
         """(n_targets,) mean squared error of the prediction times the factor."""
         g = gain.astype(np.float64)
-        return (g * g * self.power - 2 * g * self.shared + self.own) / self.n
+        return np.asarray((g * g * self.power - 2 * g * self.shared + self.own) / self.n)
 
 
 def compared(
