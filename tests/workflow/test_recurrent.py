@@ -85,10 +85,11 @@ def test_encoding_keeps_the_inner_scores_that_networks_would_compute(written, mo
     assert np.allclose(fresh.inner_scores, computed, atol=1e-6)
 
 
-def test_the_ridge_of_networks_chooses_by_what_ridge_chooses_by(written):
+def test_the_ridge_of_networks_chooses_by_what_ridge_chooses_by(written, tmp_path):
     planted, config, _ = written
     own = next(s for s in planted.spaces if s.name == "own")
-    by_r2 = replace(config, ridge=replace(config.ridge, choose_by="r2"))
+    elsewhere = replace(config.paths, output_dir=tmp_path)  # others read the tables of `written`
+    by_r2 = replace(config, ridge=replace(config.ridge, choose_by="r2"), paths=elsewhere)
     encoding_step(by_r2, planted.fit, own, None, planted.spaces).work()
     kept = Study(by_r2, planted.fit, own, planted.spaces)
     layer = len(kept.features.layers) - 1
