@@ -207,7 +207,8 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         action="extend",
         choices=ENCODERS,
         metavar="NAME",
-        help=f"encoding models for iEEG and EEG, of {', '.join(ENCODERS)}; ridge always runs",
+        help=f"encoding models for iEEG and EEG, of {', '.join(ENCODERS)}; ridge always "
+        "runs; mlp is for voxels, too",
     )
     group.add_argument(
         "--solver",

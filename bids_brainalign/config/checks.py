@@ -14,6 +14,7 @@ from bids_brainalign.config.schema import (
     Eeg,
     Features,
     Ieeg,
+    Mlp,
     Recurrent,
 )
 from bids_brainalign.config.toml import nearest
@@ -176,6 +177,7 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "resources.omp_nthreads": resources.omp_nthreads,
         "resources.batch_size": resources.batch_size,
         **_recurrent_sizes(config.recurrent),
+        **_mlp_sizes(config.mlp),
         **{f"timescale.jitter_s[{i}]": s for i, s in enumerate(config.timescale.jitter_s)},
     } | {f"ridge.alphas[{i}]": alpha for i, alpha in enumerate(ridge.alphas)}
     if resources.mem_gb is not None:
@@ -195,6 +197,7 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "fmri.smoothing_fwhm_mm": fmri.smoothing_fwhm_mm,
         "recurrent.weight_decay": config.recurrent.weight_decay,
         "recurrent.null_fits": config.recurrent.null_fits,
+        **{f"mlp.weight_decays[{i}]": d for i, d in enumerate(config.mlp.weight_decays)},
     }
     for key, value in not_negative.items():
         yield key, value, "0 or more", 0 <= value < math.inf
@@ -236,6 +239,9 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     yield "fmri.delay_max_s", fmri.delay_max_s, below, fmri.delay_max_s >= fmri.delay_min_s
     band = ieeg.band_hz
     yield "ieeg.band_hz", band, "two rising frequencies in Hz", _is_band(band)
+    dropout, decays = config.mlp.dropout, config.mlp.weight_decays
+    yield "mlp.dropout", dropout, "from 0 to below 1", 0 <= dropout < 1
+    yield "mlp.weight_decays", decays, "at least one number", bool(decays)
     yield from _windows(features)
     yield from _decoding(config.decoding, config.ieeg, config.eeg)
 
@@ -275,6 +281,12 @@ def _recurrent_sizes(recurrent: Recurrent) -> dict[str, float]:
     names = ("seeds", "hidden", "queries", "epochs", "rows_per_epoch", "batch_rows",
              "learning_rate", "patience", "n_bootstrap", "block_s")  # fmt: skip
     return {f"recurrent.{name}": getattr(recurrent, name) for name in names}
+
+
+def _mlp_sizes(mlp: Mlp) -> dict[str, float]:
+    """Keys whose values must be above 0."""
+    names = ("seeds", "hidden", "epochs", "batch_rows", "learning_rate", "patience")
+    return {f"mlp.{name}": getattr(mlp, name) for name in names}
 
 
 def _windows(features: Features) -> Iterator[tuple[str, object, str, bool]]:

@@ -282,6 +282,33 @@ class Recurrent:
 
 
 @dataclass(frozen=True)
+class Mlp:
+    """A network of voxels beside ridge (fMRI; iEEG and EEG: ``recurrent``).
+
+    One hidden layer on the ridge's delayed features, shared by all voxels, and a linear output.
+    Weight decay, epochs and how much of it each voxel takes are chosen on the inner folds.
+    """
+
+    linear_path: bool = True
+    """Add the network to the ridge, and train it on what the ridge leaves of unseen rows; without,
+    the network replaces the ridge."""
+    seeds: int = 3
+    hidden: int = 256
+    dropout: float = 0.5
+    """Of hidden units (Srivastava et al. 2014, J Mach Learn Res 15, section 7)."""
+    epochs: int = 100
+    """At most."""
+    batch_rows: int = 128
+    learning_rate: float = 1e-3
+    """Kingma & Ba 2015 (Adam), section 2."""
+    weight_decays: tuple[float, ...] = (0.01, 1.0)
+    """Tried on the inner folds; decoupled from the gradient, per unit of learning rate (Loshchilov
+    & Hutter 2019, algorithm 2). 0.01 is the default of torch's AdamW."""
+    patience: int = 10
+    """Epochs without a smaller error on an inner fold before its network stops."""
+
+
+@dataclass(frozen=True)
 class Timescale:
     """Precision in time of the ridge's scores (iEEG, EEG)."""
 
@@ -403,7 +430,8 @@ class Config:
     language: str = "en"
     """BCP-47 tag of stimuli whose language nothing else tells."""
     encoders: tuple[str, ...] = ("ridge",)
-    """``ridge`` always runs; the others of ``--encoder`` beside it, for iEEG and EEG."""
+    """``ridge`` always runs; the others of ``--encoder`` beside it, for iEEG and EEG; ``mlp`` for
+    fMRI, too."""
     save: tuple[str, ...] = ()
     """Beyond the usual outputs: ``predictions`` (of voxels), ``weights``."""
     selection: Selection = field(default_factory=Selection)
@@ -416,6 +444,7 @@ class Config:
     anatomy: Anatomy = field(default_factory=Anatomy)
     ridge: Ridge = field(default_factory=Ridge)
     recurrent: Recurrent = field(default_factory=Recurrent)
+    mlp: Mlp = field(default_factory=Mlp)
     timescale: Timescale = field(default_factory=Timescale)
     folds: Folds = field(default_factory=Folds)
     nulls: Nulls = field(default_factory=Nulls)

@@ -56,6 +56,12 @@ class HimalayaTargets:
             prediction = np.asarray(model.predict(self.design[test]), dtype=np.float32)
             yield FittedBatch(columns, score, alpha, prediction)
 
+    def predict(self, train: Rows, test: Rows, alpha: Array64) -> Iterator[tuple[Some, Array32]]:
+        """Fit with given penalties; give targets and predictions, a batch at a time."""
+        for some in batches_of(np.flatnonzero(np.isfinite(alpha)), len(alpha)):
+            model = self._fitted(train, alpha[some], some)
+            yield some, np.asarray(model.predict(self.design[test]), dtype=np.float32)
+
     def weights(self, train: Rows, alpha: Array64) -> Iterator[tuple[Some, Array32]]:
         """Fit with given penalties; give targets and their weights, a batch at a time."""
         for some in batches_of(np.flatnonzero(np.isfinite(alpha)), len(alpha)):

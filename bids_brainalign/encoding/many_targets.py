@@ -12,7 +12,7 @@ responses are float32.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -76,6 +76,12 @@ class ManyTargets(Protocol):
             What penalties are chosen by.
         only : ndarray of int, optional
             Targets.
+        """
+
+    def predict(self, train: Rows, test: Rows, alpha: Array64) -> Iterator[tuple[Some, Array32]]:
+        """Fit with given penalties; give targets and predictions, a batch at a time.
+
+        Targets whose penalty is NaN don't come.
         """
 
     def weights(self, train: Rows, alpha: Array64) -> Iterator[tuple[Some, Array32]]:
@@ -165,21 +171,42 @@ class OwnTargets:
 
         yield from in_threads(fitted, batches_of(only, n_targets), self.n_threads)
 
+    def predict(self, train: Rows, test: Rows, alpha: Array64) -> Iterator[tuple[Some, Array32]]:
+        """Fit with given penalties; give targets and predictions, a batch at a time."""
+        spectrum = self._spectrum(train)
+        basis = self.form.basis(spectrum, test)
+
+        def predicted(y: Array32, rotated: Array32) -> Array32:
+            prediction: Array32 = basis @ rotated
+            prediction += mean_response(y, train)
+            return prediction
+
+        return self._with_penalties(spectrum, alpha, predicted)
+
     def weights(self, train: Rows, alpha: Array64) -> Iterator[tuple[Some, Array32]]:
         """Fit with given penalties; give targets and their weights, a batch at a time."""
-        wanted = np.flatnonzero(np.isfinite(alpha))
-        _check_penalties(alpha[wanted])
         spectrum = self._spectrum(train)
         to_weights = self.form.to_weights(spectrum)
+        return self._with_penalties(spectrum, alpha, lambda y, rotated: to_weights @ rotated)
 
-        def weighted(columns: Some) -> tuple[Some, Array32]:
+    def _with_penalties(
+        self,
+        spectrum: Spectrum,
+        alpha: Array64,
+        finish: Callable[[Array32, Array32], Array32],
+    ) -> Iterator[tuple[Some, Array32]]:
+        """Give what ``finish`` makes of responses and weights in the eigenvectors."""
+        wanted = np.flatnonzero(np.isfinite(alpha))
+        _check_penalties(alpha[wanted])
+
+        def fitted(columns: Some) -> tuple[Some, Array32]:
             y = np.ascontiguousarray(self.responses[:, columns])
-            (z,) = self.form.statistics(y, [train])
-            return columns, to_weights @ _rotated(spectrum, z, alpha[columns])
+            (z,) = self.form.statistics(y, [spectrum.train])
+            return columns, finish(y, _rotated(spectrum, z, alpha[columns]))
 
         every = len(wanted) == len(alpha)
         batches = batches_of(None if every else wanted, len(alpha))
-        yield from in_threads(weighted, batches, self.n_threads)
+        return in_threads(fitted, batches, self.n_threads)
 
     def _spectrum(self, train: Rows) -> Spectrum:
         """Decompose, if the last fit has not."""

@@ -88,6 +88,21 @@ class VoxelwiseFit:
         )
 
 
+@dataclass(frozen=True)
+class LayerRidge:
+    """Ridge of all targets on one layer and outer fold."""
+
+    design: Array32
+    """(n_samples, n_delays * n_components)."""
+    system: ManyTargets
+    score: Array64
+    """(n_targets,) mean over inner folds at the chosen penalty."""
+    alpha: Array64
+    """(n_targets,)."""
+    prediction: Array32
+    """(n_test, n_targets), in a file of the scratch folder; in the units of the fold."""
+
+
 class Voxelwise:
     """The responses of one fit, ready for feature spaces one after another.
 
@@ -139,7 +154,7 @@ class Voxelwise:
         kept, current = self.empty_predictions(), self.empty_predictions()
         scored = _Scored(self, n_layers)
         for layer in range(n_layers):
-            systems = self._systems([self._designs(space, layer)])
+            systems = self._systems(self._designs(space, layer))
             for k, fold in enumerate(self.folds):
                 system = next(systems)
                 total = 0.0
@@ -192,12 +207,11 @@ class Voxelwise:
         for layer in np.unique(fit.chosen):
             high = self._designs(space, int(layer))
             for share in shares:
-                systems = self._systems([high, low], share=share)
                 for k, fold in enumerate(self.folds):
-                    system = next(systems)
                     mine = np.flatnonzero(fit.chosen[k] == layer)
                     if not len(mine):
                         continue
+                    system = self._joint_system(high, low, fold, share=share)
                     for fitted in self._fit(system, fold, only=mine):
                         score = np.where(np.isnan(fitted.score), 0.0, fitted.score)
                         columns = np.asarray(fitted.columns)
@@ -221,12 +235,12 @@ class Voxelwise:
         for index in np.unique(layer):
             targets = layer == index
             maker = self._designs(space, int(index))
-            systems = self._systems([maker])
+            systems = self._systems(maker)
             for k, fold in enumerate(self.folds):
                 system, train = next(systems), fold.outer.train
                 penalties = np.where(targets, alpha[k], np.nan)
                 for some, part in system.weights(train, penalties):
-                    scale = self._fold_units(k)[1][some]
+                    scale = self.fold_units(k)[1][some]
                     original = maker.in_feature_units(part * scale, train)
                     if weights is None:
                         weights = self.scratch_array((*original.shape[:2], self.n_targets))
@@ -234,6 +248,18 @@ class Voxelwise:
         if weights is None:
             raise ValueError("weights of no target were asked for")
         return TargetWeights(weights, layer, np.exp(np.log(alpha).mean(axis=0)))
+
+    def ridge(self, space: FeatureSpace, layer: int, k: int) -> LayerRidge:
+        """Ridge of all targets on one layer and outer fold."""
+        fold = self.folds[k]
+        design = self._designs(space, layer).design(fold.outer.train)
+        system = self._system(design)
+        score, alpha = np.empty((2, self.n_targets))
+        prediction = self.scratch_array((len(fold.outer.test), self.n_targets))
+        for part in self._fit(system, fold):
+            score[part.columns], alpha[part.columns] = part.score, part.alpha
+            prediction[:, part.columns] = self.in_fold_units(k, part.columns, part.prediction)
+        return LayerRidge(design, system, score, alpha, prediction)
 
     def held_out(self, columns: slice) -> tuple[Problem, HeldOut]:
         """Problem and held-out responses of some targets."""
@@ -244,7 +270,7 @@ class Voxelwise:
 
     def in_fold_units(self, k: int, some: Some, prediction: Array32) -> Array32:
         """Turn predictions of some targets into the units in which fold k is scored."""
-        mean, scale = self._fold_units(k)
+        mean, scale = self.fold_units(k)
         return (prediction - mean[some]) * scale[some]
 
     def empty_predictions(self) -> tuple[Array32, ...]:
@@ -258,7 +284,7 @@ class Voxelwise:
         with TemporaryFile(dir=self.scratch) as file:
             return np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
 
-    def _fold_units(self, k: int) -> tuple[Array32, Array32]:
+    def fold_units(self, k: int) -> tuple[Array32, Array32]:
         """Mean and 1/SD of fold k's training rows, where folds cut runs; else 0 and 1."""
         if self.problem.layout.whole_runs:
             return np.zeros(self.n_targets, np.float32), np.ones(self.n_targets, np.float32)
@@ -292,30 +318,33 @@ class Voxelwise:
             n_components=space.n_components,
         )
 
-    def _systems(
-        self, makers: Sequence[DesignMaker], *, share: float | None = None
-    ) -> Iterator[ManyTargets]:
-        """One system per outer fold; the same one where designs don't depend on the fold."""
-        longest = max(len(fold.outer.train) for fold in self.folds)
-        same = share is None and all(
-            m.layout.whole_runs and m.n_components is None for m in makers
-        )
+    def _systems(self, maker: DesignMaker) -> Iterator[ManyTargets]:
+        """One system per outer fold; the same one where the design doesn't depend on the fold."""
+        same = maker.layout.whole_runs and maker.n_components is None
         system: ManyTargets | None = None
         for fold in self.folds:
             if system is None or not same:
-                bands = [maker.design(fold.outer.train) for maker in makers]
-                if share is not None:
-                    bands = _scaled(bands, fold.outer.train, share)
-                design = bands[0] if len(bands) == 1 else np.concatenate(bands, axis=1)
                 system = None  # before the next one is made
-                system = many_targets(
-                    design,
-                    self.responses,
-                    n_train=longest,
-                    solver=self.problem.solver,
-                    n_threads=self.problem.n_threads,
-                )
+                system = self._system(maker.design(fold.outer.train))
             yield system
+
+    def _joint_system(
+        self, high: DesignMaker, low: DesignMaker, fold: Fold, *, share: float
+    ) -> ManyTargets:
+        """Both bands, scaled by the variance that they have in the training rows of a fold."""
+        train = fold.outer.train
+        bands = _scaled([high.design(train), low.design(train)], train, share)
+        return self._system(np.concatenate(bands, axis=1))
+
+    def _system(self, design: Array32) -> ManyTargets:
+        longest = max(len(fold.outer.train) for fold in self.folds)
+        return many_targets(
+            design,
+            self.responses,
+            n_train=longest,
+            solver=self.problem.solver,
+            n_threads=self.problem.n_threads,
+        )
 
 
 class _Scored:

@@ -14,12 +14,7 @@ from numpy.typing import NDArray
 
 from bids_brainalign.features.dense import EncoderLayers
 from bids_brainalign.features.layer_rows import LayerRows
-from bids_brainalign.features.loading import (
-    PRECISIONS,
-    load_pretrained,
-    quiet_transformers,
-    random_twin,
-)
+from bids_brainalign.features.loading import placed, quiet_transformers, trained_or_random
 from bids_brainalign.features.passages import Words
 from bids_brainalign.features.progress import Progress
 from bids_brainalign.features.text_folder import cannot_read
@@ -102,12 +97,8 @@ class LanguageModel:
         begin, size = tokenizer.bos_token_id, int(text.vocab_size)
         self.begin: tuple[int, ...] = (begin,) if begin is not None and begin < size else ()
         self.max_tokens = int(getattr(text, "max_position_embeddings", 0) or 0)
-        if untrained_seed is None:
-            model = load_pretrained(AutoModel, folder)
-        else:
-            model = random_twin(AutoModel, config, seed=untrained_seed)
-        self.device, self.dtype = torch.device(device), PRECISIONS[precision]
-        self.model: Any = model.eval().to(self.device, self.dtype)
+        model = trained_or_random(AutoModel, folder, config, untrained_seed=untrained_seed)
+        self.model, self.device, self.dtype = placed(model, device=device, precision=precision)
         self.widths = self._probe()
         self.n_layers = len(self.widths)
 

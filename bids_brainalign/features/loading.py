@@ -5,13 +5,53 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.folders import cannot_load
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _LISTED = 4
+
+
+def trained_or_random(
+    model_class: Any, folder: Path, config: Any, *, untrained_seed: int | None, part: str = ""
+) -> Any:
+    """Load a model's weights, or give its architecture random ones where there is a seed.
+
+    Parameters
+    ----------
+    model_class, folder, part
+        As for :func:`load_pretrained`.
+    config : transformers configuration
+        Of the folder.
+    untrained_seed : int, optional
+    """
+    if untrained_seed is None:
+        return load_pretrained(model_class, folder, part=part)
+    return random_twin(model_class, config, seed=untrained_seed)
+
+
+def placed(model: Any, *, device: str, precision: str) -> tuple[Any, torch.device, torch.dtype]:
+    """Put a model where it will run, ready to; gives device and precision for its inputs, too.
+
+    Parameters
+    ----------
+    model : torch module
+    device : str
+        A torch device.
+    precision : str
+        ``fp32``, ``bf16`` or ``fp16``.
+    """
+    where, kind = torch.device(device), _PRECISIONS[precision]
+    return model.eval().to(where, kind), where, kind
+
+
+def hidden_states(output: Any) -> list[NDArray[np.float32]]:
+    """Take the states of every layer from a model's output, (n_clips, n_frames, n_dims) each."""
+    return [state.float().cpu().numpy() for state in output.hidden_states]
 
 
 def load_pretrained(model_class: Any, folder: Path, *, part: str = "") -> Any:

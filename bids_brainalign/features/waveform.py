@@ -17,10 +17,10 @@ from bids_brainalign.features.dense import EncoderLayers, FrameGrid, Windowing, 
 from bids_brainalign.features.ending import EndingWindows, run_ending_windows
 from bids_brainalign.features.folders import cannot_load
 from bids_brainalign.features.loading import (
-    PRECISIONS,
-    load_pretrained,
+    hidden_states,
+    placed,
     quiet_transformers,
-    random_twin,
+    trained_or_random,
 )
 
 WINDOWING = Windowing(
@@ -78,14 +78,10 @@ class WaveformLayers:
             raise cannot_load(
                 folder, ValueError(f"it wants audio at {self.extractor.sampling_rate} Hz")
             )
-        if untrained_seed is None:
-            model = load_pretrained(AutoModel, folder)
-        else:
-            model = random_twin(AutoModel, config, seed=untrained_seed)
+        model = trained_or_random(AutoModel, folder, config, untrained_seed=untrained_seed)
         if getattr(config, "is_encoder_decoder", False):
             model = model.get_encoder()
-        self.device, self.dtype = torch.device(device), PRECISIONS[precision]
-        self.model: Any = model.eval().to(self.device, self.dtype)
+        self.model, self.device, self.dtype = placed(model, device=device, precision=precision)
         self.folder = folder
         states = self._forward([np.zeros(_PROBE_SAMPLES, dtype=np.float32)])
         self.n_layers = len(states)
@@ -196,7 +192,7 @@ class WaveformLayers:
         inputs = encoded[name].to(self.device, self.dtype)
         with torch.inference_mode():
             output = self.model(**{name: inputs}, output_hidden_states=True)
-        return [state.float().cpu().numpy() for state in output.hidden_states]
+        return hidden_states(output)
 
     def _measured_grid(self) -> FrameGrid:
         """Find stride and reach of a front end that the configuration doesn't describe."""

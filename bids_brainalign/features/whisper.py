@@ -20,10 +20,10 @@ from bids_brainalign.features.dense import EncoderLayers, FrameGrid, Windowing, 
 from bids_brainalign.features.ending import EndingWindows, run_ending_windows
 from bids_brainalign.features.folders import cannot_load
 from bids_brainalign.features.loading import (
-    PRECISIONS,
-    load_pretrained,
+    hidden_states,
+    placed,
     quiet_transformers,
-    random_twin,
+    trained_or_random,
 )
 
 FRAME_S = 0.02
@@ -31,6 +31,25 @@ FRAME_S = 0.02
 0.02·i s (both the STFT and the convolutions are centred)."""
 GRID = FrameGrid(stride=320, receptive=320, first_centre=0.0)
 WINDOWING = Windowing(WHISPER_WINDOW_S, Features.hop_s, Features.margin_s, Features.blend_s)
+
+
+def config_and_extractor(folder: Path) -> tuple[Any, Any]:
+    """Open what a Whisper folder says of the model and of its input.
+
+    Raises
+    ------
+    BrainAlignError
+        Not a folder of Whisper (66).
+    """
+    from transformers import WhisperConfig, WhisperFeatureExtractor
+
+    quiet_transformers()
+    try:
+        config = WhisperConfig.from_pretrained(folder, local_files_only=True)
+        extractor = WhisperFeatureExtractor.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise cannot_load(folder, error) from error
+    return config, extractor
 
 
 class WhisperLayers:
@@ -62,23 +81,15 @@ class WhisperLayers:
         device: str = "cpu",
         precision: str = "fp32",
     ) -> None:
-        from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
+        from transformers import WhisperModel
 
-        quiet_transformers()
-        try:
-            config = WhisperConfig.from_pretrained(folder, local_files_only=True)
-            self.extractor: Any = WhisperFeatureExtractor.from_pretrained(
-                folder, local_files_only=True
-            )
-        except (OSError, ValueError, KeyError) as error:
-            raise cannot_load(folder, error) from error
-        if untrained_seed is None:
-            model = load_pretrained(WhisperModel, folder, part="encoder.")
-        else:
-            model = random_twin(WhisperModel, config, seed=untrained_seed)
-        self.device, self.dtype = torch.device(device), PRECISIONS[precision]
-        encoder: Any = model.encoder
-        self.encoder = encoder.eval().to(self.device, self.dtype)
+        config, self.extractor = config_and_extractor(folder)
+        model = trained_or_random(
+            WhisperModel, folder, config, untrained_seed=untrained_seed, part="encoder."
+        )
+        self.encoder, self.device, self.dtype = placed(
+            model.encoder, device=device, precision=precision
+        )
         self.n_layers = int(config.encoder_layers) + 1
         self.window_frames = int(config.max_source_positions)
 
@@ -195,4 +206,4 @@ class WhisperLayers:
         ).input_features
         with torch.inference_mode():
             output = self.encoder(inputs.to(self.device, self.dtype), output_hidden_states=True)
-        return [state.float().cpu().numpy() for state in output.hidden_states]
+        return hidden_states(output)

@@ -17,15 +17,10 @@ from bids_brainalign.features.decoder_folder import TOKENIZER, decoder_facts
 from bids_brainalign.features.dense import EncoderLayers, Windowing
 from bids_brainalign.features.folders import cannot_load
 from bids_brainalign.features.layer_rows import LayerRows, LazyLayers
-from bids_brainalign.features.loading import (
-    PRECISIONS,
-    load_pretrained,
-    quiet_transformers,
-    random_twin,
-)
+from bids_brainalign.features.loading import placed, trained_or_random
 from bids_brainalign.features.passages import Frame, Passage, Words, held, hold, passages
 from bids_brainalign.features.transcript import SPACELESS, primary
-from bids_brainalign.features.whisper import FRAME_S, GRID
+from bids_brainalign.features.whisper import FRAME_S, GRID, config_and_extractor
 from bids_brainalign.features.windows import window_starts
 
 
@@ -64,26 +59,18 @@ class WhisperDecoder:
         precision: str = "fp32",
     ) -> None:
         from tokenizers import Tokenizer
-        from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
+        from transformers import WhisperModel
 
-        quiet_transformers()
         self.folder, self.facts = folder, decoder_facts(folder)
+        config, self.extractor = config_and_extractor(folder)
         try:
-            config = WhisperConfig.from_pretrained(folder, local_files_only=True)
-            self.extractor: Any = WhisperFeatureExtractor.from_pretrained(
-                folder, local_files_only=True
-            )
             self.tokenizer: Any = Tokenizer.from_file(str(folder / TOKENIZER))
         except Exception as error:  # tokenizers raises Exception itself
             raise cannot_load(folder, error) from error
         # A transcript that happens to hold "<|endoftext|>" is text.
         self.tokenizer.encode_special_tokens = True
-        if untrained_seed is None:
-            model = load_pretrained(WhisperModel, folder)
-        else:
-            model = random_twin(WhisperModel, config, seed=untrained_seed)
-        self.device, self.dtype = torch.device(device), PRECISIONS[precision]
-        model = model.eval().to(self.device, self.dtype)
+        model = trained_or_random(WhisperModel, folder, config, untrained_seed=untrained_seed)
+        model, self.device, self.dtype = placed(model, device=device, precision=precision)
         self.encoder, self.decoder = model.encoder, model.decoder
         self.window_frames = int(config.max_source_positions)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bids_brainalign.outputs.reading import read_table, settings_of
+from bids_brainalign.outputs.reading import is_outdated, read_table, settings_of
 
 PHONES_LABEL = "phones"
 """``desc-phones``: responses to phones belong to recordings, not to a model."""
@@ -109,7 +109,7 @@ def _is_outdated(path: Path) -> bool:
     prefix = path.name.partition("_desc-")[0]
     scores = path.parent.glob(f"{prefix}_desc-*_scores.tsv")
     settings = {settings_of(table) for table in scores}
-    return bool(settings) and settings_of(path) not in settings
+    return bool(settings) and is_outdated(path, settings)
 
 
 def _participant(path: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,6 +107,11 @@ def read_sidecar(path: Path) -> dict[str, object]:
 def settings_of(path: Path) -> str:
     """Digest of the settings that a table was made with; empty where its sidecar has none."""
     return str(read_sidecar(path.with_suffix(".json")).get(SETTINGS, ""))
+
+
+def is_outdated(path: Path, settings: Collection[str]) -> bool:
+    """Whether a table is there, but was made with none of these settings."""
+    return path.is_file() and settings_of(path) not in settings
 
 
 @dataclass(frozen=True)

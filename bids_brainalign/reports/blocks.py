@@ -15,11 +15,11 @@ from bids_brainalign.outputs.reading import (
     SLIDING,
     UNTRAINED,
     ScoreFile,
+    is_outdated,
     read_score_table,
     read_sidecar,
     read_table,
     score_files,
-    settings_of,
 )
 
 CHANNEL_TEXT = ("name", "hemisphere", "region", "device", "space")
@@ -90,7 +90,7 @@ class Block:
     def _current(
         self, path: Path, text: tuple[str, ...], settings: Collection[str]
     ) -> pd.DataFrame | None:
-        if path.is_file() and settings_of(path) not in settings:
+        if is_outdated(path, settings):
             if path.name not in self.outdated:
                 self.outdated.append(path.name)
             return None

@@ -24,6 +24,7 @@ from bids_brainalign.reports.rendering import Album
 from bids_brainalign.reports.section import Cells, Section
 from bids_brainalign.reports.transcription_section import transcription_section
 from bids_brainalign.reports.variance_section import variance_section
+from bids_brainalign.reports.voxel_network_section import voxel_network_section
 
 __all__ = ["OF_MODELS", "OF_RECORDINGS", "Cells", "Section", "SectionMaker", "sections_of"]
 
@@ -33,6 +34,7 @@ OF_RECORDINGS: tuple[SectionMaker, ...] = (first_looks_section, phoneme_section)
 """Sections about the recordings alone: shown once for all models."""
 OF_MODELS: tuple[SectionMaker, ...] = (
     encoders_section,
+    voxel_network_section,
     attention_section,
     timescale_section,
     reference_section,

@@ -32,6 +32,7 @@ from bids_brainalign.workflow.reference_check import reference_steps
 from bids_brainalign.workflow.spaces import LOWLEVEL, Space
 from bids_brainalign.workflow.timescale import timescale_step
 from bids_brainalign.workflow.transcription import transcription_steps
+from bids_brainalign.workflow.voxel_networks import voxel_network_steps
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +124,11 @@ def _space_steps(
     twin = by_name.get(f"{space.name}:untrained")
     yield encoding_step(config, fit, space, twin, spaces)
     scores = scores_path(config, fit, space)
-    if fit.modality == "fmri" or scores is None or encoding_name(fit, space) not in succeeded:
+    if scores is None or encoding_name(fit, space) not in succeeded:
+        return
+    if fit.modality == "fmri":
+        if space.kind != "lowlevel":
+            yield from voxel_network_steps(config, fit, space, spaces)
         return
     if config.lags.modes:
         yield lag_step(config, fit, space, spaces)

@@ -65,8 +65,7 @@ def encoding_step(
 
     def work() -> list[Path]:
         result = encode(config, fit, space, twin, spaces)
-        if fit.modality != "fmri":
-            keep_inner_scores(config, fit_inputs(config, fit, spaces), space, result.inner)
+        keep_inner_scores(config, fit_inputs(config, fit, spaces), space, result.inner)
         return write_result(config, result, space)
 
     return Step(

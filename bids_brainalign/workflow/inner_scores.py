@@ -28,7 +28,7 @@ def keep_inner_scores(
         What every result of the fit depends on.
     space : Space
     scores : ndarray of shape (n_layers, n_folds)
-        Mean over electrodes.
+        Mean over electrodes, or voxels.
     """
     path = _path(config, inputs, space)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -28,6 +28,7 @@ from bids_brainalign.statistics.correlation import fisher_mean
 from bids_brainalign.statistics.tails import p_values
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow import recurrent_tables as tables
+from bids_brainalign.workflow.assemble import Assembly
 from bids_brainalign.workflow.encoding import context_of, fit_inputs
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.inference import corrected, p_over_targets
@@ -228,6 +229,7 @@ def _write_scores(study: Study, space: Space, encoder: str) -> list[Path]:
         stretched = widened(difference, gained, scale=study.held_out.null_scale)
         low, high = percentile_interval(stretched, level=0.95)
     p, p_max = _significance(study.held_out, network)
+    p_delta = _p_delta(study.held_out, network, ridge)
     names = np.array(study.features.layers, dtype=object)
     selected = tables.Selected(
         layers=names[layers],
@@ -242,6 +244,7 @@ def _write_scores(study: Study, space: Space, encoder: str) -> list[Path]:
         p=p,
         q=corrected(p),
         p_max=p_max,
+        p_delta=p_delta,
     )
     per_layer = []
     if study.config.recurrent.layers == "all":
@@ -267,9 +270,22 @@ def _significance(held_out: HeldOut, encoded: Encoded) -> tuple[Array64, Array64
     r = encoded.scores.r
     if not held_out.has_null:
         return np.full(len(r), np.nan), np.full(len(r), np.nan)
-    drawn = np.stack([held_out.null(one) for one in encoded.predictions])
-    null = _over_seeds(drawn).astype(np.float32)
+    null = _null(held_out, encoded)
     return p_values(r, null), p_over_targets(r, null.max(axis=1).astype(np.float64))
+
+
+def _p_delta(held_out: HeldOut, network: Encoded, ridge: Encoded) -> Array64:
+    """P of each target that the network predicts more than ridge, from the same shifts of both."""
+    gained = network.scores.r - ridge.scores.r
+    if not held_out.has_null:
+        return np.full(len(gained), np.nan)
+    return p_values(gained, _null(held_out, network) - _null(held_out, ridge))
+
+
+def _null(held_out: HeldOut, encoded: Encoded) -> Array32:
+    """(n_draws, n_targets) null of the mean over seeds."""
+    drawn = np.stack([held_out.null(one) for one in encoded.predictions])
+    return _over_seeds(drawn).astype(np.float32)
 
 
 def _write_table(
@@ -290,7 +306,7 @@ def _write_table(
         n_null=assembly.draws[0].n_draws if study.held_out.has_null else 0,
         n_seeds=config.recurrent.seeds,
         fold_sizes=sizes,
-        r_lowlevel=_r_lowlevel(study, space),
+        r_lowlevel=r_lowlevel(config, assembly, space, assembly.targets),
         context_s=context_of(config, assembly.fit, space),
     )
     fields = sidecar_fields(config, assembly, space)
@@ -301,10 +317,10 @@ def _write_table(
     return list(write_tsv(path, table, tables.COLUMNS, extra=fields))
 
 
-def _r_lowlevel(study: Study, space: Space) -> Array64:
+def r_lowlevel(config: Config, assembly: Assembly, space: Space, targets: pd.DataFrame) -> Array64:
     """Read r of the low-level features on the same folds from the ridge's scores."""
-    names = [str(name) for name in study.assembly.targets["name"]]
-    path = scores_path(study.config, study.assembly.fit, space)
+    names = [str(name) for name in targets["name"]]
+    path = scores_path(config, assembly.fit, space)
     scores = None if path is None else read_score_table(path)
     if scores is None:
         return np.full(len(names), np.nan)

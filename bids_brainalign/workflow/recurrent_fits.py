@@ -131,7 +131,7 @@ class Study:
         linear = linear_path(
             design, responses, fold,
             alphas=self.problem.alphas, fixed_alpha=self.problem.fixed_alpha,
-            lags=maker.lags,
+            lags=maker.lags, metric=self.problem.metric,
         )  # fmt: skip
         lags = design.reshape(len(design), len(self.assembly.delays), -1)
         window = Window(lags, responses, fold, linear)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bids_brainalign.config.schema import Recurrent
 from bids_brainalign.statistics.block_bootstrap import percentile_interval
+from bids_brainalign.workflow.inference import corrected
 from bids_brainalign.workflow.tables import SCORE_COLUMNS
 
 Array64 = NDArray[np.float64]
@@ -34,8 +35,11 @@ COLUMNS: dict[str, str] = {
     "delta_r_ridge": "r minus r_ridge",
     "delta_r_ridge_ci_low": "95 % interval of delta_r_ridge: blocks of held-out time drawn with "
     "replacement, percentiles, widened because folds train each other; n/a with fewer than 6 "
-    "blocks",
+    "blocks, and for voxels",
     "delta_r_ridge_ci_high": "Its upper end",
+    "p_delta_ridge": "One-sided p of delta_r_ridge against the same circular shifts of both "
+    "predictions",
+    "q_delta_ridge": "Benjamini-Hochberg q of p_delta_ridge over targets",
 }
 
 COMPARISON_COLUMNS: dict[str, str] = {
@@ -73,6 +77,8 @@ class Selected:
     p: Array64
     q: Array64
     p_max: Array64
+    p_delta: Array64
+    """Of r minus r_ridge."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,8 @@ def score_rows(selected: Selected, per_layer: Sequence[OneLayer]) -> list[dict[s
             "p": selected.p,
             "q_fdr": selected.q,
             "p_max": selected.p_max,
+            "p_delta_ridge": selected.p_delta,
+            "q_delta_ridge": corrected(selected.p_delta),
         }
     )
     rows += [

@@ -20,8 +20,14 @@ from bids_brainalign.workflow import tables
 from bids_brainalign.workflow.assemble import Assembly
 from bids_brainalign.workflow.inference import corrected, layer_mode
 from bids_brainalign.workflow.narrative import sidecar_fields
+from bids_brainalign.workflow.parcels import parcels_of
 from bids_brainalign.workflow.spaces import LOWLEVEL, Space
-from bids_brainalign.workflow.variance import VARIANCE_COLUMNS, variance_table
+from bids_brainalign.workflow.variance import (
+    VARIANCE_COLUMNS,
+    Explained,
+    explained,
+    variance_table,
+)
 
 Array64 = NDArray[np.float64]
 PerFold = tuple[NDArray[np.float32], ...]
@@ -72,9 +78,10 @@ def write_result(config: Config, result: Result, space: Space) -> list[Path]:
         nulls = tables.null_table(block.result, result.targets)
         written += write_tsv(path, nulls, tables.NULL_COLUMNS)
         if kind == "model":
-            shares = variance_table(
-                block, result.blocks["lowlevel"], result.targets, n_samples=sum(sizes)
-            )
+            parts = _variance(result)
+            shares = None
+            if parts is not None:
+                shares = variance_table(block, parts, result.targets, n_samples=sum(sizes))
             if shares is not None:
                 path = root / name.file("variance.tsv", analysis=label)
                 written += write_tsv(path, shares, VARIANCE_COLUMNS)
@@ -114,6 +121,15 @@ def write_result(config: Config, result: Result, space: Space) -> list[Path]:
         )
     )
     return written
+
+
+def _variance(result: Result) -> Explained | None:
+    """Part the variance of the rows of scores.tsv."""
+    if not result.voxels:
+        return explained(result.blocks["model"], result.blocks["lowlevel"])
+    parcels, _ = parcels_of(result.assembly)
+    voxels = explained(result.voxels["model"], result.voxels["lowlevel"])
+    return None if voxels is None or parcels is None else voxels.of_parcels(parcels)
 
 
 def _write_weights(config: Config, result: Result, space: Space) -> Path:
@@ -165,6 +181,10 @@ def _write_maps(root: Path, result: Result, kind: str, label: str) -> list[Path]
             "Preferred layer, only where the model adds to the low-level features (q_delta < .05) "
             "and more than half of the outer folds agree",
         )
+    parts = explained(block, result.voxels["lowlevel"]) if kind == "model" else None
+    if parts is not None:
+        write("unique", np.nan_to_num(parts.unique_model), VARIANCE_COLUMNS["unique_model"])
+        write("shared", np.nan_to_num(parts.shared), VARIANCE_COLUMNS["shared"])
     return written
 
 

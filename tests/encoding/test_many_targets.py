@@ -124,7 +124,12 @@ def test_predictions_and_weights_equal_scikit_learn(data, form, metric):
     expected = Ridge(alpha=alpha).fit(x[TRAIN].astype(float), y[TRAIN].astype(float))
     np.testing.assert_allclose(prediction, expected.predict(x[TEST]), atol=2e-3)
     np.testing.assert_allclose(all_weights(system, TRAIN, alpha), expected.coef_.T, atol=5e-4)
+    for columns, again in system.predict(TRAIN, TEST, alpha):
+        np.testing.assert_allclose(again, prediction[:, columns], rtol=1e-5, atol=2e-5)
     some = np.where(np.arange(40) % 3 == 0, alpha, np.nan)
+    ((columns, third),) = system.predict(TRAIN, TEST, some)
+    np.testing.assert_array_equal(columns, np.arange(0, 40, 3))
+    np.testing.assert_allclose(third, prediction[:, ::3], rtol=1e-5, atol=2e-5)
     partly = all_weights(system, TRAIN, some)
     assert np.isnan(partly[:, np.isnan(some)]).all()
     np.testing.assert_allclose(partly[:, ::3], expected.coef_.T[:, ::3], atol=5e-4)

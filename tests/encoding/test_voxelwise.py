@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.linear_model import Ridge
 
 from bids_brainalign.encoding import himalaya_targets, target_batches, voxelwise
-from bids_brainalign.encoding.design import RunLayout
+from bids_brainalign.encoding.design import DesignMaker, RunLayout
 from bids_brainalign.encoding.layerwise import (
     FeatureSpace,
     Problem,
@@ -16,8 +17,10 @@ from bids_brainalign.encoding.layerwise import (
 from bids_brainalign.encoding.voxelwise import Voxelwise
 from bids_brainalign.encoding.weights import target_weights
 from bids_brainalign.errors import BrainAlignError
+from bids_brainalign.statistics.correlation import correlation
 from bids_brainalign.statistics.folds import Fold, FoldPlan, Split
 from bids_brainalign.statistics.nulls import draw_folds
+from bids_brainalign.workflow.variance import Explained
 
 N_RUNS, N_TIMES, N_TARGETS, N_LAYERS, DIMS = 4, 160, 30, 3, 20
 DELAYS = (1, 2, 3)
@@ -134,6 +137,118 @@ def test_both_bands_do_as_well_as_for_electrodes(tmp_path, dims):
     assert ours[planted].mean() > alone.r[0, planted].mean() + 0.1
     same = [np.array_equal(a, b) for a, b in zip(joint[0].T, alone.predictions[0].T, strict=True)]
     assert not np.array(same)[planted].any()
+
+
+def by_scikit_learn(problem, space, baseline, chosen):
+    """Two bands by hand: scaled, joined, and fitted by Ridge for every share and penalty."""
+    low_maker = design_maker(problem, baseline, 0)
+    predictions = []
+    for k, fold in enumerate(problem.plan.folds):
+        train, y = fold.outer.train, problem.fold_responses(k)
+        low = low_maker.design(train)
+        best = np.full(N_TARGETS, -np.inf)
+        predicted = np.zeros((len(fold.outer.test), N_TARGETS))
+        designs = {0.0: {layer: low for layer in range(N_LAYERS)}}
+        for share in problem.band_weights:
+            designs[share] = {}
+            for layer in range(N_LAYERS):
+                high = design_maker(problem, space, layer).design(train)
+                ratio = high[train].var(axis=0).sum() / low[train].var(axis=0).sum()
+                designs[share][layer] = np.hstack(
+                    [np.sqrt(share) * high, np.sqrt((1 - share) * ratio) * low]
+                )
+        for of_layer in designs.values():
+            for layer, x in of_layer.items():
+                mine = chosen[k] == layer
+                for alpha in problem.alphas:
+                    score = np.zeros(N_TARGETS)
+                    for split in fold.inner:
+                        fit = Ridge(alpha=alpha).fit(x[split.train], y[split.train])
+                        score += correlation(y[split.test], fit.predict(x[split.test]))
+                    better = mine & (score / len(fold.inner) > best)
+                    best[better] = score[better] / len(fold.inner)
+                    fit = Ridge(alpha=alpha).fit(x[train], y[train])
+                    predicted[:, better] = fit.predict(x[fold.outer.test])[:, better]
+        predictions.append(predicted)
+    return predictions
+
+
+def design_maker(problem, space, layer):
+    return DesignMaker(space.read(layer), problem.layout, delays=problem.delays, n_components=None)
+
+
+@pytest.mark.parametrize("whole_runs", [True, False])
+def test_both_bands_are_those_of_scikit_learn(tmp_path, whole_runs):
+    problem, space, baseline = make(whole_runs=whole_runs)
+    voxels = Voxelwise(some_of(problem), N_TARGETS, tmp_path)
+    fit, alone = voxels.encode(space), voxels.encode(baseline)
+    ours = voxels.encode_jointly(space, fit, baseline, alone)
+    theirs = by_scikit_learn(problem, space, baseline, fit.chosen)
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-3)
+    held_out = problem.held_out()
+    expected = held_out.score([part.astype(np.float32) for part in theirs]).r
+    np.testing.assert_allclose(held_out.score(list(ours)).r, expected, atol=1e-4)
+
+
+def test_no_system_is_made_for_folds_in_which_no_target_chose_the_layer(tmp_path, monkeypatch):
+    problem, space, baseline = make(whole_runs=True)
+    voxels = Voxelwise(some_of(problem), N_TARGETS, tmp_path)
+    fit, alone = voxels.encode(space), voxels.encode(baseline)
+    fit.chosen[:] = 1
+    fit.chosen[0, 3] = 2
+    made, real = [], voxelwise.many_targets
+    monkeypatch.setattr(
+        voxelwise, "many_targets", lambda *a, **k: (made.append(1), real(*a, **k))[1]
+    )
+    voxels.encode_jointly(space, fit, baseline, alone)
+    # Two shares: layer 1 in all four folds, layer 2 in the first alone.
+    assert len(made) == 2 * (N_RUNS + 1)
+
+
+def test_planted_unique_and_shared_variance_is_recovered(tmp_path):
+    """Both sets hold the same source; each has one of its own, and every voxel its mixture."""
+    rng = np.random.default_rng(3)
+    n_times, n_targets, dims = 900, 40, 4
+    shape = (N_RUNS, n_times, dims)
+    common, model, low = (rng.standard_normal(shape).astype(np.float32) for _ in range(3))
+    parts = rng.dirichlet((1, 1, 1, 1), n_targets).T  # shared, model, low-level, noise
+    signal = np.zeros((N_RUNS, n_times, n_targets))
+    for source, share in zip((common, model, low), parts, strict=False):
+        weights = rng.standard_normal((dims, n_targets))
+        signal += np.sqrt(share) * (source @ (weights / np.linalg.norm(weights, axis=0)))
+    signal += np.sqrt(parts[3]) * rng.standard_normal(signal.shape)
+    every = tuple(np.ones(n_times, dtype=bool) for _ in range(N_RUNS))
+    rows = np.split(np.arange(N_RUNS * n_times), N_RUNS)
+    folds = []
+    for run in range(N_RUNS):
+        rest = [r for i, r in enumerate(rows) if i != run]
+        inner = [Split(np.concatenate([o for o in rest if o is not r]), r) for r in rest]
+        folds.append(Fold(str(run), Split(np.concatenate(rest), rows[run]), tuple(inner)))
+    problem = Problem(
+        responses=list(signal.astype(np.float32)), layout=RunLayout(every, every, True),
+        plan=FoldPlan(tuple(folds), "runs", True, 0.0, 0.0, ()), delays=(0,),
+        alphas=tuple(np.logspace(0, 4, 9)), fixed_alpha=10.0, band_weights=(0.5, 0.9), draws=(),
+        parcels=np.ones((1, n_targets), dtype=bool),
+    )  # fmt: skip
+    both = np.concatenate([common, model], axis=2), np.concatenate([common, low], axis=2)
+    space, baseline = (
+        FeatureSpace(name, (name,), lambda _, runs=runs: list(runs))
+        for name, runs in zip(("model", "lowlevel"), both, strict=True)
+    )
+    voxels = Voxelwise(some_of(problem), n_targets, tmp_path)
+    fit, alone = voxels.encode(space), voxels.encode(baseline)
+    joint = voxels.encode_jointly(space, fit, baseline, alone)
+    held_out = problem.held_out()
+    r_model, r_low, r_joint = (
+        held_out.score([np.asarray(part) for part in one]).r
+        for one in (fit.predictions, alone.predictions, joint)
+    )
+    found = Explained(r_model**2, r_low**2, r_joint**2)
+    np.testing.assert_allclose(found.shared, parts[0], atol=0.06)
+    np.testing.assert_allclose(found.unique_model, parts[1], atol=0.06)
+    np.testing.assert_allclose(found.unique_lowlevel, parts[2], atol=0.06)
+    assert np.abs(found.shared - parts[0]).mean() < 0.02
 
 
 def test_responses_stay_in_files(tmp_path):

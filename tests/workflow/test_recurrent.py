@@ -85,6 +85,21 @@ def test_encoding_keeps_the_inner_scores_that_networks_would_compute(written, mo
     assert np.allclose(fresh.inner_scores, computed, atol=1e-6)
 
 
+def test_the_ridge_of_networks_chooses_by_what_ridge_chooses_by(written, tmp_path):
+    planted, config, _ = written
+    own = next(s for s in planted.spaces if s.name == "own")
+    elsewhere = replace(config.paths, output_dir=tmp_path)  # others read the tables of `written`
+    by_r2 = replace(config, ridge=replace(config.ridge, choose_by="r2"), paths=elsewhere)
+    encoding_step(by_r2, planted.fit, own, None, planted.spaces).work()
+    kept = Study(by_r2, planted.fit, own, planted.spaces)
+    layer = len(kept.features.layers) - 1
+    window = kept.window(layer, 0)
+    assert kept.inner_scores[layer, 0] == pytest.approx(np.nanmean(window.linear.inner_score))
+    by_r = Study(config, planted.fit, own, planted.spaces).window(layer, 0).linear
+    # R² punishes predictions that are too large, correlation does not.
+    assert (window.linear.alpha > by_r.alpha).any()
+
+
 def test_networks_are_the_same_however_many_train_at_once(written, tmp_path):
     planted, config, _ = written
     own = next(s for s in planted.spaces if s.name == "own")

@@ -2,16 +2,19 @@
 
 from dataclasses import replace
 
+import nibabel
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binom
 from sklearn.linear_model import LinearRegression
 
+from bids_brainalign.workflow.encoding import encoding_step
 from bids_brainalign.workflow.inference import concatenate, infer_block
 from bids_brainalign.workflow.tables import ScoreBlock
-from bids_brainalign.workflow.variance import VARIANCE_COLUMNS, variance_table
+from bids_brainalign.workflow.variance import VARIANCE_COLUMNS, explained, variance_table
 from tests.encoding.test_calibration import make_problem
+from tests.workflow.planted import make_fit
 
 
 def infer(seed, *, low_share=0.0, n_targets=30, phi=0.6, n_times=900):
@@ -40,7 +43,8 @@ def table_of(found):
     names = [f"E{i}" for i in range(len(found.model.p))]
     targets = pd.DataFrame({"name": names, "hemisphere": "L", "region": "n/a"})
     low = block_of(found.lowlevel, found)
-    return variance_table(model, low, targets, n_samples=100)
+    parts = explained(model, low)
+    return None if parts is None else variance_table(model, parts, targets, n_samples=100)
 
 
 def test_independent_sources_have_their_own_variance_and_share_none():
@@ -78,6 +82,29 @@ def test_independent_sources_have_their_own_variance_and_share_none():
 def test_nothing_without_a_joint_fit():
     *_, found = infer(2, n_targets=3)
     assert table_of(replace(found, delta_model=None)) is None
+
+
+def test_parcels_have_the_mean_variance_of_their_voxels(tmp_path):
+    """Half of the voxels follow the model: the mean of squares is not the square of the mean."""
+    planted = make_fit(tmp_path, "fmri", seconds=(120,) * 4)
+    own = next(s for s in planted.spaces if s.name == "own")
+    paths = encoding_step(planted.config, planted.fit, own, None, planted.spaces).work()
+    maps = {
+        stat: np.asarray(nibabel.load(path).dataobj).ravel()
+        for stat in ("unique", "shared")
+        for path in paths
+        if path.name.endswith(f"stat-{stat}_desc-own_statmap.nii.gz")
+    }
+    (path,) = (p for p in paths if p.name.endswith("variance.tsv"))
+    table = pd.read_csv(path, sep="\t", na_values="n/a").set_index("target")
+    n = planted.n_planted
+    members = {"whole": slice(None), "left": slice(n), "right": slice(n, None)}
+    for name, columns in members.items():
+        assert table.unique_model[name] == pytest.approx(maps["unique"][columns].mean(), abs=1e-5)
+        assert table.shared[name] == pytest.approx(maps["shared"][columns].mean(), abs=1e-5)
+    assert maps["unique"][:n].min() > 0.05
+    assert np.abs(maps["unique"][n:]).mean() < 0.05
+    assert (table.q_unique_model[["whole", "left"]] < 0.05).all()
 
 
 @pytest.mark.slow

@@ -32,6 +32,8 @@ class Shape:
     """Units of the input layer, and of the recurrent layer per direction."""
     n_queries: int
     dropout: float
+    mlp_width: int | None = None
+    """Hidden units of ``mlp``; None: as many as give it the parameters of ``gru``."""
 
 
 class Dropout(nn.Module):
@@ -106,7 +108,7 @@ class Network(nn.Module):
         ``gru`` and ``lstm``: a bidirectional recurrent layer and attention, as published
         (Ciferri et al. 2026: bidirectional GRU). ``attention``: no recurrence. ``recurrent``: a
         bidirectional GRU read out at both ends of the window. ``mlp``: two layers on the
-        flattened window with as many parameters as ``gru`` has.
+        flattened window, by default with as many parameters as ``gru`` has.
     shape : Shape
     """
 
@@ -115,7 +117,7 @@ class Network(nn.Module):
         self.kind = kind
         self.drop = Dropout(shape.dropout)
         if kind == "mlp":
-            width = matched_width(shape)
+            width = shape.mlp_width or matched_width(shape)
             self.enter: nn.Module = nn.Sequential(
                 nn.Linear(shape.n_lags * shape.n_dims, width), nn.LayerNorm(width), nn.GELU()
             )

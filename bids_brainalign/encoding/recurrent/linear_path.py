@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bids_brainalign.encoding.lag_gram import LagStructure
 from bids_brainalign.encoding.nested import fit_system, splits_of
-from bids_brainalign.encoding.ridge import make_system
+from bids_brainalign.encoding.ridge import Metric, make_system
 from bids_brainalign.statistics.folds import Fold
 
 Array32 = NDArray[np.float32]
@@ -24,7 +24,7 @@ class LinearPath:
     prediction: Array32
     """(n_test, n_targets) of the held-out rows, fitted on all training rows."""
     inner_score: Array64
-    """(n_targets,) mean correlation over inner folds at the chosen penalty; NaN without any."""
+    """(n_targets,) mean score over inner folds at the chosen penalty; NaN without any."""
     alpha: Array64
     """(n_targets,)."""
     residual: Array32
@@ -40,6 +40,7 @@ def linear_path(
     alphas: Sequence[float],
     fixed_alpha: float,
     lags: LagStructure | None = None,
+    metric: Metric = "correlation",
 ) -> LinearPath:
     """Fit the ridge that a network is compared to, and may start from.
 
@@ -53,13 +54,13 @@ def linear_path(
     design : ndarray of shape (n_samples, n_lags * n_dims), float32
     responses : ndarray of shape (n_samples, n_targets), float32
     fold : Fold
-    alphas, fixed_alpha, lags
+    alphas, fixed_alpha, lags, metric
         As for :func:`~bids_brainalign.encoding.nested.fit_fold`.
     """
     system = make_system([design], responses, splits_of(fold), lags=lags)
     fit = fit_system(
         system, fold, n_bands=1, n_targets=responses.shape[1],
-        alphas=alphas, fixed_alpha=fixed_alpha,
+        alphas=alphas, fixed_alpha=fixed_alpha, metric=metric,
     )  # fmt: skip
     train = fold.outer.train
     place = np.full(len(responses), -1)

@@ -10,6 +10,17 @@ import torch
 
 
 @contextmanager
+def torch_threads(n_threads: int) -> Iterator[None]:
+    """Let torch work on so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def one_thread() -> Iterator[None]:
     """Let torch work on one thread.
 
@@ -18,12 +29,8 @@ def one_thread() -> Iterator[None]:
     attention, 4096 rows: .2 CPU seconds on one thread, 2 to 6 on two; .3 on two with
     OMP_WAIT_POLICY=passive, which gained no time either and must be set before torch is loaded.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with torch_threads(1):
         yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def side_by_side(tasks: Sequence[Callable[[], None]], *, n_threads: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +13,15 @@ from torch import Tensor
 from bids_brainalign.encoding.recurrent.architecture import Network
 
 Array32 = NDArray[np.float32]
+Array64 = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 PREDICT_ROWS = 2048
-"""Rows predicted at once."""
+"""Rows predicted at once …"""
+PREDICT_VALUES = 1 << 24
+"""… or fewer, where there are so many targets that the predictions would exceed this (64 MB) …"""
+LEAST_ROWS = 64
+"""… but not fewer than these."""
 MOST_VALIDATION_ROWS = 4096
 """A longer validation block is thinned evenly: at 50 Hz neighbours say nearly the same."""
 
@@ -80,22 +86,17 @@ def train(
     -------
     Trained
     """
-    rng = np.random.default_rng(seed)
     validation = validation[:: max(1, len(validation) // MOST_VALIDATION_ROWS)]
-    network.to(device)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
     best, kept, history = np.inf, -1, []
     best_gain = ones = np.ones(responses.shape[1], dtype=np.float32)
     state: dict[str, Tensor] = {}
-    network.drop.stream = torch.Generator(device).manual_seed(seed)
-    for epoch in range(recipe.epochs + 1):
-        if epoch:
-            _one_epoch(network, optimiser, windows, responses, fit, recipe, rng, device)
-        predicted = predict(network, windows, rows=validation, device=device)
-        gain = _gain(predicted, responses[validation]) if shrink else ones
-        history.append(float(np.mean((gain * predicted - responses[validation]) ** 2)))
+    done = training(
+        network, windows, responses, fit=fit, recipe=recipe, seed=seed, device=device
+    )  # fmt: skip
+    for epoch in done:
+        sums = compared(network, windows, responses, rows=validation, device=device)
+        gain = sums.gain() if shrink else ones
+        history.append(float(np.mean(sums.errors(gain))))
         if history[-1] < best:
             best, kept, best_gain = history[-1], epoch, gain
             state = {k: v.detach().clone() for k, v in network.state_dict().items()}
@@ -103,6 +104,32 @@ def train(
             break
     network.load_state_dict(state)
     return Trained(network, best_gain, kept, tuple(history))
+
+
+def training(
+    network: Network,
+    windows: Array32,
+    responses: Array32,
+    *,
+    fit: Rows,
+    recipe: Recipe,
+    seed: int,
+    device: str = "cpu",
+) -> Iterator[int]:
+    """Train epoch by epoch, and give how many are done: from 0 to ``recipe.epochs``.
+
+    Parameters are those of :func:`train`; responses may be mapped from a file.
+    """
+    rng = np.random.default_rng(seed)
+    network.to(device)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
+    network.drop.stream = torch.Generator(device).manual_seed(seed)
+    yield 0
+    for epoch in range(recipe.epochs):
+        _one_epoch(network, optimiser, windows, responses, fit, recipe, rng, device)
+        yield epoch + 1
 
 
 def _one_epoch(
@@ -129,11 +156,41 @@ def _one_epoch(
         optimiser.step()
 
 
-def _gain(predicted: Array32, responses: Array32) -> Array32:
-    """Least-squares factor per target, between 0 and 1."""
-    power = np.einsum("tv,tv->v", predicted, predicted)
-    shared = np.einsum("tv,tv->v", predicted, responses)
-    return np.asarray(np.clip(shared / np.where(power > 0, power, 1), 0, 1), dtype=np.float32)
+@dataclass(frozen=True)
+class Sums:
+    """What is needed of predictions of some rows to say how far they are off at any factor."""
+
+    n: int
+    """Rows."""
+    power: NDArray[np.floating]
+    """(n_targets,) sum of squares of the prediction."""
+    shared: NDArray[np.floating]
+    """(n_targets,) sum of products of prediction and response."""
+    own: Array64
+    """(n_targets,) sum of squares of the response."""
+
+    def gain(self) -> Array32:
+        """Least-squares factor per target, between 0 and 1."""
+        factor = self.shared / np.where(self.power > 0, self.power, 1)
+        return np.asarray(np.clip(factor, 0, 1), dtype=np.float32)
+
+    def errors(self, gain: Array32) -> Array64:
+        """(n_targets,) mean squared error of the prediction times the factor."""
+        g = gain.astype(np.float64)
+        return np.asarray((g * g * self.power - 2 * g * self.shared + self.own) / self.n)
+
+
+def compared(
+    network: Network, windows: Array32, responses: Array32, *, rows: Rows, device: str = "cpu"
+) -> Sums:
+    """Hold predictions of some rows against the responses, a few rows at a time."""
+    power, shared, own = np.zeros((3, responses.shape[1]))
+    for part, predicted in predictions_of(network, windows, rows=rows, device=device):
+        y = responses[part]
+        power += np.einsum("tv,tv->v", predicted, predicted)
+        shared += np.einsum("tv,tv->v", predicted, y)
+        own += np.einsum("tv,tv->v", y, y)
+    return Sums(len(rows), power, shared, own)
 
 
 def predict(network: Network, windows: Array32, *, rows: Rows, device: str = "cpu") -> Array32:
@@ -143,10 +200,19 @@ def predict(network: Network, windows: Array32, *, rows: Rows, device: str = "cp
     -------
     ndarray of shape (len(rows), n_targets), float32
     """
+    return np.concatenate(
+        [part for _, part in predictions_of(network, windows, rows=rows, device=device)]
+    )
+
+
+def predictions_of(
+    network: Network, windows: Array32, *, rows: Rows, device: str = "cpu"
+) -> Iterator[tuple[Rows, Array32]]:
+    """Predict as :func:`predict`, a few rows at a time; gives them with their predictions."""
     network.eval()
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(rows), PREDICT_ROWS):
-            part = torch.from_numpy(windows[rows[start : start + PREDICT_ROWS]]).to(device)
-            parts.append(network(part).cpu().numpy())
-    return np.concatenate(parts)
+    at_once = max(LEAST_ROWS, min(PREDICT_ROWS, PREDICT_VALUES // network.readout.out_features))
+    for start in range(0, len(rows), at_once):
+        part = rows[start : start + at_once]
+        with torch.inference_mode():
+            predicted = network(torch.from_numpy(windows[part]).to(device)).cpu().numpy()
+        yield part, predicted
