@@ -83,11 +83,11 @@ class Estimate:
     n_repeats: int
 
     def ceiling(self) -> Array64:
-        """The ceiling; NaN where SP ≤ 0: it can't be estimated there."""
+        """Give the ceiling; NaN where SP ≤ 0: it can't be estimated there."""
         return np.where(self.signed > 0, self.signed, np.nan)
 
     def interval(self) -> tuple[Array64, Array64]:
-        """Ends of the 95 % interval, at least 0; NaN with fewer than 6 blocks.
+        """Give the ends of the 95 % interval, at least 0; NaN with fewer than 6 blocks.
 
         Student's t with the jackknife over blocks, on the scale on which Fisher (1925, Statistical
         Methods for Research Workers, §39) gave an intraclass correlation SP/TP a constant error.
@@ -235,8 +235,8 @@ def noise_ceiling(
         found = _powers_of(together.sum(axis=0), apart.sum(axis=0), n, n_repeats)
         signed[block] = signed_ceiling(*found, n_averaged=n_averaged)
         if len(member) > 1:
-            sums = (part.sum(axis=0) - member @ part for part in (together, apart))
-            parts = _powers_of(*sums, kept, n_repeats)
+            others = [part.sum(axis=0) - member @ part for part in (together, apart)]
+            parts = _powers_of(others[0], others[1], kept, n_repeats)
             left_out[:, block] = signed_ceiling(*parts, n_averaged=n_averaged)
         if null is not None and draws.moves is not None:
             products = moved_products(x, draws.moves)
