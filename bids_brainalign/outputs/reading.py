@@ -45,6 +45,7 @@ NUMBER_COLUMNS = (
     "delta_r_lowlevel",
     "delta_r_untrained",
     "r_ceiling",
+    "r_normalised",
     "q_fdr",
     "q_delta",
     "q_untrained",

@@ -184,7 +184,9 @@ def _write_maps(
 
 
 def test_samples(assembly: Assembly) -> pd.DataFrame:
-    """Time, stimulus time, run and fold of every held-out sample, in the order of predictions."""
+    """Time, stimulus time, stimulus, run and fold of held-out samples, in order of predictions."""
+    stimuli = sorted({p.stimulus.name for p in assembly.fit.presentations})
+    heard = np.array(stimuli, dtype=object)
     names = np.array([r.name for r in assembly.fit.recordings], dtype=object)
     samples = assembly.samples
     parts = []
@@ -195,6 +197,7 @@ def test_samples(assembly: Assembly) -> pd.DataFrame:
                 {
                     "time": samples.time_s[rows],
                     "stimulus_time": samples.stimulus_s[rows],
+                    "stimulus": heard[samples.stimulus[rows]],
                     "run": names[samples.run[rows]],
                     "fold": k + 1,
                 }
