@@ -119,3 +119,31 @@ def read_responses(path: Path) -> HeldOutResponses:
             stimulus=names(samples["stimulus"]) if "stimulus" in samples else None,
             run=names(samples["run"]),
         )
+
+
+@dataclass(frozen=True)
+class VoxelPlaces:
+    """Where the voxels lie whose responses a file holds."""
+
+    index: NDArray[np.int64]
+    """(n_voxels, 3) in the image."""
+    affine: NDArray[np.float64]
+
+    @staticmethod
+    def read(path: Path) -> VoxelPlaces | None:
+        """Read them; None where no voxels of a volume were saved."""
+        with h5py.File(path) as file:
+            if "voxels/index" not in file:
+                return None
+            index, affine = file["voxels/index"][()], file["voxels/affine"][()]
+            return VoxelPlaces(np.asarray(index), np.asarray(affine))
+
+    def same_as(self, other: VoxelPlaces) -> bool:
+        """Whether both hold the same voxels, in the same order."""
+        return np.array_equal(self.index, other.index) and np.allclose(self.affine, other.affine)
+
+
+def read_voxel_responses(path: Path, columns: slice) -> NDArray[np.float32]:
+    """Read held-out responses (n_samples, n_columns) of some voxels."""
+    with h5py.File(path) as file:
+        return np.asarray(file["voxels/response"][:, columns], dtype=np.float32)

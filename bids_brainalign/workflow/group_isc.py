@@ -17,6 +17,7 @@ from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.store.digest import file_digest
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.ceiling_selection import CIRCULAR, SELECTED
+from bids_brainalign.workflow.isc_maps import write_isc_maps
 from bids_brainalign.workflow.spaces import seed_of
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,11 @@ def _write(config: Config, together: dict[str, list[ScoreFile]]) -> list[Path]:
     if not tables:
         return []
     path = config.paths.output_dir / "group" / f"desc-{LABEL}_isc.tsv"
-    return list(write_tsv(path, pd.concat(tables, ignore_index=True), ISC_COLUMNS))
+    written = list(write_tsv(path, pd.concat(tables, ignore_index=True), ISC_COLUMNS))
+    for space in {str(name) for table in tables for name in table["space"]}:
+        mine = together[space]
+        written += write_isc_maps(config, space, mine, [_responses(file) for file in mine])
+    return written
 
 
 def _table(config: Config, space: str, files: Sequence[ScoreFile]) -> pd.DataFrame | None:

@@ -59,7 +59,7 @@ def ceilings_of(
 
 def _path(config: Config, inputs: Mapping[str, object], parcels: NDArray[np.bool_] | None) -> Path:
     groups = None if parcels is None else np.packbits(parcels).tobytes().hex()
-    code = code_digest(("bids_brainalign.workflow.ceilings",))
+    code = code_digest(("bids_brainalign.workflow.kept_ceilings",))
     key = digest_of({"fit": dict(inputs), "parcels": groups, "code": code})
     return config.paths.work_dir / "ceilings" / f"{key[:24]}.npz"
 

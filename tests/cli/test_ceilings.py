@@ -57,7 +57,7 @@ def statmap(out, stat, desc):
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory):
     made = simulated(tmp_path_factory.mktemp("ceilings"), null=False)
-    return made, outputs(made, "out")
+    return made, outputs(made, "out", "--save", "predictions")
 
 
 def test_planted_ceilings_are_recovered(planted):
@@ -139,6 +139,13 @@ def test_isc_stands_in_a_table_of_its_own(planted):
         h5py.File(out / f"sub-{s}/func/{STEM.replace('01', s, 1)}_desc-lowlevel_predictions.h5")
         for s in ("01", "02")
     )
+    maps = [
+        np.asarray(nibabel.load(path).dataobj)
+        for path in sorted((out / "group").glob("sub-*_stat-isc_desc-responses_statmap.nii.gz"))
+    ]
+    assert len(maps) == 2
+    np.testing.assert_allclose(maps[0], maps[1], atol=1e-6)
+    np.testing.assert_array_equal(np.isfinite(maps[0]), np.isfinite(statmap(out, "q", MODEL)))
     # Two listeners: each is the other's mean, so both have the same correlation.
     np.testing.assert_allclose(isc["isc"][:3], isc["isc"][3:], rtol=1e-6)
     assert set(one["samples/stimulus"].asstr()[()]) == set(two["samples/stimulus"].asstr()[()])
