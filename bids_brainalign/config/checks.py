@@ -204,6 +204,7 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "folds.soft_gap_share": folds.soft_gap_share,
         "folds.transcript_overlap": folds.transcript_overlap,
         "nulls.censored_limit": config.nulls.censored_limit,
+        "ceiling.threshold": config.ceiling.threshold,
         "recurrent.dropout": config.recurrent.dropout,
         "recurrent.validation_share": config.recurrent.validation_share,
     } | {f"ridge.band_weights[{i}]": weight for i, weight in enumerate(ridge.band_weights)}
