@@ -47,6 +47,8 @@ NUISANCE_SHARE = 0.15
 SPIKE = 4.0
 BASELINE = 1000.0
 PERCENT = 0.01
+SETTLED_S = 10.0
+"""After a story's onset, before its repeats are compared: what an analysis trims by default."""
 
 
 def simulate_fmri(
@@ -121,8 +123,8 @@ def simulate_fmri(
                     )
                 )  # fmt: skip
             n_runs = n_runs or len(runs)
-        recorded = np.mean(sums, axis=0)
-        repeated = np.mean(sums[:n_runs], axis=0) if n_runs > 1 else None
+        recorded = np.mean(sums, axis=0)[0]
+        repeated = np.mean(sums[:n_runs], axis=0)[1] if n_runs > 1 else None
         groups.extend(_groups(label, areas, signal_share, recorded, repeated, null=null))
     return tuple(groups)
 
@@ -180,14 +182,22 @@ def _write_run(
     signal_share: float,
     seed: int,
 ) -> NDArray[np.float64]:
-    """Write one run, raw and preprocessed; give back each voxel's correlation with its signal."""
+    """Write one run, raw and preprocessed; give back each voxel's correlation with its signal.
+
+    Returns
+    -------
+    ndarray of shape (2, nx, ny, nz)
+        Over the whole run, and while the story plays.
+    """
     onset_s, volume_times = _timing(index, story)
     n_volumes = len(volume_times)
     key = ("fmri", label, story.name, run) if run else ("fmri", label, story.name)
     table = confound_table(n_volumes, rng=stream(seed, *key, "confounds"), interval_s=TR_S)
     regressors, jumps = nuisance(table), spikes(table)
     image = np.zeros((*SHAPE, n_volumes), dtype=np.float32)
-    recorded = np.full(SHAPE, np.nan)
+    recorded = np.full((2, *SHAPE), np.nan)
+    since_s = volume_times - onset_s
+    playing = (since_s >= SETTLED_S) & (since_s <= story.duration_s)
     for area in areas:
         rng = stream(seed, *key, area.name, "noise")
         n_voxels = int(area.voxels.sum())
@@ -198,7 +208,10 @@ def _write_run(
         jump = jumps[:, None] * rng.normal(0, SPIKE, n_voxels)
         series = clean + leak + jump
         image[area.voxels] = (BASELINE * (1 + PERCENT * series)).T
-        recorded[area.voxels] = _correlation(planted[area.name], series, regressors, jumps == 0)
+        for which, rows in enumerate((np.ones(n_volumes, dtype=bool), playing)):
+            recorded[which][area.voxels] = _correlation(
+                planted[area.name], series, regressors, jumps == 0, rows
+            )
     raw, derivative = roots
     name = f"sub-{label}_task-{story.label}" + (f"_run-{run}" if run else "")
     write_raw(raw / f"sub-{label}" / "func" / name, image, story, onset_s)
@@ -211,12 +224,13 @@ def _correlation(
     series: NDArray[np.float64],
     regressors: NDArray[np.float64],
     kept: NDArray[np.bool_],
+    rows: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """Correlate per voxel after ordinary least squares on the confounds; 0 without a signal."""
+    """Correlate some rows per voxel, after least squares on the confounds; 0 without a signal."""
     design = np.column_stack([np.ones(kept.sum()), regressors[kept]])
     weights = np.linalg.lstsq(design, series[kept], rcond=None)[0]
-    cleaned = standardise_together([series[kept] - design @ weights])[0]
-    return np.asarray((cleaned * standardise_together([planted[kept]])[0]).mean(axis=0))
+    cleaned = standardise_together([(series[kept] - design @ weights)[rows[kept]]])[0]
+    return np.asarray((cleaned * standardise_together([planted[kept & rows]])[0]).mean(axis=0))
 
 
 def _groups(

@@ -36,7 +36,8 @@ class PlantedGroup:
     """Per target: measured correlation of the planted signal with the finished recording (log
     amplitude 70–150 Hz after common average; BOLD after its confounds). Empty without a source."""
     repeated_r: tuple[float, ...] = ()
-    """The same in the runs of the repeated story alone: its ceiling. Empty where none is."""
+    """The same in the runs of the repeated story, while it plays (from 10 s on): its ceiling.
+    Empty where none is."""
     tuning: str | None = None
     """Class of phones that drives them, where one does."""
 
