@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -109,25 +110,18 @@ def estimate_ceilings(
         None where no fold holds repeats. Folds may differ in the number of presentations: ceilings
         over folds are from the kind that most moments have.
     """
-    least = config.folds.min_samples
-    found = {k: find_repeats(assembly.samples, part, assembly.stored_repeats)
-             for k, part in enumerate(rows) if len(part) >= least}  # fmt: skip
-    known = {k: r for k, r in found.items() if r is not None and r.rows.shape[1] >= least}
+    known = _known(config, assembly, rows)
     if not known:
         return None
-    kinds = {k: (r.n_averaged, r.n_repeats) for k, r in known.items()}
-    moments = {kind: sum(known[k].rows.shape[1] for k in known if kinds[k] == kind)
-               for kind in kinds.values()}  # fmt: skip
-    n_averaged, n_repeats = max(moments, key=lambda kind: moments[kind])
-    pooled = tuple(k for k in known if kinds[k] == (n_averaged, n_repeats))
+    (n_averaged, n_repeats), pooled = _most_moments(known)
+    lengths = [known[k].rows.shape[1] for k in pooled]
+    seed = seed_of(config, "ceiling", purpose, assembly.fit.name.stem, assembly.fit.modality)
     draws = draw_repeats(
-        [known[k].rows.shape[1] for k in pooled],
+        lengths,
         n_repeats,
         assembly.decorrelation_s / assembly.interval_s,
         n_draws=config.nulls.n_draws,
-        rng=np.random.default_rng(
-            seed_of(config, "ceiling", purpose, assembly.fit.name.stem, assembly.fit.modality)
-        ),
+        rng=np.random.default_rng(seed),
     )
     n_targets = len(assembly.targets)
     parts, per_fold, sums = [], np.full((len(rows), n_targets), np.nan), None
@@ -139,29 +133,56 @@ def estimate_ceilings(
         joined = np.concatenate([values[k] for k in pooled], axis=1)
         part = noise_ceiling(joined, draws, n_averaged=n_averaged)
         if part.null is not None:
-            counts += np.histogram(part.null, BIN_EDGES)[0] / len(part.null)
+            counts += np.histogram(np.clip(part.null, -1, 1), BIN_EDGES)[0] / len(part.null)
         if parcels is not None:
             mine = _weighted(part, parcels[:, block])
             sums = mine if sums is None else _added(sums, mine)
         parts.append(_told(part, p=part.p()))
-    targets = _joined(parts, per_fold)
     groups = None
     if parcels is not None and sums is not None:
-        size = parcels.sum(axis=1).astype(np.float64)
-        mean = _scaled(sums, 1 / size)
-        folds = np.full((len(rows), len(parcels)), np.nan)
-        folds[list(known)] = np.nan_to_num(per_fold[list(known)]) @ parcels.T / size
-        groups = _joined([_told(mean, p=mean.p())], folds)
+        groups = _groups(sums, per_fold, parcels)
     return Ceilings(
         n_averaged=n_averaged,
         n_repeats=n_repeats,
-        n_samples=sum(known[k].rows.shape[1] for k in pooled),
+        n_samples=sum(lengths),
         n_null=0 if draws.moves is None else draws.moves[0].n_draws,
         pooled=pooled,
-        targets=targets,
+        targets=_joined(parts, per_fold),
         parcels=groups,
         null_counts=counts,
     )
+
+
+def _known(
+    config: Config, assembly: Assembly, rows: Sequence[NDArray[np.int64]]
+) -> dict[int, Repeats]:
+    """Fold → its repeats, where there are enough of them."""
+    least, known = config.folds.min_samples, {}
+    for k, part in enumerate(rows):
+        if len(part) >= least:
+            found = find_repeats(assembly.samples, part, assembly.stored_repeats)
+            if found is not None and found.rows.shape[1] >= least:
+                known[k] = found
+    return known
+
+
+def _most_moments(known: Mapping[int, Repeats]) -> tuple[tuple[int, int], tuple[int, ...]]:
+    """Pick what most moments have, as (n_averaged, n_repeats), and the folds that have it."""
+    kinds = {k: (repeats.n_averaged, repeats.n_repeats) for k, repeats in known.items()}
+    moments: Counter[tuple[int, int]] = Counter()
+    for k, repeats in known.items():
+        moments[kinds[k]] += repeats.rows.shape[1]
+    most = moments.most_common(1)[0][0]
+    return most, tuple(k for k in known if kinds[k] == most)
+
+
+def _groups(sums: Estimate, per_fold: Array64, parcels: NDArray[np.bool_]) -> TargetCeilings:
+    """Means over the targets of each parcel."""
+    size = parcels.sum(axis=1).astype(np.float64)
+    mean = _scaled(sums, 1 / size)
+    folds = np.nan_to_num(per_fold) @ parcels.T / size
+    folds[np.isnan(per_fold).all(axis=1)] = np.nan
+    return _joined([_told(mean, p=mean.p())], folds)
 
 
 def _of_folds(
