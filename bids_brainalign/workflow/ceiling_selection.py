@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.errors import BrainAlignError
+from bids_brainalign.outputs.reading import CIRCULAR_PARCEL
 from bids_brainalign.statistics.noise_ceiling import select_by_ceiling
 from bids_brainalign.workflow.assemble import Assembly
 from bids_brainalign.workflow.ceilings import estimate_ceilings
 
 SELECTED = ":selected"
-CIRCULAR = ":circular"
 
 
 def selected_targets(config: Config, assembly: Assembly) -> NDArray[np.bool_]:
@@ -49,7 +49,7 @@ def with_selected(
     config: Config, parcels: NDArray[np.bool_], names: pd.DataFrame, chosen: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], pd.DataFrame]:
     """Add to every parcel the selected voxels of it as a parcel of its own."""
-    ending = CIRCULAR if config.ceiling.select == "published" else SELECTED
+    ending = CIRCULAR_PARCEL if config.ceiling.select == "published" else SELECTED
     inside = parcels & chosen
     keep = np.flatnonzero(inside.any(axis=1))
     more: pd.DataFrame = names.iloc[keep].copy()
@@ -66,7 +66,7 @@ def selection_fields(config: Config, assembly: Assembly) -> dict[str, object]:
     circular = config.ceiling.select == "published"
     how = (
         "the same samples select voxels and score them, as published: scores of "
-        f"parcels that end in {CIRCULAR} are circular"
+        f"parcels that end in {CIRCULAR_PARCEL} are circular"
         if circular
         else "the first half of the repeated stimulus selects voxels, the second half is scored"
     )

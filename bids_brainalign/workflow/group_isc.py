@@ -12,11 +12,11 @@ import pandas as pd
 from bids_brainalign.config.schema import Config
 from bids_brainalign.group.isc import ISC_COLUMNS, Heard, common_responses, leave_one_out
 from bids_brainalign.outputs.predictions import read_responses
-from bids_brainalign.outputs.reading import LOWLEVEL, ScoreFile
+from bids_brainalign.outputs.reading import CIRCULAR_PARCEL, LOWLEVEL, ScoreFile
 from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.store.digest import file_digest
 from bids_brainalign.store.steps import Step
-from bids_brainalign.workflow.ceiling_selection import CIRCULAR, SELECTED
+from bids_brainalign.workflow.ceiling_selection import SELECTED
 from bids_brainalign.workflow.isc_maps import write_isc_maps
 from bids_brainalign.workflow.spaces import seed_of
 
@@ -93,7 +93,7 @@ def _table(config: Config, space: str, files: Sequence[ScoreFile]) -> pd.DataFra
         )  # fmt: skip
         return None
     names = [name for name in read[0].targets if all(name in one.targets for one in read)]
-    names = [name for name in names if not name.endswith((SELECTED, CIRCULAR))]
+    names = [name for name in names if not name.endswith((SELECTED, CIRCULAR_PARCEL))]
     heard = [
         Heard(
             stimulus=one.stimulus or (),

@@ -124,9 +124,10 @@ def test_the_published_selection_is_labelled(planted):
     targets = set(table(out, f"desc-{MODEL}_scores.tsv")["target"])
     assert {"whole:circular", "right:circular"} <= targets
     assert not any(target.endswith(":selected") for target in targets)
-    assert "Don't read these scores as held out" in (out / "sub-01.html").read_text().replace(
-        "&#39;", "'"
-    )
+    page = (out / "sub-01.html").read_text().replace("&#39;", "'")
+    assert "Don't read these scores as held out" in page
+    summary = page[: page.index("Noise ceiling")]
+    assert "circular (mean Δr" not in summary
 
 
 def test_isc_stands_in_a_table_of_its_own(planted):

@@ -33,6 +33,7 @@ def ceiling_histogram(table: pd.DataFrame) -> Figure:
     shown = (every > 0) | (np.nan_to_num(null) > 0.5)
     if shown.any():
         axes.set_xlim(min(low[shown].min(), -0.1), 1.0)
+    axes.set_ylim(0, 1.08 * max(every.max(), np.nan_to_num(null).max(), 1))
     axes.legend(frameon=False, fontsize=8)
     return figure
 
