@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 Array32 = NDArray[np.float32]
 ALPHAS = np.logspace(1, 6, 20)
@@ -61,20 +62,21 @@ def folds(n_train: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     return [(np.setdiff1d(rows, test), test) for test in np.array_split(rows, 5)]
 
 
-def ours(x: Array32, y: Array32, n_train: int) -> Found:
-    from bids_brainalign.encoding.many_targets import batches, many_targets
+def ours(x: Array32, y: Array32, n_train: int, n_threads: int) -> Found:
+    from bids_brainalign.encoding.many_targets import many_targets
     from bids_brainalign.statistics.folds import Split
 
     rows, held = np.arange(n_train), np.arange(n_train, len(x))
     splits = [Split(*pair) for pair in folds(n_train)]
-    system = many_targets(x, y, n_train=n_train)
-    choice = system.choose(rows, splits, ALPHAS, metric="correlation")
-    predict = system.predictor(rows, held, choice.alpha)
-    predicted = np.concatenate([predict(c) for c in batches(y.shape[1])], axis=1)
+    system = many_targets(x, y, n_train=n_train, n_threads=n_threads)
+    alpha, predicted = np.empty(y.shape[1]), np.empty((len(held), y.shape[1]), np.float32)
     weights = np.empty((x.shape[1], y.shape[1]), dtype=np.float32)
-    for some, part in system.weights(rows, choice.alpha):
-        weights[:, some] = part
-    return choice.alpha, weights, predicted
+    with threadpool_limits(1, user_api="blas"):  # as the program does: it has threads of its own
+        for part in system.fit(rows, held, splits, ALPHAS, metric="correlation"):
+            alpha[part.columns], predicted[:, part.columns] = part.alpha, part.prediction
+        for some, found in system.weights(rows, alpha):
+            weights[:, some] = found
+    return alpha, weights, predicted
 
 
 def himalaya(x: Array32, y: Array32, n_train: int, *, kernel: bool) -> Found:
@@ -101,11 +103,13 @@ def himalaya(x: Array32, y: Array32, n_train: int, *, kernel: bool) -> Found:
     )
 
 
-def worker(tool: str, n_train: int, n_features: int, n_targets: int, out: Path) -> None:
+def worker(
+    tool: str, n_train: int, n_features: int, n_targets: int, n_threads: int, out: Path
+) -> None:
     """Run one tool; write its answers, CPU seconds and peak of anonymous memory."""
     x, y = make_data(n_train, n_features, n_targets)
     runs: dict[str, Callable[[], Found]] = {
-        TOOLS[0]: lambda: ours(x, y, n_train),
+        TOOLS[0]: lambda: ours(x, y, n_train, n_threads),
         TOOLS[1]: lambda: himalaya(x, y, n_train, kernel=False),
         TOOLS[2]: lambda: himalaya(x, y, n_train, kernel=True),
     }
@@ -149,11 +153,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.worker:
-        worker(given.worker, given.samples, given.features, given.targets, given.out)
+        worker(
+            given.worker, given.samples, given.features, given.targets, given.threads, given.out
+        )
         return
-    environment = os.environ | {
-        f"{name}_NUM_THREADS": str(given.threads) for name in ("OMP", "OPENBLAS", "MKL")
-    }
+    environment = (
+        os.environ
+        | {"OPENBLAS_THREAD_TIMEOUT": "4"}
+        | {f"{name}_NUM_THREADS": str(given.threads) for name in ("OMP", "OPENBLAS", "MKL")}
+    )
     rows: list[dict[str, object]] = []
     with TemporaryDirectory() as folder:
         reference = None
@@ -164,7 +172,7 @@ def main() -> None:
                 subprocess.run(  # noqa: S603 - this file
                     [sys.executable, __file__, "--worker", tool, "--out", str(out),
                      "--samples", str(given.samples), "--features", str(given.features),
-                     "--targets", str(count * given.batch)],
+                     "--targets", str(count * given.batch), "--threads", str(given.threads)],
                     env=environment, check=True,
                 )  # fmt: skip
                 with np.load(out) as stored:

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from bids_brainalign.encoding.design import DesignMaker
 from bids_brainalign.encoding.layerwise import FeatureSpace, LayerwiseFit, Problem
-from bids_brainalign.encoding.many_targets import Choice, ManyTargets, Some, many_targets
+from bids_brainalign.encoding.many_targets import FittedBatch, ManyTargets, many_targets
 from bids_brainalign.encoding.scoring import HeldOut, Scores
+from bids_brainalign.encoding.target_batches import Columns, Some
 from bids_brainalign.encoding.weights import TargetWeights, preferred_layer
 from bids_brainalign.statistics.folds import Fold
 from bids_brainalign.statistics.tails import p_values
@@ -141,20 +142,20 @@ class Voxelwise:
             systems = self._systems([self._designs(space, layer)])
             for k, fold in enumerate(self.folds):
                 system = next(systems)
-                choice = self._choose(system, fold)
-                predict = system.predictor(fold.outer.train, fold.outer.test, choice.alpha)
-                inner[layer, k] = choice.score.mean()
-                score = choice.score
-                if np.isnan(score).all():  # no inner folds
-                    score = np.full(self.n_targets, 0.0 if layer == middle else -1.0)
-                better = score > best[k]
-                best[k, better], chosen[k, better] = score[better], layer
-                alpha[k, better] = choice.alpha[better]
-                for columns in self.blocks():
-                    part = self.in_fold_units(k, columns, predict(columns))
-                    current[k][:, columns] = part
-                    mine = np.flatnonzero(better[columns])
-                    kept[k][:, columns.start + mine] = part[:, mine]
+                total = 0.0
+                for part in self._fit(system, fold):
+                    columns, score = part.columns, part.score
+                    total += float(score.sum())
+                    if not fold.inner:
+                        score = np.full(len(score), 0.0 if layer == middle else -1.0)
+                    better = score > best[k, columns]
+                    mine = np.arange(self.n_targets)[columns][better]
+                    best[k, mine], chosen[k, mine] = score[better], layer
+                    alpha[k, mine] = part.alpha[better]
+                    prediction = self.in_fold_units(k, columns, part.prediction)
+                    current[k][:, columns] = prediction
+                    kept[k][:, mine] = prediction[:, better]
+                inner[layer, k] = total / self.n_targets
             scored.add(layer, current)
         if not self.folds[0].inner:
             best[:] = np.nan
@@ -197,19 +198,14 @@ class Voxelwise:
                     mine = np.flatnonzero(fit.chosen[k] == layer)
                     if not len(mine):
                         continue
-                    choice = self._choose(system, fold, only=mine)
-                    score = np.where(np.isnan(choice.score), 0.0, choice.score)
-                    better = mine[score > best[k, mine]]
-                    best[k, mine] = np.maximum(best[k, mine], score)
-                    if not len(better):
-                        continue
-                    penalties = np.full(self.n_targets, np.nan)
-                    penalties[better] = choice.alpha[np.searchsorted(mine, better)]
-                    predict = system.predictor(fold.outer.train, fold.outer.test, penalties)
-                    for start in range(0, len(better), BLOCK_TARGETS):
-                        columns = better[start : start + BLOCK_TARGETS]
-                        part = self.in_fold_units(k, columns, predict(columns))
-                        predictions[k][:, columns] = part
+                    for fitted in self._fit(system, fold, only=mine):
+                        score = np.where(np.isnan(fitted.score), 0.0, fitted.score)
+                        columns = np.asarray(fitted.columns)
+                        better = score > best[k, columns]
+                        best[k, columns] = np.maximum(best[k, columns], score)
+                        columns = columns[better]
+                        prediction = self.in_fold_units(k, columns, fitted.prediction[:, better])
+                        predictions[k][:, columns] = prediction
         return predictions
 
     def weights(self, space: FeatureSpace, fit: VoxelwiseFit) -> TargetWeights:
@@ -276,16 +272,16 @@ class Voxelwise:
             self._units[k] = mean, scale
         return self._units[k]
 
-    def _choose(
-        self, system: ManyTargets, fold: Fold, only: NDArray[np.int64] | None = None
-    ) -> Choice:
-        n_targets = self.n_targets if only is None else len(only)
-        if not fold.inner:
-            fixed = float(self.problem.fixed_alpha)
-            return Choice(np.full(n_targets, np.nan), np.full(n_targets, fixed))
-        grid = np.asarray(self.problem.alphas, dtype=np.float64)
-        return system.choose(
-            fold.outer.train, fold.inner, grid, metric=self.problem.metric, only=only
+    def _fit(self, system: ManyTargets, fold: Fold, only: Columns = None) -> Iterator[FittedBatch]:
+        problem = self.problem
+        alphas = problem.alphas if fold.inner else (problem.fixed_alpha,)
+        return system.fit(
+            fold.outer.train,
+            fold.outer.test,
+            fold.inner,
+            np.asarray(alphas, dtype=np.float64),
+            metric=problem.metric,
+            only=only,
         )
 
     def _designs(self, space: FeatureSpace, layer: int) -> DesignMaker:
@@ -313,7 +309,11 @@ class Voxelwise:
                 design = bands[0] if len(bands) == 1 else np.concatenate(bands, axis=1)
                 system = None  # before the next one is made
                 system = many_targets(
-                    design, self.responses, n_train=longest, solver=self.problem.solver
+                    design,
+                    self.responses,
+                    n_train=longest,
+                    solver=self.problem.solver,
+                    n_threads=self.problem.n_threads,
                 )
             yield system
 

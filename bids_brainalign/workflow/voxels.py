@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,17 +11,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from bids_brainalign.encoding.layerwise import FeatureSpace, Problem
-from bids_brainalign.encoding.many_targets import BATCH
 from bids_brainalign.encoding.voxelwise import Voxelwise
 from bids_brainalign.encoding.weights import TargetWeights
 from bids_brainalign.workflow.inference import BlockResult, compare
 
 Array32 = NDArray[np.float32]
-
-
-_WORTH_THREADS = 1e8
-"""Operations of one product above which several threads multiply faster than one: below, passing
-the work on costs more than the work."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +57,9 @@ def encode_voxels(
     """
     voxels = Voxelwise(problem_of, parcels.shape[1], scratch)
     mean = (parcels / parcels.sum(axis=1, keepdims=True)).T.astype(np.float32)
-    with threadpool_limits(blas_threads(voxels, features.values()), user_api="blas"):
+    # Our solver has threads of its own, with one of BLAS each.
+    blas = 1 if voxels.problem.solver == "own" else voxels.problem.n_threads
+    with threadpool_limits(blas, user_api="blas"):
         fits = {name: voxels.encode(space) for name, space in features.items()}
         joint = None
         if "model" in fits:
@@ -96,15 +92,3 @@ def encode_voxels(
             voxel_predictions=None if kept is None else (fits[main].predictions, kept),
             weights=[voxels.weights(features[main], fits[main])] if "weights" in save else [],
         )
-
-
-def blas_threads(voxels: Voxelwise, features: Iterable[FeatureSpace]) -> int:
-    """Threads for products of the largest feature space with a batch of targets."""
-    n_train = max(len(fold.outer.train) for fold in voxels.folds)
-    n_test = min(len(fold.outer.test) for fold in voxels.folds)
-    wide = max(
-        (space.n_components or space.read(0)[0].shape[1]) * len(voxels.problem.delays)
-        for space in features
-    )
-    operations = 2.0 * n_test * min(n_train, wide) * min(voxels.n_targets, BATCH)
-    return voxels.problem.n_threads if operations >= _WORTH_THREADS else 1

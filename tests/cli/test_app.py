@@ -244,3 +244,12 @@ def test_module_is_the_program(place: Path) -> None:
     assert done.returncode == 17
     assert done.stdout.splitlines()[-1] == "exit code: 17"
     assert "Traceback" not in done.stderr
+
+
+def test_openblas_is_told_not_to_wait_at_full_speed():
+    code = "import os, bids_brainalign.cli.app; print(os.environ['OPENBLAS_THREAD_TIMEOUT'])"
+    environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_THREAD_TIMEOUT"}
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.strip() == "4"

@@ -8,12 +8,32 @@ from himalaya.scoring import r2_score as himalaya_r2
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 
-from bids_brainalign.encoding import many_targets as mt
-from bids_brainalign.encoding.many_targets import Dual, Primal, Resolvent, many_targets
+from bids_brainalign.encoding import penalty_search, target_batches
+from bids_brainalign.encoding.many_targets import OwnTargets, many_targets
+from bids_brainalign.encoding.spectra import Dual, Primal
 from bids_brainalign.statistics.folds import Split
 
 ALPHAS = np.logspace(0, 5, 14)
 FORMS = pytest.mark.parametrize("form", [Primal, Dual])
+
+
+@pytest.fixture(params=["every penalty", "combinations"])
+def search(request, monkeypatch):
+    """Make the search take its way for few targets, or for many."""
+    if request.param == "combinations":
+        monkeypatch.setattr(penalty_search, "FEW_TARGETS", 2)
+
+
+def fitted(system, train, test, inner, alphas, **options):
+    """All batches as (score, alpha, prediction); NaN where a target was not fitted."""
+    n = system.responses.shape[1]
+    score, alpha = np.full((2, n), np.nan)
+    prediction = np.full((len(test), n), np.nan, dtype=np.float32)
+    for part in system.fit(train, test, inner, alphas, **options):
+        assert np.isnan(alpha[part.columns]).all()
+        score[part.columns], alpha[part.columns] = part.score, part.alpha
+        prediction[:, part.columns] = part.prediction
+    return score, alpha, prediction
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +75,15 @@ def brute(x, y, metric):
 
 
 @FORMS
+@pytest.mark.usefixtures("search")
 @pytest.mark.parametrize("metric", ["correlation", "r2"])
 def test_penalties_and_scores_are_those_of_every_penalty_tried(data, form, metric):
     x, y = data
     expected = brute(x, y, metric)
-    found = form(x, y).choose(TRAIN, INNER, ALPHAS, metric=metric)
-    np.testing.assert_array_equal(found.alpha, ALPHAS[expected.argmax(axis=0)])
-    np.testing.assert_allclose(found.score, expected.max(axis=0), atol=2e-5)
+    score, alpha, _ = fitted(OwnTargets(form(x), y), TRAIN, TEST, INNER, ALPHAS, metric=metric)
+    np.testing.assert_array_equal(alpha, ALPHAS[expected.argmax(axis=0)])
+    np.testing.assert_allclose(score, expected.max(axis=0), atol=1e-3)
+    np.testing.assert_allclose(np.median(np.abs(score - expected.max(axis=0))), 0, atol=2e-4)
 
 
 def all_weights(system, train, alpha):
@@ -73,6 +95,7 @@ def all_weights(system, train, alpha):
 
 
 @FORMS
+@pytest.mark.usefixtures("search")
 @pytest.mark.parametrize("metric", ["correlation", "r2"])
 def test_himalaya_chooses_the_same_penalties(data, form, metric):
     x, y = data
@@ -85,75 +108,87 @@ def test_himalaya_chooses_the_same_penalties(data, form, metric):
         solver_params={"score_func": score},
     )  # fmt: skip
     model.fit(x.astype(float), y.astype(float))
-    found = form(x, y)
-    choice = found.choose(every, inner, ALPHAS, metric=metric)
-    np.testing.assert_allclose(choice.alpha, model.best_alphas_, rtol=1e-6)
-    np.testing.assert_allclose(all_weights(found, every, choice.alpha), model.coef_, atol=2e-4)
+    found = OwnTargets(form(x), y)
+    alpha = fitted(found, every, every[:3], inner, ALPHAS, metric=metric)[1]
+    np.testing.assert_allclose(alpha, model.best_alphas_, rtol=1e-6)
+    np.testing.assert_allclose(all_weights(found, every, alpha), model.coef_, atol=2e-4)
 
 
 @FORMS
-def test_predictions_and_weights_equal_scikit_learn(data, form):
+@pytest.mark.parametrize("metric", ["correlation", "r2"])
+def test_predictions_and_weights_equal_scikit_learn(data, form, metric):
     x, y = data
-    alpha = np.geomspace(1, 1e4, 40)
-    system = form(x, y)
+    system = OwnTargets(form(x), y)
+    _, alpha, prediction = fitted(system, TRAIN, TEST, INNER, ALPHAS, metric=metric)
+    assert len(np.unique(alpha)) > 3
     expected = Ridge(alpha=alpha).fit(x[TRAIN].astype(float), y[TRAIN].astype(float))
-    some = slice(5, 31)
-    np.testing.assert_allclose(
-        system.predictor(TRAIN, TEST, alpha)(some), expected.predict(x[TEST])[:, some], atol=2e-3
-    )
+    np.testing.assert_allclose(prediction, expected.predict(x[TEST]), atol=2e-3)
     np.testing.assert_allclose(all_weights(system, TRAIN, alpha), expected.coef_.T, atol=5e-4)
+    some = np.where(np.arange(40) % 3 == 0, alpha, np.nan)
+    partly = all_weights(system, TRAIN, some)
+    assert np.isnan(partly[:, np.isnan(some)]).all()
+    np.testing.assert_allclose(partly[:, ::3], expected.coef_.T[:, ::3], atol=5e-4)
 
 
 @FORMS
+def test_without_inner_folds_the_only_penalty_is_taken(data, form):
+    x, y = data
+    system = OwnTargets(form(x), y)
+    score, alpha, prediction = fitted(
+        system, TRAIN, TEST, (), np.array([30.0]), metric="correlation"
+    )
+    assert np.isnan(score).all()
+    assert (alpha == 30).all()
+    expected = Ridge(alpha=30).fit(x[TRAIN].astype(float), y[TRAIN].astype(float))
+    np.testing.assert_allclose(prediction, expected.predict(x[TEST]), atol=2e-3)
+    with pytest.raises(ValueError, match="14 penalties to choose from, and no inner folds"):
+        next(system.fit(TRAIN, TEST, (), ALPHAS, metric="correlation"))
+    with pytest.raises(ValueError, match="penalties must be above 0, not 0"):
+        next(system.fit(TRAIN, TEST, INNER, np.array([0.0, 1.0]), metric="correlation"))
+
+
+@FORMS
+@pytest.mark.usefixtures("search")
 def test_batches_change_nothing(data, form, monkeypatch, tmp_path):
     x, y = data
-    whole = form(x, y).choose(TRAIN, INNER, ALPHAS, metric="correlation")
-    monkeypatch.setattr(mt, "BATCH", 7)
+    whole = fitted(OwnTargets(form(x), y), TRAIN, TEST, INNER, ALPHAS, metric="correlation")
+    monkeypatch.setattr(target_batches, "BATCH", 7)
     np.save(tmp_path / "y.npy", y)
     mapped = np.load(tmp_path / "y.npy", mmap_mode="r")
-    parts = form(x, mapped).choose(TRAIN, INNER, ALPHAS, metric="correlation")
-    np.testing.assert_array_equal(parts.alpha, whole.alpha)
-    np.testing.assert_allclose(parts.score, whole.score, atol=1e-6)
+    parts = fitted(OwnTargets(form(x), mapped), TRAIN, TEST, INNER, ALPHAS, metric="correlation")
+    np.testing.assert_array_equal(parts[1], whole[1])
+    np.testing.assert_allclose(parts[0], whole[0], atol=1e-5)
+    np.testing.assert_allclose(parts[2], whole[2], atol=1e-5)
 
 
 @FORMS
 def test_some_targets_alone_are_fitted_as_among_all(data, form):
     x, y = data
-    system, only = form(x, y), np.array([3, 4, 17, 38])
-    every = system.choose(TRAIN, INNER, ALPHAS, metric="correlation")
-    some = system.choose(TRAIN, INNER, ALPHAS, metric="correlation", only=only)
-    np.testing.assert_array_equal(some.alpha, every.alpha[only])
-    np.testing.assert_allclose(some.score, every.score[only], atol=1e-6)
-    predict = system.predictor(TRAIN, TEST, every.alpha)
-    np.testing.assert_allclose(predict(only), predict(slice(0, 40))[:, only], atol=1e-5)
+    system, only = OwnTargets(form(x), y), np.array([3, 4, 17, 38])
+    every = fitted(system, TRAIN, TEST, INNER, ALPHAS, metric="correlation")
+    some = fitted(system, TRAIN, TEST, INNER, ALPHAS, metric="correlation", only=only)
+    for alone, among in zip(some, every, strict=True):
+        np.testing.assert_allclose(alone[..., only], among[..., only], atol=1e-5)
+        assert np.isnan(np.delete(alone, only, axis=-1)).all()
 
 
-@pytest.mark.parametrize("alpha", [1e-2, 1.0, 1e4])
-def test_any_part_is_left_out_as_if_never_seen(data, alpha):
-    x, y = data
-    kernel = x.astype(float) @ x.T.astype(float)
-    resolvent = Resolvent(kernel)
-    for split in INNER:
-        rest = split.train
-        operator = resolvent.operator(rest, split.test, alpha)
-        fit = Ridge(alpha=alpha, solver="svd").fit(x[rest].astype(float), y[rest].astype(float))
-        np.testing.assert_allclose(operator @ y[rest], fit.predict(x[split.test]), atol=5e-3)
-        np.testing.assert_allclose(operator.sum(axis=1), 1, atol=1e-6)
-
-
+@pytest.mark.usefixtures("search")
 def test_constant_targets_and_constant_features_score_nothing(data):
     x, y = data[0].copy(), data[1].copy()
     y[:, 3] = 5.0
     for metric in ("correlation", "r2"):
         for form in (Primal, Dual):
-            found = form(x, y).choose(TRAIN, INNER, ALPHAS, metric=metric)
-            assert found.score[3] == pytest.approx(0, abs=1e-6)
+            system = OwnTargets(form(x), y)
+            score = fitted(system, TRAIN, TEST, INNER, ALPHAS, metric=metric)[0]
+            assert score[3] == pytest.approx(0, abs=1e-6)
     for form in (Primal, Dual):
-        found = form(np.ones_like(x), y).choose(TRAIN, INNER, ALPHAS, metric="correlation")
-        assert (np.abs(found.score) < 1e-6).all()
+        system = OwnTargets(form(np.ones_like(x)), y)
+        score, _, prediction = fitted(system, TRAIN, TEST, INNER, ALPHAS, metric="correlation")
+        assert (np.abs(score) < 1e-6).all()
+        np.testing.assert_allclose(prediction, np.tile(y[TRAIN].mean(0), (35, 1)), rtol=1e-5)
 
 
 def test_the_form_follows_the_shape(data):
     x, y = data
-    assert isinstance(many_targets(x, y, n_train=89), Dual)
-    assert isinstance(many_targets(x, y, n_train=91), Primal)
+    assert isinstance(many_targets(x, y, n_train=89).form, Dual)
+    assert isinstance(many_targets(x, y, n_train=91).form, Primal)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bids_brainalign.encoding import himalaya_targets, many_targets, voxelwise
+from bids_brainalign.encoding import himalaya_targets, target_batches, voxelwise
 from bids_brainalign.encoding.design import RunLayout
 from bids_brainalign.encoding.layerwise import (
     FeatureSpace,
@@ -23,7 +23,7 @@ N_RUNS, N_TIMES, N_TARGETS, N_LAYERS, DIMS = 4, 160, 30, 3, 20
 DELAYS = (1, 2, 3)
 
 
-def make(*, whole_runs, inner=True, dims=DIMS):
+def make(*, whole_runs, inner=True, dims=DIMS, n_threads=1):
     rng = np.random.default_rng(5)
     layers = rng.standard_normal((N_LAYERS, N_RUNS, N_TIMES, dims)).astype(np.float32)
     low = rng.standard_normal((1, N_RUNS, N_TIMES, 4)).astype(np.float32)
@@ -53,7 +53,7 @@ def make(*, whole_runs, inner=True, dims=DIMS):
     problem = Problem(
         responses=list(responses), layout=layout, plan=plan, delays=DELAYS,
         alphas=tuple(np.logspace(0, 5, 12)), fixed_alpha=300.0, band_weights=(0.5, 0.9),
-        draws=draws, parcels=parcels,
+        draws=draws, parcels=parcels, n_threads=n_threads,
     )  # fmt: skip
     space = FeatureSpace("model", ("0", "1", "2"), lambda i: list(layers[i]))
     baseline = FeatureSpace("lowlevel", ("low",), lambda i: list(low[i]))
@@ -72,7 +72,7 @@ def some_of(problem):
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     monkeypatch.setattr(voxelwise, "BLOCK_TARGETS", 13)
-    monkeypatch.setattr(many_targets, "BATCH", 8)
+    monkeypatch.setattr(target_batches, "BATCH", 8)
 
 
 @pytest.mark.parametrize("dims", [DIMS, 200], ids=["primal", "dual"])
