@@ -90,6 +90,8 @@ def _add_simulate(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="iEEG: plant tuning to classes of phones instead of layers, each class on a device "
         "of its own or all mixed",
     )
+    add("--repeats", type=_at_least_one, default=1, metavar="N",
+        help="fMRI: runs in which the first story is heard, for a noise ceiling")  # fmt: skip
     add("--language", choices=("en", "nl", "fr"), default="en", help="of synthetic speech")
     add("--null", action="store_true", help="all-null twin: no link to the stories")
     add("--seed", type=int, default=0)
@@ -180,6 +182,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         null=arguments.null,
         phones=arguments.phones,
+        n_repeats=arguments.repeats,
     )
     print(f"dataset: {arguments.out_dir / BIDS_FOLDER}")
     print(f"planted: {arguments.out_dir / TRUTH_FILE}")

@@ -40,8 +40,9 @@ TEXT_POOLING = ("last", "mean")
 LAG_MODES = ("continuous", "word")
 CHOSEN_BY = ("correlation", "r2")
 SOLVERS = ("own", "himalaya")
+CEILING_SELECTIONS = ("none", "halves", "published")
 PRECISIONS = ("fp32", "bf16", "fp16")
-RECORDING_LABELS = ("onset", "phones", "silence", "sound")
+RECORDING_LABELS = ("onset", "phones", "repeats", "responses", "silence", "sound")
 """``desc-`` labels of outputs that belong to no model."""
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 LABEL = re.compile(r"[A-Za-z0-9._-]+")
@@ -116,6 +117,7 @@ def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     yield "resources.precision", config.resources.precision, PRECISIONS
     yield "ridge.choose_by", config.ridge.choose_by, CHOSEN_BY
     yield "ridge.solver", config.ridge.solver, SOLVERS
+    yield "ceiling.select", config.ceiling.select, CEILING_SELECTIONS
     yield "recurrent.layers", config.recurrent.layers, LAYER_POLICIES
     for encoder in config.encoders:
         yield "encoders", encoder, ENCODERS
@@ -205,6 +207,7 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
         "folds.soft_gap_share": folds.soft_gap_share,
         "folds.transcript_overlap": folds.transcript_overlap,
         "nulls.censored_limit": config.nulls.censored_limit,
+        "ceiling.threshold": config.ceiling.threshold,
         "recurrent.dropout": config.recurrent.dropout,
         "recurrent.validation_share": config.recurrent.validation_share,
     } | {f"ridge.band_weights[{i}]": weight for i, weight in enumerate(ridge.band_weights)}

@@ -338,6 +338,18 @@ class Nulls:
 
 
 @dataclass(frozen=True)
+class Ceiling:
+    """Noise ceilings, where a held-out stimulus was presented more than once."""
+
+    select: str = "none"
+    """fMRI: score the voxels with a ceiling as parcels of their own. ``halves``: the first half of
+    the repeated stimulus selects, the second half is scored (for all parcels and maps);
+    ``published``: the same samples do both, and the scores are labelled circular."""
+    threshold: float = 0.4
+    """Least ceiling of a selected voxel, beside its significance (Moussa et al. 2025)."""
+
+
+@dataclass(frozen=True)
 class Phonemes:
     """Responses to phones (iEEG)."""
 
@@ -448,6 +460,7 @@ class Config:
     timescale: Timescale = field(default_factory=Timescale)
     folds: Folds = field(default_factory=Folds)
     nulls: Nulls = field(default_factory=Nulls)
+    ceiling: Ceiling = field(default_factory=Ceiling)
     phonemes: Phonemes = field(default_factory=Phonemes)
     decoding: Decoding = field(default_factory=Decoding)
     resources: Resources = field(default_factory=Resources)

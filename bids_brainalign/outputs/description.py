@@ -54,6 +54,12 @@ IGNORED = (
     "*_combined.json",
     "*_variance.tsv",
     "*_variance.json",
+    "*_ceilings.tsv",
+    "*_ceilings.json",
+    "*_histogram.tsv",
+    "*_histogram.json",
+    "*_isc.tsv",
+    "*_isc.json",
     "*_decoding.tsv",
     "*_decoding.json",
     "*_transcription.tsv",
@@ -88,6 +94,8 @@ Written by bids_brainalign {version}. Open `index.html` first.
   and whether the best lag grows with the layer.
 - `*_variance.tsv`: variance explained by the model and by low-level features alone, and
   shared; `desc-<A>And<B>`: of two models.
+- `*_desc-repeats_ceilings.tsv`, `_histogram.tsv` (where a held-out stimulus was repeated): noise
+  ceilings with intervals and tests; for fMRI also `stat-ceiling` and `stat-rNorm` maps.
 - `*_combined.tsv` (iEEG, EEG): the best layers together against the best one.
 - `*_decoding.tsv` (with `--decode`): how well held-out speech is identified from the electrodes.
 - `*_transcription.tsv` (with `--transcribe`): what Whisper's decoder writes down from predicted

@@ -49,7 +49,7 @@ def write_predictions(
         In standard deviations of the training data.
     samples : DataFrame
         One row per sample: ``time`` (s on the recording clock), ``stimulus_time`` (s), ``fold``
-        (index), ``run`` (name).
+        (index), ``run`` and ``stimulus`` (names).
     targets : list of str
     description : str
         What the values are.
@@ -82,3 +82,68 @@ def write_predictions(
                 file["voxels/index"], file["voxels/affine"] = voxels.voxels, voxels.affine
             file["voxels/targets"] = np.array(list(voxels.names), dtype=object).astype(text)
     return path
+
+
+@dataclass(frozen=True)
+class HeldOutResponses:
+    """Responses that :func:`write_predictions` stored, of the rows of scores.tsv."""
+
+    targets: tuple[str, ...]
+    response: NDArray[np.float32]
+    """(n_samples, n_targets)."""
+    stimulus_time: NDArray[np.float64]
+    """(n_samples,) s."""
+    stimulus: tuple[str, ...] | None
+    """(n_samples,); None in files that don't tell."""
+    run: tuple[str, ...]
+
+    @property
+    def interval_s(self) -> float:
+        """Seconds between samples."""
+        steps = np.diff(self.stimulus_time)
+        return float(np.median(steps[steps > 0]))
+
+
+def read_responses(path: Path) -> HeldOutResponses:
+    """Read the responses back; predictions stay in the file."""
+    with h5py.File(path) as file:
+        samples = file["samples"]
+
+        def names(dataset: h5py.Dataset) -> tuple[str, ...]:
+            return tuple(value.decode() for value in dataset[()])
+
+        return HeldOutResponses(
+            targets=names(file["targets"]),
+            response=np.asarray(file["response"], dtype=np.float32),
+            stimulus_time=np.asarray(samples["stimulus_time"], dtype=np.float64),
+            stimulus=names(samples["stimulus"]) if "stimulus" in samples else None,
+            run=names(samples["run"]),
+        )
+
+
+@dataclass(frozen=True)
+class VoxelPlaces:
+    """Where the voxels lie whose responses a file holds."""
+
+    index: NDArray[np.int64]
+    """(n_voxels, 3) in the image."""
+    affine: NDArray[np.float64]
+
+    @staticmethod
+    def read(path: Path) -> VoxelPlaces | None:
+        """Read them; None where no voxels of a volume were saved."""
+        with h5py.File(path) as file:
+            if "voxels/index" not in file:
+                return None
+            index, affine = file["voxels/index"][()], file["voxels/affine"][()]
+            return VoxelPlaces(np.asarray(index), np.asarray(affine))
+
+    def same_as(self, other: VoxelPlaces) -> bool:
+        """Whether both hold the same voxels, in the same order."""
+        return np.array_equal(self.index, other.index) and np.allclose(self.affine, other.affine)
+
+
+def read_voxel_responses(path: Path, columns: slice) -> NDArray[np.float32]:
+    """Read held-out responses (n_samples, n_columns) of some voxels."""
+    with h5py.File(path) as file:
+        return np.asarray(file["voxels/response"][:, columns], dtype=np.float32)

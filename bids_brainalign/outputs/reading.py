@@ -18,6 +18,8 @@ UNTRAINED = ":untrained"
 CAUSAL = ":causal"
 SLIDING = ":sliding"
 LOWLEVEL = "lowlevel"
+CIRCULAR_PARCEL = ":circular"
+"""Ends parcels of voxels that were selected on the samples they are scored on."""
 SETTINGS = "SettingsDigest"
 """Field of sidecars: digest of what every result of one fit depends on."""
 PHONES = " phone"
@@ -45,6 +47,7 @@ NUMBER_COLUMNS = (
     "delta_r_lowlevel",
     "delta_r_untrained",
     "r_ceiling",
+    "r_normalised",
     "q_fdr",
     "q_delta",
     "q_untrained",

@@ -17,6 +17,7 @@ from bids_brainalign.outputs.reading import (
     score_files,
 )
 from bids_brainalign.reports.figures.group_curves import GroupCurve, group_curves
+from bids_brainalign.reports.group_isc import group_isc_files, group_isc_section
 from bids_brainalign.reports.group_phonemes import group_phoneme_files, group_phoneme_section
 from bids_brainalign.reports.participant_page import MODALITY_NAMES
 from bids_brainalign.reports.rendering import Album, Picture, page_url, relative_url
@@ -54,10 +55,15 @@ def group_context(
     labels = dict(zip(scores["model"], scores["analysis"], strict=True))
     for view in models:
         view["what"] = described.get(labels[str(view["model"])], "")
-    files = [*sorted(output_dir.glob("group/*_layers.tsv")), *group_phoneme_files(output_dir)]
+    files = [
+        *sorted(output_dir.glob("group/*_layers.tsv")),
+        *group_isc_files(output_dir),
+        *group_phoneme_files(output_dir),
+    ]
+    makers = (group_isc_section, group_phoneme_section)
     return {
         "models": models,
-        "sections": [s for s in (group_phoneme_section(output_dir, album),) if s is not None],
+        "sections": [s for make in makers if (s := make(output_dir, album)) is not None],
         "included": {
             label: page_url(output_dir, label) for label in sorted(scores["participant"].unique())
         },

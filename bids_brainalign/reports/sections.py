@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bids_brainalign.reports.blocks import Block
+from bids_brainalign.reports.ceiling_section import ceiling_section
 from bids_brainalign.reports.combined_section import combined_section
 from bids_brainalign.reports.decoding_section import decoding_section
 from bids_brainalign.reports.first_looks_section import first_looks_section
@@ -33,6 +34,7 @@ SectionMaker = Callable[[Block, Album], Section | None]
 OF_RECORDINGS: tuple[SectionMaker, ...] = (first_looks_section, phoneme_section)
 """Sections about the recordings alone: shown once for all models."""
 OF_MODELS: tuple[SectionMaker, ...] = (
+    ceiling_section,
     encoders_section,
     voxel_network_section,
     attention_section,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from bids_brainalign.outputs.reading import LOWLEVEL
+from bids_brainalign.outputs.reading import CIRCULAR_PARCEL, LOWLEVEL
 from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.curves import curve_table, over_folds, selected
 from bids_brainalign.reports.figures.voxel_map import VoxelMaps
@@ -74,6 +74,8 @@ def headline(block: Block, maps: VoxelMaps | None) -> Headline:
         Voxel maps, for their counts.
     """
     chosen = selected(block.main.scores)
+    # Circular scores are shown where they are labelled, and never as what was found.
+    chosen = chosen[~chosen.index.astype(str).str.endswith(CIRCULAR_PARCEL)]
     if block.main.model == LOWLEVEL:
         return _baseline_only(chosen)
     found = _parcels(block, chosen, maps) if is_parcels(block) else _electrodes(block, chosen)

@@ -42,6 +42,7 @@ def simulate_dataset(
     seed: int,
     null: bool = False,
     phones: Arrangement | None = None,
+    n_repeats: int = 1,
 ) -> GroundTruth:
     """Write a BIDS dataset of simulated listeners and what was planted in them.
 
@@ -65,6 +66,8 @@ def simulate_dataset(
         The all-null twin: nothing is linked to the stories.
     phones : str, optional
         iEEG: plant tuning to classes of phones, ``grouped`` by device or ``scattered``, no layers.
+    n_repeats : int
+        fMRI: runs in which the first story is heard.
 
     Returns
     -------
@@ -128,6 +131,7 @@ def simulate_dataset(
             layers=planted if len(planted) == 1 else (planted[0], planted[-1]),
             seed=seed,
             null=null,
+            n_repeats=n_repeats,
         )
     heard = {story.name: story for story in [*ieeg_stories, *eeg_stories, *fmri_stories]}
     present = sorted({group.participant for group in groups})

@@ -47,6 +47,8 @@ NUISANCE_SHARE = 0.15
 SPIKE = 4.0
 BASELINE = 1000.0
 PERCENT = 0.01
+SETTLED_S = 10.0
+"""After a story's onset, before its repeats are compared: what an analysis trims by default."""
 
 
 def simulate_fmri(
@@ -59,6 +61,7 @@ def simulate_fmri(
     seed: int,
     signal_share: float = 0.5,
     null: bool = False,
+    n_repeats: int = 1,
 ) -> tuple[PlantedGroup, ...]:
     """Write BOLD runs (each story its own task) of simulated listeners into a BIDS dataset.
 
@@ -82,7 +85,10 @@ def simulate_fmri(
     signal_share : float
         Share of the planted signal in the variance of a voxel without confounds.
     null : bool
-        Replace every planted signal by one with the same spectrum and random phases.
+        Replace every planted signal by one with the same spectrum and random phases, others in
+        every run.
+    n_repeats : int
+        Runs in which the first story is heard, each with noise of its own.
 
     Returns
     -------
@@ -99,19 +105,39 @@ def simulate_fmri(
     for label in participants:
         sums: list[NDArray[np.float64]] = []
         planted = {
-            area.name: _planted_signals(features, stories, area, label=label, seed=seed, null=null)
+            area.name: _planted_signals(features, stories, area, label=label, seed=seed)
             for area in areas
         }
+        n_runs = 0
         for index, story in enumerate(stories):
             joined = {name: signals[index] for name, signals in planted.items()}
-            sums.append(
-                _write_run(
-                    (bids_dir, derivative), label, index, story, joined, areas,
-                    signal_share=signal_share, seed=seed,
-                )
-            )  # fmt: skip
-        groups.extend(_groups(label, areas, signal_share, np.mean(sums, axis=0), null=null))
+            runs = (
+                [f"{run + 1}" for run in range(n_repeats)] if index == 0 < n_repeats - 1 else [""]
+            )
+            for run in runs:
+                heard = _unlinked(joined, (seed, label, story.name, run)) if null else joined
+                sums.append(
+                    _write_run(
+                        (bids_dir, derivative), label, index, story, heard, areas, run=run,
+                        signal_share=signal_share, seed=seed,
+                    )
+                )  # fmt: skip
+            n_runs = n_runs or len(runs)
+        recorded = np.mean(sums, axis=0)[0]
+        repeated = np.mean(sums[:n_runs], axis=0)[1] if n_runs > 1 else None
+        groups.extend(_groups(label, areas, signal_share, recorded, repeated, null=null))
     return tuple(groups)
+
+
+def _unlinked(
+    joined: dict[str, NDArray[np.float64]], key: tuple[object, ...]
+) -> dict[str, NDArray[np.float64]]:
+    """Signals of one run with the same spectra and no memory of the story."""
+    seed, *rest = key
+    return {
+        name: phase_randomise(signal, rng=stream(int(str(seed)), "fmri", *rest, name, "phases"))
+        for name, signal in joined.items()
+    }
 
 
 def _timing(index: int, story: Story) -> tuple[float, NDArray[np.float64]]:
@@ -128,7 +154,6 @@ def _planted_signals(
     *,
     label: str,
     seed: int,
-    null: bool,
 ) -> Signals:
     """BOLD signals of one area per story, each (n_volumes, n_voxels), SD 1 over all stories."""
     rng = stream(seed, "fmri", label, area.name, "weights")
@@ -142,11 +167,7 @@ def _planted_signals(
         sampled = [np.interp(volume_times, times, voxel, left=0, right=0) for voxel in slow.T]
         bold.append(np.stack(sampled, axis=1))
     slowest = [cosine_drift(len(signal), interval_s=TR_S, period_s=HIGH_PASS_S) for signal in bold]
-    bold = unit_variance(bold, without=slowest)
-    if null:
-        draw = stream(seed, "fmri", label, area.name, "phases")
-        bold = [phase_randomise(signal, rng=draw) for signal in bold]
-    return bold
+    return unit_variance(bold, without=slowest)
 
 
 def _write_run(
@@ -157,17 +178,26 @@ def _write_run(
     planted: dict[str, NDArray[np.float64]],
     areas: Sequence[Part],
     *,
+    run: str,
     signal_share: float,
     seed: int,
 ) -> NDArray[np.float64]:
-    """Write one run, raw and preprocessed; give back each voxel's correlation with its signal."""
+    """Write one run, raw and preprocessed; give back each voxel's correlation with its signal.
+
+    Returns
+    -------
+    ndarray of shape (2, nx, ny, nz)
+        Over the whole run, and while the story plays.
+    """
     onset_s, volume_times = _timing(index, story)
     n_volumes = len(volume_times)
-    key = ("fmri", label, story.name)
+    key = ("fmri", label, story.name, run) if run else ("fmri", label, story.name)
     table = confound_table(n_volumes, rng=stream(seed, *key, "confounds"), interval_s=TR_S)
     regressors, jumps = nuisance(table), spikes(table)
     image = np.zeros((*SHAPE, n_volumes), dtype=np.float32)
-    recorded = np.full(SHAPE, np.nan)
+    recorded = np.full((2, *SHAPE), np.nan)
+    since_s = volume_times - onset_s
+    playing = (since_s >= SETTLED_S) & (since_s <= story.duration_s)
     for area in areas:
         rng = stream(seed, *key, area.name, "noise")
         n_voxels = int(area.voxels.sum())
@@ -178,9 +208,12 @@ def _write_run(
         jump = jumps[:, None] * rng.normal(0, SPIKE, n_voxels)
         series = clean + leak + jump
         image[area.voxels] = (BASELINE * (1 + PERCENT * series)).T
-        recorded[area.voxels] = _correlation(planted[area.name], series, regressors, jumps == 0)
+        for which, rows in enumerate((np.ones(n_volumes, dtype=bool), playing)):
+            recorded[which][area.voxels] = _correlation(
+                planted[area.name], series, regressors, jumps == 0, rows
+            )
     raw, derivative = roots
-    name = f"sub-{label}_task-{story.label}"
+    name = f"sub-{label}_task-{story.label}" + (f"_run-{run}" if run else "")
     write_raw(raw / f"sub-{label}" / "func" / name, image, story, onset_s)
     write_preprocessed(derivative / f"sub-{label}" / "func" / name, image, story, table)
     return recorded
@@ -191,12 +224,13 @@ def _correlation(
     series: NDArray[np.float64],
     regressors: NDArray[np.float64],
     kept: NDArray[np.bool_],
+    rows: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """Correlate per voxel after ordinary least squares on the confounds; 0 without a signal."""
+    """Correlate some rows per voxel, after least squares on the confounds; 0 without a signal."""
     design = np.column_stack([np.ones(kept.sum()), regressors[kept]])
     weights = np.linalg.lstsq(design, series[kept], rcond=None)[0]
-    cleaned = standardise_together([series[kept] - design @ weights])[0]
-    return np.asarray((cleaned * standardise_together([planted[kept]])[0]).mean(axis=0))
+    cleaned = standardise_together([(series[kept] - design @ weights)[rows[kept]]])[0]
+    return np.asarray((cleaned * standardise_together([planted[kept & rows]])[0]).mean(axis=0))
 
 
 def _groups(
@@ -204,6 +238,7 @@ def _groups(
     areas: Sequence[Part],
     signal_share: float,
     recorded: NDArray[np.float64],
+    repeated: NDArray[np.float64] | None,
     *,
     null: bool,
 ) -> list[PlantedGroup]:
@@ -223,6 +258,9 @@ def _groups(
                 noise_ceiling_r=round(float(np.sqrt(signal_share)), 4) if linked else 0.0,
                 targets=tuple((int(i), int(j), int(k)) for i, j, k in np.argwhere(area.voxels)),
                 recorded_r=tuple(np.round(recorded[area.voxels], 4).tolist()) if linked else (),
+                repeated_r=()
+                if repeated is None or not linked
+                else tuple(np.round(repeated[area.voxels], 4).tolist()),
             )
         )
     return groups

@@ -35,6 +35,9 @@ class PlantedGroup:
     recorded_r: tuple[float, ...] = ()
     """Per target: measured correlation of the planted signal with the finished recording (log
     amplitude 70–150 Hz after common average; BOLD after its confounds). Empty without a source."""
+    repeated_r: tuple[float, ...] = ()
+    """The same in the runs of the repeated story, while it plays (from 10 s on): its ceiling.
+    Empty where none is."""
     tuning: str | None = None
     """Class of phones that drives them, where one does."""
 
@@ -70,7 +73,8 @@ def read_ground_truth(path: Path) -> GroundTruth:
 
 def _group(entry: dict[str, Any]) -> PlantedGroup:
     targets = tuple(t if isinstance(t, str) else tuple(t) for t in entry.pop("targets"))
-    return PlantedGroup(targets=targets, recorded_r=tuple(entry.pop("recorded_r")), **entry)
+    recorded, repeated = (tuple(entry.pop(name, ())) for name in ("recorded_r", "repeated_r"))
+    return PlantedGroup(targets=targets, recorded_r=recorded, repeated_r=repeated, **entry)
 
 
 def reference_leak_note(*, n_planted: int, n_channels: int) -> str:

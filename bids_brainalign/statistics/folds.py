@@ -105,6 +105,7 @@ def plan_folds(
     gap: GapRule,
     max_inner: int = 3,
     min_samples: int = 30,
+    mean_runs: Sequence[int] = (),
 ) -> FoldPlan:
     """Choose folds by the precedence of statistics.md §1 (user folds: :func:`user_folds`).
 
@@ -119,6 +120,8 @@ def plan_folds(
         At most this many inner folds per outer fold.
     min_samples : int
         A test or training part with fewer samples is not a fold.
+    mean_runs : sequence of int
+        Runs that are the mean of several presentations.
 
     Raises
     ------
@@ -126,7 +129,7 @@ def plan_folds(
         Not enough data for two outer folds (exit code 65), with the length that would do.
     """
     groups = np.unique(samples.group)
-    repeated = _repeated_group(samples)
+    repeated = _repeated_group(samples, mean_runs)
     if repeated is not None and len(groups) - 1 >= 3:
         rest = groups[groups != repeated]
         cut = _cuts_runs(samples, np.where(samples.group == repeated, 0, samples.group + 1))
@@ -145,8 +148,14 @@ def plan_folds(
     )
 
 
-def _repeated_group(samples: Samples) -> int | None:
-    """Return the group whose one stimulus was presented in more than one run (most often)."""
+def _repeated_group(samples: Samples, mean_runs: Sequence[int]) -> int | None:
+    """Return the group whose one stimulus was presented more than once (in most runs).
+
+    A run that is the mean of presentations counts before others.
+    """
+    means = np.unique(samples.group[np.isin(samples.run, mean_runs)])
+    if len(means):
+        return int(means[0])
     table = pd.DataFrame(
         {"group": samples.group, "run": samples.run, "stimulus": samples.stimulus}
     )

@@ -14,6 +14,7 @@ from bids_brainalign.store.atomic import write_json
 from bids_brainalign.store.digest import digest_of
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.assemble import assemble
+from bids_brainalign.workflow.ceiling_step import ceiling_step, has_repeats
 from bids_brainalign.workflow.combined import combined_step
 from bids_brainalign.workflow.decoding import decoding_step
 from bids_brainalign.workflow.encoding import encoding_name, encoding_step, fit_inputs
@@ -105,6 +106,8 @@ def _encoding_steps(
     by_name: Mapping[str, Space],
     succeeded: Collection[str],
 ) -> Iterator[Step]:
+    if has_repeats(config, fit):
+        yield ceiling_step(config, fit, spaces)
     for space in spaces:
         if space.kind != "untrained":
             yield from _space_steps(config, fit, space, spaces, by_name, succeeded)

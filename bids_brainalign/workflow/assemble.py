@@ -36,7 +36,9 @@ from bids_brainalign.store.features import StoredFeatures
 from bids_brainalign.workflow.chosen_targets import keep_chosen
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.localisation import localised
+from bids_brainalign.workflow.repeats import stored_counts
 from bids_brainalign.workflow.responses import load_response, response_path
+from bids_brainalign.workflow.selection_half import set_aside
 from bids_brainalign.workflow.spaces import Space, seed_of, stored_features
 from bids_brainalign.workflow.userfolds import UserFolds, read_folds, user_folds
 
@@ -59,6 +61,10 @@ class Assembly:
     censored_share: tuple[float, ...]
     """Per recording, of the samples during which a stimulus played."""
     notes: tuple[str, ...]
+    stored_repeats: tuple[int, ...] = ()
+    """Per recording, presentations of which the response is the mean; 0: of one."""
+    aside: tuple[NDArray[np.int64], ...] = ()
+    """Per fold, held-out rows that select voxels and are not scored; empty unless asked for."""
 
     @property
     def targets(self) -> pd.DataFrame:
@@ -112,7 +118,11 @@ def assemble(config: Config, fit: Fit, spaces: Sequence[Space]) -> Assembly:
         soft_s=context_s(config, fit, spaces),
         soft_share=config.folds.soft_gap_share,
     )
-    plan = fold_plan(config, fit, samples, gap)
+    stored = stored_counts(config, fit)
+    plan = fold_plan(config, fit, samples, gap, stored=stored)
+    aside: tuple[NDArray[np.int64], ...] = ()
+    if config.ceiling.select == "halves" and fit.modality == "fmri":
+        plan, aside = set_aside(config, plan, samples, stored, decorrelation)
     return Assembly(
         fit=fit,
         responses=tuple(responses),
@@ -126,6 +136,8 @@ def assemble(config: Config, fit: Fit, spaces: Sequence[Space]) -> Assembly:
         decorrelation_s=decorrelation,
         censored_share=tuple(t.censored_share for t in timelines),
         notes=(*notes, *placed, *chosen, *plan.notes),
+        stored_repeats=stored,
+        aside=aside,
     )
 
 
@@ -192,14 +204,21 @@ def _content_groups(fit: Fit) -> list[str]:
     return sorted({p.content_group for p in fit.presentations})
 
 
-def fold_plan(config: Config, fit: Fit, samples: Samples, gap: GapRule) -> FoldPlan:
-    """Choose folds of these samples: the user's, or by content groups."""
+def fold_plan(
+    config: Config, fit: Fit, samples: Samples, gap: GapRule, *, stored: Sequence[int] = ()
+) -> FoldPlan:
+    """Choose folds of these samples: the user's, or by content groups.
+
+    `stored` tells of how many presentations each run is the mean.
+    """
     user = read_folds(config.paths.folds) if config.paths.folds else None
     max_inner, min_samples = config.folds.max_inner, config.folds.min_samples
     if user is None:
+        means = [run for run, count in enumerate(stored) if count > 1]
         return plan_folds(
-            samples, _content_groups(fit), gap=gap, max_inner=max_inner, min_samples=min_samples
-        )
+            samples, _content_groups(fit), gap=gap, max_inner=max_inner, min_samples=min_samples,
+            mean_runs=means,
+        )  # fmt: skip
     return user_folds(
         user, samples, [r.name for r in fit.recordings], gap_s=gap.hard_s,
         max_inner=max_inner, min_samples=min_samples,

@@ -17,6 +17,7 @@ from bids_brainalign.store.features import FeatureStore
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow import tables
 from bids_brainalign.workflow.assemble import Assembly, assemble, feature_space
+from bids_brainalign.workflow.ceilings import Ceilings
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.inference import (
     BlockResult,
@@ -28,6 +29,7 @@ from bids_brainalign.workflow.inference import (
     p_over_targets,
 )
 from bids_brainalign.workflow.inner_scores import keep_inner_scores
+from bids_brainalign.workflow.kept_ceilings import ceilings_of
 from bids_brainalign.workflow.localisation import anatomy_inputs
 from bids_brainalign.workflow.parcels import parcel_blocks, parcels_of
 from bids_brainalign.workflow.responses import response_path
@@ -79,7 +81,7 @@ def encoding_step(
 def fit_inputs(config: Config, fit: Fit, spaces: Sequence[Space]) -> dict[str, object]:
     """List what every result of one fit depends on: its data, features, folds and nulls."""
     memo = config.paths.work_dir / "digests"
-    slices = ("ieeg", "eeg", "fmri", "ridge", "folds", "nulls")
+    slices = ("ieeg", "eeg", "fmri", "ridge", "folds", "nulls", "ceiling")
     stimuli = {p.stimulus.name: p.stimulus for p in fit.presentations}.values()
     rate = rate_of(config, fit.modality)
     inputs: dict[str, object] = {name: asdict(getattr(config, name)) for name in slices}
@@ -115,8 +117,10 @@ def encode(
     features = {k: feature_space(config, assembly, s) for k, s in sources.items()}
     contexts = {k: context_of(config, fit, s) for k, s in sources.items()}
     parcels, names = parcels_of(assembly)
+    inputs = fit_inputs(config, fit, spaces)
+    ceilings, parcels, names = ceilings_of(config, inputs, assembly, parcels, names)
     if parcels is None:
-        return _electrodes(config, assembly, features, contexts, sources)
+        return _electrodes(config, assembly, features, contexts, sources, ceilings)
     found = encode_voxels(
         lambda columns: problem_of(config, assembly, columns, parcels),
         features,
@@ -136,6 +140,7 @@ def encode(
         voxel_predictions=found.voxel_predictions,
         weights=found.weights,
         inner=found.parts[0].inner,
+        ceilings=ceilings,
     )
 
 
@@ -145,6 +150,7 @@ def _electrodes(
     features: dict[str, FeatureSpace],
     contexts: dict[str, tuple[float, float]],
     sources: dict[str, Space],
+    ceilings: Ceilings | None,
 ) -> Result:
     """Fit all electrodes at once."""
     part = infer_block(
@@ -166,6 +172,7 @@ def _electrodes(
         voxel_predictions=None,
         weights=[] if part.weights is None else [part.weights],
         inner=part.inner,
+        ceilings=ceilings,
     )
 
 

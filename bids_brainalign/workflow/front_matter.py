@@ -32,6 +32,8 @@ def write_front_matter(config: Config, fits: Sequence[Fit], spaces: Sequence[Spa
 def _write_labels(config: Config, spaces: Sequence[Space]) -> None:
     labels = {
         "onset": "responses averaged around onsets of stimuli, words, speech and phones",
+        "repeats": "noise ceilings from repeated presentations",
+        "responses": "inter-subject correlation of responses",
         "silence": "responses to speech against responses to silence",
         "sound": "lag between sound and responses at both ends of each recording",
         "phones": "responses to phones and classes of phones",

@@ -13,6 +13,7 @@ from bids_brainalign.outputs.reading import ScoreFile, read_scores, score_files
 from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.store.digest import file_digest
 from bids_brainalign.store.steps import Step
+from bids_brainalign.workflow.group_isc import isc_steps
 from bids_brainalign.workflow.group_phonemes import group_phoneme_steps
 
 
@@ -43,6 +44,7 @@ def group_steps(config: Config) -> tuple[list[Step], list[str]]:
         for label in sorted({file.label for file in files})
     ]
     steps += group_phoneme_steps(config)
+    steps += isc_steps(config, files)
     steps.append(
         Step(
             name="group report",

@@ -18,6 +18,9 @@ from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.outputs.weights import write_weights
 from bids_brainalign.workflow import tables
 from bids_brainalign.workflow.assemble import Assembly
+from bids_brainalign.workflow.ceiling_scores import add_ceilings, normalised_map
+from bids_brainalign.workflow.ceiling_selection import selection_fields
+from bids_brainalign.workflow.ceilings import Ceilings
 from bids_brainalign.workflow.inference import corrected, layer_mode
 from bids_brainalign.workflow.narrative import sidecar_fields
 from bids_brainalign.workflow.parcels import parcels_of
@@ -55,6 +58,8 @@ class Result:
     """Of all targets; empty unless they are to be saved."""
     inner: Array64
     """(n_layers, n_folds) score on the inner folds, mean over targets."""
+    ceilings: Ceilings | None = None
+    """None where no held-out stimulus was repeated."""
 
 
 def write_result(config: Config, result: Result, space: Space) -> list[Path]:
@@ -69,9 +74,13 @@ def write_result(config: Config, result: Result, space: Space) -> list[Path]:
             continue
         block = result.blocks[kind]
         described = replace(space, kind="untrained") if kind == "untrained" else space
-        extra = sidecar_fields(config, assembly, described)
+        extra = sidecar_fields(config, assembly, described) | selection_fields(config, assembly)
         label = analysis_label(block.model)
         scores = tables.score_table(block, result.targets, n_samples=sum(sizes), fold_sizes=sizes)
+        scores = add_ceilings(
+            scores, result.ceilings, block.result.selected_r_fold,
+            fold_sizes=sizes, min_samples=config.folds.min_samples,
+        )  # fmt: skip
         path = root / name.file("scores.tsv", analysis=label)
         written += write_tsv(path, scores, tables.SCORE_COLUMNS, extra=extra)
         path = root / name.file("nulls.tsv", analysis=label)
@@ -91,7 +100,8 @@ def write_result(config: Config, result: Result, space: Space) -> list[Path]:
             path = root / name.file("channels.tsv", analysis=label)
             written += write_tsv(path, channels, tables.CHANNEL_COLUMNS)
         else:
-            written += _write_maps(root, result, kind, label)
+            least = config.folds.min_samples
+            written += _write_maps(root, result, kind, label, min_samples=least)
     label = analysis_label(space.name)
     path = root / name.file("folds.tsv", analysis=label)
     written += write_tsv(path, tables.fold_table(assembly), tables.FOLD_COLUMNS)
@@ -150,7 +160,9 @@ def _write_weights(config: Config, result: Result, space: Space) -> Path:
     )
 
 
-def _write_maps(root: Path, result: Result, kind: str, label: str) -> list[Path]:
+def _write_maps(
+    root: Path, result: Result, kind: str, label: str, *, min_samples: int
+) -> list[Path]:
     """Write maps: r per layer, q, and the preferred layer where it may be shown."""
     grid = result.assembly.responses[0].grid
     if grid is None or kind not in result.voxels:
@@ -169,6 +181,9 @@ def _write_maps(root: Path, result: Result, kind: str, label: str) -> list[Path]
 
     layer_r = np.where(np.isfinite(block.result.layer_r), block.result.layer_r, 0.0)
     write("r", layer_r, "Held-out correlation of every layer")
+    if result.ceilings is not None:
+        sizes = [len(fold.outer.test) for fold in result.assembly.plan.folds]
+        write("rNorm", *normalised_map(block.result, result.ceilings, sizes, min_samples))
     q = np.where(np.isfinite(block.q), block.q, 1.0)
     write("q", q, tables.SCORE_COLUMNS["q_fdr"])
     if kind == "model" and block.delta_lowlevel is not None:
@@ -189,7 +204,9 @@ def _write_maps(root: Path, result: Result, kind: str, label: str) -> list[Path]
 
 
 def test_samples(assembly: Assembly) -> pd.DataFrame:
-    """Time, stimulus time, run and fold of every held-out sample, in the order of predictions."""
+    """Time, stimulus time, stimulus, run and fold of held-out samples, in order of predictions."""
+    stimuli = sorted({p.stimulus.name for p in assembly.fit.presentations})
+    heard = np.array(stimuli, dtype=object)
     names = np.array([r.name for r in assembly.fit.recordings], dtype=object)
     samples = assembly.samples
     parts = []
@@ -200,6 +217,7 @@ def test_samples(assembly: Assembly) -> pd.DataFrame:
                 {
                     "time": samples.time_s[rows],
                     "stimulus_time": samples.stimulus_s[rows],
+                    "stimulus": heard[samples.stimulus[rows]],
                     "run": names[samples.run[rows]],
                     "fold": k + 1,
                 }

@@ -59,15 +59,23 @@ def load_response(path: Path) -> Response:
         )
 
 
-def load_repeats(path: Path, columns: slice | NDArray[np.int64]) -> NDArray[np.float32] | None:
+def count_repeats(path: Path) -> int:
+    """Single presentations that a stored response holds beside their mean; 0: none."""
+    with h5py.File(path) as file:
+        return len(file["repeats"]) if "repeats" in file else 0
+
+
+def load_repeats(
+    path: Path, columns: slice | NDArray[np.int64] | NDArray[np.object_]
+) -> NDArray[np.float32] | None:
     """Read single presentations of a repeated stimulus, of some targets only.
 
     Parameters
     ----------
     path : Path
         Of a stored response.
-    columns : slice or ndarray of int
-        Targets, in the order of the response.
+    columns : slice, ndarray of int or ndarray of str
+        Targets, in the order of the response, or their names.
 
     Returns
     -------
@@ -78,6 +86,9 @@ def load_repeats(path: Path, columns: slice | NDArray[np.int64]) -> NDArray[np.f
         if "repeats" not in file:
             return None
         values = _mapped(path, file["repeats"])
+        if isinstance(columns, np.ndarray) and columns.dtype.kind not in "iu":
+            known = _read_targets(file["targets"][()].decode())["name"]
+            columns = pd.Index(known).get_indexer(pd.Index(columns))
     return np.array(values[:, :, columns], dtype=np.float32)
 
 

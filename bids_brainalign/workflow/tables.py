@@ -36,9 +36,15 @@ SCORE_COLUMNS: dict[str, str] = {
     "delta_r_lowlevel": "r of low-level features and model together (two-band ridge) minus "
     "r_lowlevel",
     "delta_r_untrained": "r minus r_untrained, both with nested choice of layer",
-    "r_ceiling": "Noise ceiling of r",
-    "ceiling_kind": "How the ceiling was estimated",
-    "r_normalised": "r / r_ceiling",
+    "r_ceiling": "Noise ceiling of r, from repeated presentations of the held-out stimulus: the "
+    "largest r that a perfect model would reach; over folds, of those with repeats. For a group "
+    "of voxels the mean of theirs, where estimates below 0 count as such, so that chance cancels. "
+    "n/a: not repeated, or no repeatable signal",
+    "ceiling_kind": "What is scored, and so what r_ceiling is of: single presentations, or "
+    "mean_of_R",
+    "r_normalised": "r / r_ceiling, for groups of voxels mean r / mean ceiling; never clipped; "
+    "n/a where presentations don't agree significantly (q < .05). Over folds r is that of those "
+    "with repeats",
     "p": "One-sided p of r against circular shifts of the predictions; on selected rows of the "
     "maximum over layers (and max-corrected for it)",
     "q_fdr": "Benjamini-Hochberg q of p over targets of this fit",
@@ -229,7 +235,8 @@ FOLD_COLUMNS: dict[str, str] = {
     "held_out": "What it holds out",
     "run": "Recording",
     "content_group": "Recordings of one content group are never on both sides of a fold",
-    "role": "test, train, or gap (neither: too near to the test part)",
+    "role": "test, train, gap (none of them: too near to the test part), or select (held out, but "
+    "selects voxels instead of scoring them)",
     "start": "First second on the recording clock",
     "stop": "Last second on the recording clock",
     "n_samples": "Samples",
@@ -250,6 +257,8 @@ def fold_table(assembly: Assembly) -> pd.DataFrame:
         role = np.full(len(samples), "gap", dtype=object)
         role[fold.outer.train] = "train"
         role[fold.outer.test] = "test"
+        if assembly.aside:
+            role[assembly.aside[k]] = "select"
         frame = pd.DataFrame(
             {"run": samples.run, "group": samples.group, "role": role, "time": samples.time_s}
         )

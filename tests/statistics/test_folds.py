@@ -193,3 +193,18 @@ def test_stimuli_too_close_to_part_are_refused_with_a_way_out():
     with pytest.raises(BrainAlignError, match=r"training samples are left beside [abc]") as caught:
         plan_folds(samples, list("abc"), gap=GapRule(2.0, 0.0))
     assert "--folds" in str(caught.value)
+
+
+def test_a_run_that_is_a_mean_of_presentations_is_the_test_story():
+    """ds003020 publishes the mean of ten presentations of one story as one run."""
+    run = np.repeat(np.arange(5), 60)
+    samples = Samples(
+        run=run, group=run, time_s=np.tile(np.arange(60.0), 5), stimulus=run,
+        stimulus_s=np.tile(np.arange(60.0), 5), interval_s=1.0,
+    )  # fmt: skip
+    plan = plan_folds(samples, list("abcde"), gap=GapRule(2.0, 0.0), mean_runs=[3])
+    assert plan.kind == "repeated story"
+    (fold,) = plan.folds
+    assert fold.name == "d"
+    assert set(run[fold.outer.test]) == {3}
+    assert len(plan_folds(samples, list("abcde"), gap=GapRule(2.0, 0.0)).folds) == 5

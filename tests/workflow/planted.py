@@ -59,7 +59,9 @@ def make_fit(
     null=False,
     seed=0,
     gated=False,
+    n_repeats=1,
 ) -> Planted:
+    """Make a fit; the first story is presented in ``n_repeats`` runs."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     config = Config(
@@ -75,10 +77,15 @@ def make_fit(
     if null:
         weights[:] = 0
     presentations, pending = [], []
-    for run, length in enumerate(seconds):
-        stimulus, data = make_stimulus(folder, f"story{run}", length, rng, rate_hz=rate)
+    heard = {}
+    for run, story in enumerate([0] * (n_repeats - 1) + list(range(len(seconds)))):
+        length = seconds[story]
+        if story not in heard:
+            heard[story] = make_stimulus(folder, f"story{story}", length, rng, rate_hz=rate)
+        stimulus, data = heard[story]
+        label = f"{run + 1}" if n_repeats > 1 and story == 0 else None
         recording = Recording(
-            "01", None, f"story{run}", None, modality, folder / f"rec{run}.edf",
+            "01", None, f"story{story}", label, modality, folder / f"rec{run}.edf",
             "func" if modality == "fmri" else modality, (), {}, space="MNI152NLin2009cAsym",
         )  # fmt: skip
         recording.path.write_bytes(bytes([run]))

@@ -8,7 +8,12 @@ import pytest
 
 from bids_brainalign.responses.grids import Columns, Grayordinates, Surface, Volume
 from bids_brainalign.responses.types import Response, ResponseSource
-from bids_brainalign.workflow.stored_responses import load_repeats, load_response, save_response
+from bids_brainalign.workflow.stored_responses import (
+    count_repeats,
+    load_repeats,
+    load_response,
+    save_response,
+)
 
 VOLUME = Volume(np.arange(8).reshape(2, 2, 2) > 1, np.diag([2.0, 2, 3, 1]), "T1w")
 SURFACE = Surface(np.array([True, False, True]), np.array([True, True, False, True]), "fsnative")
@@ -116,6 +121,9 @@ def test_a_source_is_written_as_it_is_read(tmp_path):
     np.testing.assert_array_equal(load_repeats(tmp_path / "r.h5", slice(1, 3)), repeats[:, :, 1:3])
     some = np.array([4, 0])
     np.testing.assert_array_equal(load_repeats(tmp_path / "r.h5", some), repeats[:, :, some])
+    names = load_response(tmp_path / "r.h5").targets["name"].to_numpy()[some]
+    np.testing.assert_array_equal(load_repeats(tmp_path / "r.h5", names), repeats[:, :, some])
+    assert count_repeats(tmp_path / "r.h5") == 4
     with h5py.File(tmp_path / "r.h5") as file:
         assert file["repeats"].dtype == np.float32
         assert file["repeats"].shape == (4, 10, 5)
