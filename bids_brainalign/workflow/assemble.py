@@ -36,6 +36,7 @@ from bids_brainalign.store.features import StoredFeatures
 from bids_brainalign.workflow.chosen_targets import keep_chosen
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.localisation import localised
+from bids_brainalign.workflow.regions import Regions, regions_of_interest
 from bids_brainalign.workflow.responses import load_response, response_path
 from bids_brainalign.workflow.spaces import Space, seed_of, stored_features
 from bids_brainalign.workflow.userfolds import UserFolds, read_folds, user_folds
@@ -59,6 +60,8 @@ class Assembly:
     censored_share: tuple[float, ...]
     """Per recording, of the samples during which a stimulus played."""
     notes: tuple[str, ...]
+    regions: Regions | None = None
+    """Regions of interest (fMRI with an atlas)."""
 
     @property
     def targets(self) -> pd.DataFrame:
@@ -97,6 +100,7 @@ def assemble(config: Config, fit: Fit, spaces: Sequence[Space]) -> Assembly:
     responses, notes = common_targets(fit, loaded)
     responses, placed = localised(config, fit, responses)
     responses, chosen = keep_chosen(fit, responses, config.paths.targets)
+    regions = regions_of_interest(config, fit, responses)
     user = read_folds(config.paths.folds) if config.paths.folds else None
     timelines = [
         _timeline(config, fit, recording, response, user)
@@ -125,7 +129,8 @@ def assemble(config: Config, fit: Fit, spaces: Sequence[Space]) -> Assembly:
         draws=null_draws(config, fit, plan, delays, decorrelation, samples.interval_s),
         decorrelation_s=decorrelation,
         censored_share=tuple(t.censored_share for t in timelines),
-        notes=(*notes, *placed, *chosen, *plan.notes),
+        notes=(*notes, *placed, *chosen, *(regions.notes if regions else ()), *plan.notes),
+        regions=regions,
     )
 
 

@@ -24,7 +24,7 @@ Array64 = NDArray[np.float64]
 
 
 def parcels_of(assembly: Assembly) -> tuple[NDArray[np.bool_] | None, pd.DataFrame]:
-    """Voxel groups that become rows of scores.tsv: the whole mask and its hemispheres."""
+    """Voxel groups that become rows of scores.tsv: mask, hemispheres, regions of interest."""
     targets = assembly.targets
     if assembly.fit.modality != "fmri":
         return None, targets
@@ -40,7 +40,11 @@ def parcels_of(assembly: Assembly) -> tuple[NDArray[np.bool_] | None, pd.DataFra
             "region": "n/a",
         }
     )
-    return np.stack([members for _, members in groups.values()]), rows
+    members = np.stack([members for _, members in groups.values()])
+    if assembly.regions is None:
+        return members, rows
+    members = np.concatenate([members, assembly.regions.members])
+    return members, pd.concat([rows, assembly.regions.rows], ignore_index=True)
 
 
 def parcel_blocks(
