@@ -124,8 +124,9 @@ def _add_material(group: argparse._ArgumentGroup) -> None:
         metavar="NAME|FILE",
         help="regions of electrodes, and regions of interest of fMRI: "
         f"{', '.join(ATLASES[:-2])}, freesurfer (each participant's own), seitzman (fMRI; "
-        "needs no download), or a label image (.nii.gz, .mgz) with its table beside it; for surfaces "
-        "and CIFTI .annot or .label.gii (one of the pair, or their folder) and .dlabel.nii",
+        "needs no download), or a label image (.nii.gz, .mgz) with its table beside it; for "
+        "surfaces and CIFTI .annot or .label.gii (one of the pair, or their folder) and "
+        ".dlabel.nii",
     )
     group.add_argument(
         "--phone-classes",

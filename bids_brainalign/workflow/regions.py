@@ -101,7 +101,7 @@ def regions_of_interest(config: Config, fit: Fit, responses: Sequence[Response])
         raise BrainAlignError(
             f"--atlas {config.anatomy.atlas}: no target lies in any region of interest.",
             where="; ".join([*resolved.notes, *notes]),
-            fix="under [rois] of --config-file name sets that the atlas has, or all_regions = true",
+            fix="under [rois] of --config-file name sets the atlas has, or all_regions = true",
         )
     rows = pd.DataFrame(
         [

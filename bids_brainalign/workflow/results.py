@@ -18,7 +18,7 @@ from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.outputs.weights import write_weights
 from bids_brainalign.workflow import tables
 from bids_brainalign.workflow.assemble import Assembly
-from bids_brainalign.workflow.inference import corrected, layer_mode
+from bids_brainalign.workflow.layer_maps import layer_maps
 from bids_brainalign.workflow.narrative import sidecar_fields
 from bids_brainalign.workflow.spaces import LOWLEVEL, Space
 from bids_brainalign.workflow.variance import VARIANCE_COLUMNS, variance_table
@@ -135,7 +135,7 @@ def _write_weights(config: Config, result: Result, space: Space) -> Path:
 
 
 def _write_maps(root: Path, result: Result, kind: str, label: str) -> list[Path]:
-    """Write maps: r per layer, q, and the preferred layer where it may be shown."""
+    """Write maps: r per layer, q, where it is significant, the preferred layer."""
     grid = result.assembly.responses[0].grid
     if grid is None or kind not in result.voxels:
         return []
@@ -155,16 +155,8 @@ def _write_maps(root: Path, result: Result, kind: str, label: str) -> list[Path]
     write("r", layer_r, "Held-out correlation of every layer")
     q = np.where(np.isfinite(block.q), block.q, 1.0)
     write("q", q, tables.SCORE_COLUMNS["q_fdr"])
-    if kind == "model" and block.delta_lowlevel is not None:
-        mode, agreement = layer_mode(block.result.chosen, len(block.layers))
-        q_delta = corrected(block.delta_lowlevel.p)
-        shown = (q_delta < 0.05) & (agreement > 0.5)
-        write(
-            "layer",
-            np.where(shown, mode.astype(np.float64), np.nan),
-            "Preferred layer, only where the model adds to the low-level features (q_delta < .05) "
-            "and more than half of the outer folds agree",
-        )
+    for stat, values, description in layer_maps(block):
+        write(stat, values, description)
     return written
 
 
