@@ -15,8 +15,7 @@ from bids_brainalign.reports.rendering import Album, Picture
 from bids_brainalign.reports.section import Section
 
 Array64 = NDArray[np.float64]
-Sides = dict[str, Array64]
-
+TITLE = "Maps in the brain"
 CONDITIONS = (
     "only where the model adds to the low-level features (q < .05), the curve over layers is not "
     "flat (q < .05), more than half of the outer folds chose this layer, and odd and even folds "
@@ -43,7 +42,7 @@ def maps_section(block: Block, album: Album) -> Section | None:
     ):
         if any(folder.glob(f"{block.main.file.prefix}_*_desc-{label}_statmap.{ending}")):
             return Section(
-                "Maps",
+                TITLE,
                 (f"Maps are written (*_statmap.{ending}) and not drawn: targets are {what}.",),
             )
     return None
@@ -74,7 +73,7 @@ def _glass(block: Block, album: Album) -> Section | None:
         for stat, grid in values.items()
         if grid is not None and np.isfinite(grid.data).any()
     ]
-    return Section("Maps", _shown(values["layer"], maps.n_voxels, "voxels"), tuple(pictures))
+    return Section(TITLE, _shown(values["layer"], maps.n_voxels, "voxels"), tuple(pictures))
 
 
 def _grid_of(block: Block, stat: str, like: Grid) -> Grid | None:
@@ -106,7 +105,7 @@ def _cortex(block: Block, album: Album, files: dict[str, dict[str, Path]], space
     on_mesh = space.startswith("fsaverage") and all(r.shape[1] in _NESTED for r in curves.values())
     if not on_mesh:
         return Section(
-            "Maps",
+            TITLE,
             (
                 f"Maps are written (*_statmap.func.gii) and not drawn: there is no mesh of "
                 f"{space or 'this space'} here. fsaverage is drawn (--space fsaverage5).",
@@ -133,7 +132,7 @@ def _cortex(block: Block, album: Album, files: dict[str, dict[str, Path]], space
     layer = {s: _read(path)[0] for s, path in files["layer"].items()}
     total = sum(int(np.isfinite(_largest(r)).sum()) for r in curves.values())
     shown = None if not layer else np.concatenate(list(layer.values()))
-    return Section("Maps", _shown(shown, total, "vertices"), tuple(pictures))
+    return Section(TITLE, _shown(shown, total, "vertices"), tuple(pictures))
 
 
 def _read(path: Path) -> Array64:
