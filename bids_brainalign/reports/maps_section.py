@@ -101,14 +101,15 @@ def _surface_files(block: Block, stat: str) -> dict[str, Path]:
 
 def _cortex(block: Block, album: Album, files: dict[str, dict[str, Path]], space: str) -> Section:
     curves = {side: _read(path) for side, path in files["r"].items()}
-    n_layers = len(next(iter(curves.values())))
+    n_layers, n_vertices = next(iter(curves.values())).shape
     on_mesh = space.startswith("fsaverage") and all(r.shape[1] in _NESTED for r in curves.values())
     if not on_mesh:
         return Section(
             TITLE,
             (
                 f"Maps are written (*_statmap.func.gii) and not drawn: there is no mesh of "
-                f"{space or 'this space'} here. fsaverage is drawn (--space fsaverage5).",
+                f"{space or 'this space'} with {n_vertices} vertices here. Those of fsaverage5, "
+                "fsaverage6 and fsaverage are drawn.",
             ),
         )
     best = {side: _largest(r)[:N_VERTICES] for side, r in curves.items()}

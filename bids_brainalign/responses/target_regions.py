@@ -14,8 +14,9 @@ from bids_brainalign.anatomy.mesh_labels import MeshLabels
 from bids_brainalign.anatomy.roi_sets import is_region
 from bids_brainalign.anatomy.spaces import apply_affine, family_of, moved
 from bids_brainalign.anatomy.spheres import Spheres, regions_in_spheres
+from bids_brainalign.dataset.kinds import Kind
 from bids_brainalign.errors import BrainAlignError
-from bids_brainalign.responses.grids import Columns, Grayordinates, Grid, Surface, Volume
+from bids_brainalign.responses.grids import Grayordinates, Grid, Surface, Volume
 
 NESTED = (642, 2562, 10242, 40962, 163842)
 """Vertices of fsaverage3 … fsaverage6 and fsaverage: the first of a finer mesh are those of a
@@ -53,26 +54,79 @@ def target_regions(grid: Grid | None, targets: pd.DataFrame, source: LabelSource
     BrainAlignError
         65: the atlas is of another kind, space or mesh than the responses.
     """
-    if grid is None or isinstance(grid, Columns):
-        space = "" if grid is None else f" (space {grid.space})"
+    space = "" if grid is None else grid.space
+    require_fit(_kind(grid), space, source)
+    if isinstance(source, Spheres) and isinstance(grid, Volume | Surface):
+        return _in_spheres(grid, targets, source)
+    if isinstance(source, Atlas) and isinstance(grid, Volume):
+        return _in_volume(grid, targets, source)
+    if isinstance(source, MeshLabels) and isinstance(grid, Surface):
+        return _on_surface(grid, source)
+    if isinstance(source, MeshLabels) and isinstance(grid, Grayordinates):
+        return _on_grayordinates(grid, source)
+    raise TypeError(f"{type(source)} on {type(grid)}")  # require_fit knows them all
+
+
+def _kind(grid: Grid | None) -> Kind:
+    if isinstance(grid, Volume):
+        return "volume"
+    if isinstance(grid, Surface):
+        return "surface"
+    return "grayordinates" if isinstance(grid, Grayordinates) else "columns"
+
+
+def require_fit(kind: Kind, space: str, source: LabelSource) -> None:
+    """Refuse an atlas of another kind or space than the responses; meshes are compared later.
+
+    Parameters
+    ----------
+    kind : {"volume", "surface", "grayordinates", "columns"}
+        Of the responses.
+    space : str
+    source : Atlas, MeshLabels or Spheres
+
+    Raises
+    ------
+    BrainAlignError
+        65.
+    """
+    if kind == "columns":
         raise BrainAlignError(
-            f"--atlas: the responses{space} are columns of a file that says nothing about where "
-            "in the brain they are.",
+            f"--atlas: the responses{f' (space {space})' if space else ''} are columns of a file "
+            "that says nothing about where in the brain they are.",
             where="HDF5 responses as of ds003020 have no coordinates, no mask and no mesh",
             fix="leave --atlas out; or give fMRIPrep outputs (-d fmriprep=PATH) for regions",
         )
     if isinstance(source, Spheres):
-        return _in_spheres(grid, targets, source)
-    if isinstance(source, Atlas):
-        return _in_volume(grid, targets, source)
-    if isinstance(grid, Surface):
-        return _on_surface(grid, source)
-    if isinstance(grid, Grayordinates):
-        return _on_grayordinates(grid, source)
+        _require_template(kind, space, source)
+    elif isinstance(source, Atlas) and kind == "volume":
+        _same_space(source, space)
+    elif isinstance(source, Atlas) and kind == "surface":
+        raise _wrong_kind(
+            f"{source.name} labels voxels, the responses are vertices (space {space})",
+            f"give labels of vertices (lh.NAME.annot, NAME_hemi-L.label.gii) of {space}",
+        )
+    elif isinstance(source, Atlas):
+        raise _wrong_kind(
+            f"{source.name} labels voxels, the responses are grayordinates ({space})",
+            "give NAME.dlabel.nii, or a pair of NAME_hemi-L.label.gii of the same mesh",
+        )
+    elif kind == "volume":
+        raise _wrong_kind(
+            f"{source.name} labels vertices, the responses are voxels (space {space})",
+            "give a label image of voxels (*_dseg.nii.gz) in that space, or choose a surface with "
+            "--space fsaverage5",
+        )
+
+
+def _require_template(kind: Kind, space: str, spheres: Spheres) -> None:
+    low = space.lower()
+    on_fsaverage = kind == "surface" and low.startswith("fsaverage") and "sym" not in low
+    if on_fsaverage or (kind == "volume" and family_of(space) == "mni152"):
+        return
     raise _wrong_kind(
-        f"{source.name} labels vertices, the responses are voxels (space {grid.space})",
-        "give a label image of voxels (*_dseg.nii.gz) in that space, or choose a surface with "
-        "--space fsaverage5",
+        f"{spheres.name} are spheres in MNI space, the responses are in {space}",
+        "choose MNI152 volumes or an fsaverage surface with --space, or give an atlas file",
     )
 
 
@@ -80,19 +134,9 @@ def _wrong_kind(what: str, fix: str) -> BrainAlignError:
     return BrainAlignError(f"--atlas: {what}.", fix=fix)
 
 
-def _in_volume(grid: Grid, targets: pd.DataFrame, atlas: Atlas) -> TargetRegions:
+def _in_volume(grid: Volume, targets: pd.DataFrame, atlas: Atlas) -> TargetRegions:
     """Nearest voxel of the label image, at the centre of every voxel of the responses."""
     known = tuple(name for name in atlas.names.values() if is_region(name))
-    if isinstance(grid, Surface):
-        raise _wrong_kind(
-            f"{atlas.name} labels voxels, the responses are vertices (space {grid.space})",
-            f"give labels of vertices (lh.NAME.annot, NAME_hemi-L.label.gii) of {grid.space}",
-        )
-    if isinstance(grid, Grayordinates):
-        raise _wrong_kind(
-            f"{atlas.name} labels voxels, the responses are grayordinates ({grid.space})",
-            "give NAME.dlabel.nii, or a pair of NAME_hemi-L.label.gii of the same mesh",
-        )
     notes = _same_space(atlas, grid.space)
     points = targets[["x", "y", "z"]].to_numpy(dtype=np.float64)
     ijk = np.round(apply_affine(np.linalg.inv(atlas.affine), points)).astype(np.int64)
@@ -134,19 +178,13 @@ def _same_space(atlas: Atlas, space: str) -> tuple[str, ...]:
     )
 
 
-def _in_spheres(grid: Grid, targets: pd.DataFrame, spheres: Spheres) -> TargetRegions:
+def _in_spheres(grid: Volume | Surface, targets: pd.DataFrame, spheres: Spheres) -> TargetRegions:
     """Voxels by their centre; vertices of fsaverage halfway between white and pial surface."""
     known = tuple(dict.fromkeys(map(str, spheres.region)))
     how = f"Regions are spheres of published MNI coordinates ({spheres.name}), no gyri or areas"
-    if isinstance(grid, Volume) and family_of(grid.space) == "mni152":
+    if isinstance(grid, Volume):
         points = targets[["x", "y", "z"]].to_numpy(dtype=np.float64)
         return TargetRegions(regions_in_spheres(spheres, points), known, (f"{how}.",))
-    nested = isinstance(grid, Surface) and grid.space.lower().startswith("fsaverage")
-    if not isinstance(grid, Surface) or not nested or "sym" in grid.space.lower():
-        raise _wrong_kind(
-            f"{spheres.name} are spheres in MNI space, the responses are in {grid.space}",
-            "choose MNI152 volumes or an fsaverage surface with --space, or give an atlas file",
-        )
     middle = {side: moved(xyz, "mni305", "mni152") for side, xyz in _middle_fsaverage5().items()}
     parts, count = [], 0
     for side, mask in (("L", grid.left), ("R", grid.right)):

@@ -82,7 +82,9 @@ def centre_of_mass(r: Array64) -> Array64:
     above = r - r.min(axis=0)
     total = above.sum(axis=0)
     layers = np.arange(len(r), dtype=np.float64)
-    return np.divide(layers @ above, total, out=np.full(r.shape[1], np.nan), where=total > 0)
+    mean = np.full(r.shape[1], np.nan)
+    np.divide(layers @ above, total, out=mean, where=total > 0)
+    return mean
 
 
 def curve_range(r: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -19,8 +19,7 @@ from bids_brainalign.config.checks import is_atlas_path, is_mesh_atlas
 from bids_brainalign.config.schema import Config
 from bids_brainalign.dataset.derivatives import FREESURFER
 from bids_brainalign.errors import BrainAlignError
-from bids_brainalign.responses.grids import Surface
-from bids_brainalign.responses.target_regions import LabelSource, target_regions
+from bids_brainalign.responses.target_regions import LabelSource, require_fit, target_regions
 from bids_brainalign.responses.types import Response
 from bids_brainalign.store.digest import file_digest
 from bids_brainalign.workflow.fits import Fit
@@ -89,9 +88,7 @@ def regions_of_interest(config: Config, fit: Fit, responses: Sequence[Response])
     if fit.modality != "fmri" or config.anatomy.atlas is None:
         return None
     grid, targets = responses[0].grid, responses[0].targets
-    # Before the atlas is read: columns of a file have no place in any.
-    source = None if grid is None else _source(config, fit, responses[0])
-    found = target_regions(grid, targets, source or seitzman_spheres())
+    found = target_regions(grid, targets, _source(config, fit))
     resolved = resolve(found.known, sets=config.rois.sets, own=dict(config.rois.own))
     region, side = _split(found.label, targets)
     groups, notes = _groups(region, side, resolved.rois)
@@ -114,23 +111,48 @@ def regions_of_interest(config: Config, fit: Fit, responses: Sequence[Response])
     return Regions(members, rows, (*found.notes, *resolved.notes, *notes, *said))
 
 
-def _source(config: Config, fit: Fit, response: Response) -> LabelSource:
+def require_atlas(config: Config, fits: Sequence[Fit]) -> None:
+    """Refuse an atlas that suits none of the fits, before hours of work.
+
+    Raises
+    ------
+    BrainAlignError
+        That of the first fit.
+    """
+    errors = [_misfit(config, fit) for fit in fits]
+    if errors and all(errors):
+        raise next(error for error in errors if error is not None)
+
+
+def _misfit(config: Config, fit: Fit) -> BrainAlignError | None:
+    if fit.modality != "fmri" or config.anatomy.atlas is None:
+        return None
+    first = fit.recordings[0]
+    try:
+        require_fit(first.kind, first.space or "n/a", _source(config, fit))
+    except BrainAlignError as error:
+        return error
+    return None
+
+
+def _source(config: Config, fit: Fit) -> LabelSource:
     """Read the atlas that is meant for these responses."""
     name = str(config.anatomy.atlas)
     if name == SEITZMAN:
         return seitzman_spheres()
     if is_atlas_path(name) and (is_mesh_atlas(name) or Path(name).is_dir()):
         return read_mesh_labels(Path(name))
-    if name == FREESURFER and isinstance(response.grid, Surface):
-        return _own_surface(config, fit, response.grid)
+    if name == FREESURFER and fit.recordings[0].kind == "surface":
+        return _own_surface(config, fit)
     atlas = atlas_of(config, fit)
     return replace(atlas, space=config.anatomy.atlas_space or atlas.space)
 
 
-def _own_surface(config: Config, fit: Fit, grid: Surface) -> MeshLabels:
-    if grid.space.lower() != "fsnative":
+def _own_surface(config: Config, fit: Fit) -> MeshLabels:
+    space = fit.recordings[0].space or "n/a"
+    if space.lower() != "fsnative":
         raise BrainAlignError(
-            f"--atlas {FREESURFER}: the responses are on {grid.space}, the participant's own "
+            f"--atlas {FREESURFER}: the responses are on {space}, the participant's own "
             "labels on fsnative.",
             fix="choose --space fsnative, or give lh.aparc.annot of fsaverage as a file",
         )
