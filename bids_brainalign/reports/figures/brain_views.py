@@ -72,7 +72,7 @@ def glass_map(value: Grid, *, n_layers: int, label: str, layers: bool) -> Figure
         high = low + value.size_mm * value.data.shape
         first, second = shown
         axes.imshow(
-            picture.T,
+            np.nan_to_num(picture.T),  # what is transparent is drawn, too: the same every time
             origin="lower",
             extent=(low[first], high[first], low[second], high[second]),
             cmap=canvas.SEQUENTIAL,
