@@ -13,9 +13,12 @@ from typing import Any
 import numpy as np
 
 from bids_brainalign.anatomy.atlas import Atlas, read_atlas
+from bids_brainalign.anatomy.mesh_labels import MeshLabels, read_mesh_labels
 from bids_brainalign.dataset.derivatives import FREESURFER
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
+SURFACE_LABELS = ("aparc.a2009s", "aparc")
+"""Of FreeSurfer, the finer first."""
 SEGMENTATIONS = ("aparc.a2009s+aseg.mgz", "aparc+aseg.mgz")
 """Of FreeSurfer, the finer first (Destrieux, Desikan-Killiany)."""
 
@@ -133,6 +136,35 @@ def own_segmentation(participant: str, folders: Sequence[Path]) -> Atlas:
     raise BrainAlignError(
         f"--atlas {FREESURFER}: there is no segmentation of sub-{participant}.",
         where=f"looked for mri/{' and mri/'.join(SEGMENTATIONS)} in "
+        f"{', '.join(map(str, folders)) or 'no folder'}",
+        fix="give FreeSurfer's subjects folder with -d freesurfer=PATH",
+        exit_code=ExitCode.MISSING_INPUT,
+    )
+
+
+def own_surface_labels(participant: str, folders: Sequence[Path]) -> MeshLabels:
+    """Read FreeSurfer's labels of a participant's own surfaces (fsnative).
+
+    Parameters
+    ----------
+    participant : str
+        Label without ``sub-``.
+    folders : sequence of Path
+        Subjects folders of FreeSurfer to look in.
+
+    Raises
+    ------
+    BrainAlignError
+        66: not found.
+    """
+    for folder in folders:
+        for name in SURFACE_LABELS:
+            path = folder / f"sub-{participant}" / "label" / f"lh.{name}.annot"
+            if path.is_file():
+                return replace(read_mesh_labels(path), name=f"FreeSurfer {name}")
+    raise BrainAlignError(
+        f"--atlas {FREESURFER}: there are no surface labels of sub-{participant}.",
+        where=f"looked for label/lh.{' and label/lh.'.join(SURFACE_LABELS)}.annot in "
         f"{', '.join(map(str, folders)) or 'no folder'}",
         fix="give FreeSurfer's subjects folder with -d freesurfer=PATH",
         exit_code=ExitCode.MISSING_INPUT,

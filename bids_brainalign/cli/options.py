@@ -122,8 +122,11 @@ def _add_material(group: argparse._ArgumentGroup) -> None:
         "--atlas",
         dest="anatomy.atlas",
         metavar="NAME|FILE",
-        help=f"regions of electrodes: {', '.join(ATLASES)} (each participant's own), or a label "
-        "image (.nii.gz, .mgz) with its table beside it",
+        help="regions of electrodes, and regions of interest of fMRI: "
+        f"{', '.join(ATLASES[:-2])}, freesurfer (each participant's own), seitzman (fMRI; "
+        "needs no download), or a label image (.nii.gz, .mgz) with its table beside it; for "
+        "surfaces and CIFTI .annot or .label.gii (one of the pair, or their folder) and "
+        ".dlabel.nii",
     )
     group.add_argument(
         "--phone-classes",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bids_brainalign.anatomy.roi_sets import check_roi_sets
 from bids_brainalign.cli import values
 from bids_brainalign.cli.limits import available_cpus, check_device
 from bids_brainalign.cli.models import model_sources, resolve_models
@@ -76,6 +77,7 @@ def build_config(argv: Sequence[str]) -> Config:
         file.pop("recipe", None)
     config = merge(*layers, file, options)
     check_values(config)
+    check_roi_sets(config.rois)
     check_device(config.resources.device, precision=config.resources.precision)
     check_level(config.level)
     check_places(config)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from bids_brainalign.config.checks import ATLAS_IMAGES
+from bids_brainalign.config.checks import ATLAS_IMAGES, MESH_ATLASES, is_atlas_path
 from bids_brainalign.config.schema import Config, Paths
 from bids_brainalign.dataset.behaviour import read_behaviour
 from bids_brainalign.dataset.description import generators, read_description
@@ -68,8 +68,9 @@ def _inputs(config: Config) -> Iterator[tuple[str, Path, bool]]:
         yield "--phone-classes", paths.phone_classes, False
     for path in paths.targets:
         yield "--targets", path, False
-    if config.anatomy.atlas is not None and config.anatomy.atlas.endswith(ATLAS_IMAGES):
-        yield "--atlas", Path(config.anatomy.atlas), False
+    atlas = config.anatomy.atlas
+    if atlas is not None and is_atlas_path(atlas):
+        yield "--atlas", Path(atlas), not atlas.endswith((*ATLAS_IMAGES, *MESH_ATLASES))
     if paths.folds is not None:
         yield "--folds", paths.folds, False
 

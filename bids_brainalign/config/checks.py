@@ -49,8 +49,21 @@ LABEL = re.compile(r"[A-Za-z0-9._-]+")
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
-ATLASES = ("destrieux", "harvard-oxford", "aal", "schaefer", "freesurfer")
+ATLASES = ("destrieux", "harvard-oxford", "aal", "schaefer", "freesurfer", "seitzman")
 ATLAS_IMAGES = (".nii", ".nii.gz", ".mgz")
+MESH_ATLASES = (".annot", ".label.gii", ".dlabel.nii")
+PARCELS = ("whole", "left", "right", "all", "n/a")
+"""Names that regions of interest can't have."""
+
+
+def is_atlas_path(name: str) -> bool:
+    """Whether an atlas is given by its file or folder, and not by name."""
+    return name.endswith((*ATLAS_IMAGES, *MESH_ATLASES)) or "/" in name or name in (".", "..")
+
+
+def is_mesh_atlas(name: str) -> bool:
+    """Whether the atlas labels vertices or grayordinates."""
+    return name.endswith(MESH_ATLASES)
 
 
 def check_values(config: Config) -> None:
@@ -132,7 +145,7 @@ def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     for decoder in config.decoding.decoders:
         yield "decoding.decoders", decoder, DECODERS
     atlas = config.anatomy.atlas
-    if atlas is not None and not atlas.endswith(ATLAS_IMAGES):
+    if atlas is not None and not is_atlas_path(atlas):
         yield "anatomy.atlas", atlas, ATLASES
     for what in config.save:
         yield "save", what, SAVE
@@ -225,6 +238,11 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     yield "features.causal_window_s", window, most, stride <= window <= WHISPER_WINDOW_S
     yield "ridge.alphas", ridge.alphas, "at least one number", bool(ridge.alphas)
     yield "modalities", config.modalities, "at least one", bool(config.modalities)
+    for name, labels in config.rois.own:
+        free = bool(LABEL.fullmatch(name)) and name not in (*PARCELS, *config.rois.sets)
+        rule = "letters, digits, '.', '_' and '-', and no name that is taken"
+        yield "rois.own, the name", name, rule, free
+        yield f"rois.own.{name}", labels, "at least one label", bool(labels)
     yield "control.steps", config.control.steps, "at least one", bool(config.control.steps)
     for prefix, low, high in (
         ("", lags.min_s, lags.max_s),

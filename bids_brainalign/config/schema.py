@@ -199,11 +199,12 @@ class Fmri:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """Regions of electrodes."""
+    """Regions of electrodes, and of voxels and vertices."""
 
     atlas: str | None = None
-    """A name (``destrieux`` …, ``freesurfer``: the participant's own) or a label image with its
-    table beside it."""
+    """A name (``destrieux`` …, ``freesurfer``: the participant's own; ``seitzman``: spheres that
+    need no download) or a file: a label image of voxels with its table beside it, and for fMRI
+    ``.annot``, ``.label.gii`` (one of the pair, or its folder) and ``.dlabel.nii``."""
     atlas_space: str = ""
     """Space of an image given as file; without it that of its name, else MNI152."""
     limit_mm: float = 5.0
@@ -211,6 +212,20 @@ class Anatomy:
     strip_limit_mm: float = 10.0
     sphere_mm: float = 4.0
     """Radius in which labelled voxels are counted for the probability of a label."""
+
+
+@dataclass(frozen=True)
+class Rois:
+    """Regions of interest of fMRI, in the atlas of ``anatomy.atlas``."""
+
+    sets: tuple[str, ...] = ()
+    """Named sets (``A1``, ``early-auditory``, ``late-language``, ``AG`` …); none: those that are
+    usual for the atlas."""
+    own: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """``[rois.own]``: name → labels of the atlas, without side; ``*`` for any ending."""
+    all_regions: bool = False
+    """Also every region of the atlas. Without any set that the atlas knows, they are taken all the
+    same."""
 
 
 @dataclass(frozen=True)
@@ -454,6 +469,7 @@ class Config:
     lags: Lags = field(default_factory=Lags)
     fmri: Fmri = field(default_factory=Fmri)
     anatomy: Anatomy = field(default_factory=Anatomy)
+    rois: Rois = field(default_factory=Rois)
     ridge: Ridge = field(default_factory=Ridge)
     recurrent: Recurrent = field(default_factory=Recurrent)
     mlp: Mlp = field(default_factory=Mlp)

@@ -141,6 +141,8 @@ class LayerwiseFit:
     """(n_draws, n_targets) null of the selected predictions."""
     null_max: Array32 | None
     """(n_draws, n_targets) maximum over layers of the per-layer nulls."""
+    null_range: Array32 | None
+    """(n_draws, n_targets) maximum less minimum over layers of the per-layer nulls."""
     r_max: Array64
     """(n_targets,) maximum over layers of r: what ``null_max`` is the null of."""
     parcel_null: Array32 | None
@@ -167,7 +169,8 @@ def encode_layers(
         Those of ``space``; without them its layers are read.
     layer_nulls : bool
         Draw the null of every layer, which costs more than fitting it. False leaves ``layer_p``
-        NaN, and ``null_max`` and ``parcel_null`` None; ``null_selected`` is drawn all the same.
+        NaN, and ``null_max``, ``null_range`` and ``parcel_null`` None; ``null_selected`` is drawn
+        all the same.
 
     Returns
     -------
@@ -184,6 +187,7 @@ def encode_layers(
     scores: list[Scores] = []
     layer_p = np.full((len(space.layers), n_targets), np.nan)
     null_max: Array32 | None = None
+    null_min: Array32 | None = None
     parcel_null = []
     for layer in range(len(space.layers)):
         fits = _fit_layer(space, layer, problem, designs)
@@ -202,6 +206,7 @@ def encode_layers(
             null = held_out.null(predictions)
             layer_p[layer] = p_values(scores[-1].r, null)
             null_max = null if null_max is None else np.fmax(null_max, null)
+            null_min = null if null_min is None else np.fmin(null_min, null)
             if problem.parcels is not None:
                 parcel_null.append(null @ problem.parcels.T.astype(np.float32))
     return LayerwiseFit(
@@ -214,6 +219,7 @@ def encode_layers(
         selected=held_out.score(kept),
         null_selected=held_out.null(kept) if held_out.has_null else None,
         null_max=null_max,
+        null_range=None if null_max is None or null_min is None else null_max - null_min,
         r_max=np.max([s.r for s in scores], axis=0),
         parcel_null=np.stack(parcel_null) if parcel_null else None,
     )

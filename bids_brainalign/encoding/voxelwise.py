@@ -54,6 +54,8 @@ class VoxelwiseFit:
     """Per fold (n_test, n_targets), from the chosen layer."""
     null_max: Array32 | None
     """(n_targets, n_draws)."""
+    null_min: Array32 | None
+    """(n_targets, n_draws) minimum over layers."""
     parcel_null: Array32 | None
     """(n_layers, n_draws, n_parcels)."""
 
@@ -70,6 +72,9 @@ class VoxelwiseFit:
         """
         kept = tuple(np.asarray(part[:, columns]) for part in self.predictions)
         null_max = None if self.null_max is None else np.asarray(self.null_max[columns]).T
+        null_range = None
+        if null_max is not None and self.null_min is not None:
+            null_range = null_max - np.asarray(self.null_min[columns]).T
         return LayerwiseFit(
             layer_scores=tuple(
                 Scores(r_fold[:, columns].astype(np.float64), r[columns], r2[columns])
@@ -83,6 +88,7 @@ class VoxelwiseFit:
             selected=held_out.score(kept),
             null_selected=held_out.null(kept) if held_out.has_null else None,
             null_max=null_max,
+            null_range=null_range,
             r_max=self.r[:, columns].max(axis=0),
             parcel_null=self.parcel_null if parcel_null else None,
         )
@@ -356,6 +362,7 @@ class _Scored:
         self.r_fold = np.full((n_layers, n_folds, n_targets), np.nan, dtype=np.float32)
         self.r, self.r2, self.p = np.full((3, n_layers, n_targets), np.nan)
         self.null_max: Array32 | None = None
+        self.null_min: Array32 | None = None
         self.parcel_null: list[Array32] = []
 
     def add(self, layer: int, predictions: Sequence[Array32]) -> None:
@@ -372,9 +379,13 @@ class _Scored:
             null = held_out.null(mine)
             self.p[layer, columns] = p_values(scores.r, null)
             if self.null_max is None:
-                self.null_max = self.targets.scratch_array((self.targets.n_targets, len(null)))
-            before = self.null_max[columns]
-            self.null_max[columns] = null.T if layer == 0 else np.fmax(before, null.T)
+                shape = (self.targets.n_targets, len(null))
+                self.null_max = self.targets.scratch_array(shape)
+                # A single layer has no range.
+                self.null_min = self.targets.scratch_array(shape) if len(self.r) > 1 else None
+            for kept, keep in ((self.null_max, np.fmax), (self.null_min, np.fmin)):
+                if kept is not None:
+                    kept[columns] = null.T if layer == 0 else keep(kept[columns], null.T)
             if problem.parcels is not None:
                 parcels = parcels + null @ problem.parcels.T.astype(np.float32)
         if not isinstance(parcels, float):
@@ -401,6 +412,7 @@ class _Scored:
             alpha=alpha,
             predictions=predictions,
             null_max=self.null_max,
+            null_min=self.null_min,
             parcel_null=np.stack(self.parcel_null) if self.parcel_null else None,
         )
 

@@ -19,7 +19,8 @@ LAYER_COLUMNS: dict[str, str] = {
     "layer": "0 = input of the first block … L; selected = nested choice; n/a for low-level "
     "features",
     "encoder": "Encoding model",
-    "region": "all targets (for fMRI the whole mask), a hemisphere (L, R), or a region",
+    "region": "all targets (for fMRI the whole mask), a hemisphere (L, R), or a region (for fMRI "
+    "of both hemispheres, and with -L or -R of one)",
     "n_participants": "Participants with a value",
     "r_mean": "Mean over participants of the mean r over their targets",
     "ci_low": "Lower end of the 95 % interval of r_mean; n/a with fewer than 5 participants",
@@ -134,6 +135,10 @@ def _by_region(rows: pd.DataFrame) -> pd.DataFrame:
     # Where hemispheres have a row of their own, parcels of that side must not be averaged in.
     sides = sides[~aggregate.reindex(sides.index)]
     named = parts[~parts["region"].isin(NO_REGION)]
+    # A region of interest has a row for both sides and one for each: three regions here.
+    one_side = (named["target_type"] == "parcel") & named["hemisphere"].isin(["L", "R"])
+    sided = named["region"] + "-" + named["hemisphere"].astype(str)
+    named = named.assign(region=named["region"].where(~one_side, sided))
     return pd.concat(
         [everything, sides.assign(region=sides["hemisphere"]), named], ignore_index=True
     )

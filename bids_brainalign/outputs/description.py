@@ -86,6 +86,9 @@ Written by bids_brainalign {version}. Open `index.html` first.
 - `*_channels.tsv` (iEEG, EEG), `*_statmap.*` (fMRI): results per electrode, and per voxel or
   vertex in the kind of file that the responses came in (NIfTI, GIFTI per hemisphere, CIFTI, or an
   HDF5 vector in the order of the source's columns).
+- `stat-r` (all layers), `stat-q`, `stat-qDelta`, `stat-sig` (1 where significant), `stat-layer`
+  and `stat-com` (preferred layer and centre of mass of the layer curve, only where a preference
+  can be claimed): each map's JSON file says what it shows.
 - `*_desc-silence_contrast.tsv`, `*_desc-sound_lags.tsv` (iEEG, EEG): speech against silence
   per channel; whether the clocks of sound and recording drift apart.
 - `*_folds.tsv`, `*_nulls.tsv`, `*_predictions.h5`, `*_weights.h5`: cross-validation folds, null

@@ -131,8 +131,9 @@ def _voxel_pictures(block: Block, maps: VoxelMaps, album: Album) -> list[Picture
                 voxel_slices(maps, value=maps.layer, label="layer", layers=True),
                 alt="Axial slices: preferred layer where the model beats the baseline.",
                 caption="Layer chosen most often on the inner folds, only where the model adds to "
-                "the low-level baseline (q < .05) and more than half of the outer folds agree. "
-                f"Left is left. {under}.",
+                "the low-level baseline (q < .05), the curve over layers is not flat (q < .05), "
+                "more than half of the outer folds chose this layer, and odd and even folds "
+                f"agree. Left is left. {under}.",
             )
         )
     return pictures

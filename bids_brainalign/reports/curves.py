@@ -74,7 +74,8 @@ def target_groups(
 ) -> dict[str, list[str]]:
     """Which targets share a panel.
 
-    Parcels stand for themselves. Electrodes are shown together and then by the first of these
+    The whole mask and its hemispheres stand for themselves; regions of interest have figures of
+    their own. Electrodes are shown together and then by the first of these
     that makes two to `MAX_GROUPS` groups: region, device (strip, grid, shaft), hemisphere.
 
     Parameters
@@ -91,7 +92,7 @@ def target_groups(
     """
     targets = scores.drop_duplicates("target").set_index("target")
     if (targets["target_type"] == "parcel").all():
-        return {str(name): [str(name)] for name in targets.index}
+        return {str(name): [str(name)] for name in targets.index[targets["region"] == "n/a"]}
     targets["device"] = "n/a"
     if channels is not None and {"name", "device"} <= set(channels.columns):
         devices = channels.drop_duplicates("name").set_index("name")["device"]

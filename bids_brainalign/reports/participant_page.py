@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bids_brainalign.outputs.reading import LOWLEVEL, missing_participants
+from bids_brainalign.reports import maps_section
 from bids_brainalign.reports.block_figures import (
     alignment_picture,
     curve_pictures,
@@ -61,6 +62,8 @@ class BlockView(TypedDict):
     recording_sections: list[Section]
     curves: list[Picture]
     maps: list[Picture]
+    maps_title: str
+    """Of the section with maps on surfaces, where slices are none."""
     model_sections: list[Section]
     null: Picture | None
     folds: Picture | None
@@ -126,6 +129,7 @@ def _block_view(
         alignment=None if above else alignment_picture(block, album),
         curves=curve_pictures(block, album),
         maps=map_pictures(block, maps, album),
+        maps_title=maps_section.TITLE,
         null=null_picture(block, album),
         folds=fold_picture(block, album),
         fold_rows=_fold_rows(main.folds),

@@ -14,6 +14,7 @@ from bids_brainalign.reports.combined_section import combined_section
 from bids_brainalign.reports.decoding_section import decoding_section
 from bids_brainalign.reports.first_looks_section import first_looks_section
 from bids_brainalign.reports.lags_section import lags_section
+from bids_brainalign.reports.maps_section import maps_section
 from bids_brainalign.reports.phoneme_section import phoneme_section
 from bids_brainalign.reports.recurrent_section import (
     attention_section,
@@ -22,6 +23,7 @@ from bids_brainalign.reports.recurrent_section import (
 )
 from bids_brainalign.reports.reference_section import reference_section
 from bids_brainalign.reports.rendering import Album
+from bids_brainalign.reports.rois_section import rois_section
 from bids_brainalign.reports.section import Cells, Section
 from bids_brainalign.reports.transcription_section import transcription_section
 from bids_brainalign.reports.variance_section import variance_section
@@ -34,6 +36,8 @@ SectionMaker = Callable[[Block, Album], Section | None]
 OF_RECORDINGS: tuple[SectionMaker, ...] = (first_looks_section, phoneme_section)
 """Sections about the recordings alone: shown once for all models."""
 OF_MODELS: tuple[SectionMaker, ...] = (
+    rois_section,
+    maps_section,
     ceiling_section,
     encoders_section,
     voxel_network_section,

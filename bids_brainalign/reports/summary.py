@@ -196,6 +196,7 @@ def _preferred_layers(block: Block, found: pd.DataFrame) -> str:
 
 def _parcels(block: Block, chosen: pd.DataFrame, maps: VoxelMaps | None) -> Headline:
     name = block.main.model
+    chosen = chosen[chosen.index.isin(list(PARCEL_NAMES))]  # regions have a section of their own
     sentences, tested = [], chosen[chosen["q_delta"].notna()]
     yes = [
         _parcel_text(target, row) for target, row in tested.iterrows() if row["q_delta"] < ALPHA

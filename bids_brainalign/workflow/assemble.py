@@ -36,6 +36,7 @@ from bids_brainalign.store.features import StoredFeatures
 from bids_brainalign.workflow.chosen_targets import keep_chosen
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.localisation import localised
+from bids_brainalign.workflow.regions import Regions, regions_of_interest
 from bids_brainalign.workflow.repeats import stored_counts
 from bids_brainalign.workflow.responses import load_response, response_path
 from bids_brainalign.workflow.selection_half import set_aside
@@ -65,6 +66,8 @@ class Assembly:
     """Per recording, presentations of which the response is the mean; 0: of one."""
     aside: tuple[NDArray[np.int64], ...] = ()
     """Per fold, held-out rows that select voxels and are not scored; empty unless asked for."""
+    regions: Regions | None = None
+    """Regions of interest (fMRI with an atlas)."""
 
     @property
     def targets(self) -> pd.DataFrame:
@@ -103,6 +106,7 @@ def assemble(config: Config, fit: Fit, spaces: Sequence[Space]) -> Assembly:
     responses, notes = common_targets(fit, loaded)
     responses, placed = localised(config, fit, responses)
     responses, chosen = keep_chosen(fit, responses, config.paths.targets)
+    regions = regions_of_interest(config, fit, responses)
     user = read_folds(config.paths.folds) if config.paths.folds else None
     timelines = [
         _timeline(config, fit, recording, response, user)
@@ -135,7 +139,8 @@ def assemble(config: Config, fit: Fit, spaces: Sequence[Space]) -> Assembly:
         draws=null_draws(config, fit, plan, delays, decorrelation, samples.interval_s),
         decorrelation_s=decorrelation,
         censored_share=tuple(t.censored_share for t in timelines),
-        notes=(*notes, *placed, *chosen, *plan.notes),
+        notes=(*notes, *placed, *chosen, *(regions.notes if regions else ()), *plan.notes),
+        regions=regions,
         stored_repeats=stored,
         aside=aside,
     )

@@ -32,6 +32,7 @@ from bids_brainalign.workflow.inner_scores import keep_inner_scores
 from bids_brainalign.workflow.kept_ceilings import ceilings_of
 from bids_brainalign.workflow.localisation import anatomy_inputs
 from bids_brainalign.workflow.parcels import parcel_blocks, parcels_of
+from bids_brainalign.workflow.regions import region_inputs
 from bids_brainalign.workflow.responses import response_path
 from bids_brainalign.workflow.results import Result, test_samples, write_result
 from bids_brainalign.workflow.spaces import Space, feature_key, rate_of
@@ -96,7 +97,9 @@ def fit_inputs(config: Config, fit: Fit, spaces: Sequence[Space]) -> dict[str, o
             for p in fit.presentations
         ],
         "folds_file": config.paths.folds.read_text() if config.paths.folds else "",
-        "anatomy": anatomy_inputs(config, fit),
+        "anatomy": region_inputs(config)
+        if fit.modality == "fmri"
+        else anatomy_inputs(config, fit),
         "targets_files": [file_digest(p, memo) for p in config.paths.targets],
         "stem": [fit.name.stem, fit.name.datatype],
     }

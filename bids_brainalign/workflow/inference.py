@@ -17,6 +17,7 @@ from bids_brainalign.encoding.layerwise import (
 )
 from bids_brainalign.encoding.scoring import HeldOut
 from bids_brainalign.encoding.weights import TargetWeights, target_weights
+from bids_brainalign.statistics.layer_curves import curve_range, half_curves
 from bids_brainalign.statistics.multiplicity import benjamini_hochberg
 from bids_brainalign.statistics.tails import p_values
 
@@ -44,6 +45,10 @@ class SpaceResult:
     """(n_targets,) of the maximum over layers."""
     null_quantiles: Array64
     """(4, n_targets): .5, .95, .99 quantiles and maximum of the max-over-layers null."""
+    half_r: Array64
+    """(2, n_layers, n_targets) r from odd and from even outer folds."""
+    flat_p: Array64
+    """(n_targets,) p that the curve over layers is flat: of its range."""
 
 
 @dataclass
@@ -144,9 +149,9 @@ def compare(
     if "model" in fits and "untrained" in fits:
         contrast("delta_untrained", main.selected.r, main.null_selected, fits["untrained"])
     return BlockResult(
-        lowlevel=_space_result(base),
-        model=_space_result(fits["model"]) if "model" in fits else None,
-        untrained=_space_result(fits["untrained"]) if "untrained" in fits else None,
+        lowlevel=_space_result(base, held_out),
+        model=_space_result(fits["model"], held_out) if "model" in fits else None,
+        untrained=_space_result(fits["untrained"], held_out) if "untrained" in fits else None,
         delta_lowlevel=contrasts.get("delta_lowlevel"),
         delta_untrained=contrasts.get("delta_untrained"),
         delta_model=contrasts.get("delta_model"),
@@ -163,15 +168,18 @@ def compare(
     )
 
 
-def _space_result(fit: LayerwiseFit) -> SpaceResult:
+def _space_result(fit: LayerwiseFit, held_out: HeldOut) -> SpaceResult:
     n_targets = fit.chosen.shape[1]
-    p = np.full(n_targets, np.nan)
+    layer_r = np.stack([s.r for s in fit.layer_scores])
+    p, flat_p = np.full((2, n_targets), np.nan)
     quantiles = np.full((4, n_targets), np.nan)
     if fit.null_max is not None:
         p = p_values(fit.r_max, fit.null_max)
         quantiles = np.quantile(fit.null_max, [0.5, 0.95, 0.99, 1.0], axis=0)
+    if fit.null_range is not None:
+        flat_p = p_values(np.asarray(curve_range(layer_r)), fit.null_range)
     return SpaceResult(
-        layer_r=np.stack([s.r for s in fit.layer_scores]),
+        layer_r=layer_r,
         layer_r2=np.stack([s.r2 for s in fit.layer_scores]),
         layer_p=fit.layer_p,
         selected_r=fit.selected.r,
@@ -181,6 +189,8 @@ def _space_result(fit: LayerwiseFit) -> SpaceResult:
         r_max=fit.r_max,
         p=p,
         null_quantiles=quantiles,
+        half_r=half_curves(np.stack([s.r_fold for s in fit.layer_scores]), held_out.weights),
+        flat_p=flat_p,
     )
 
 

@@ -18,10 +18,12 @@ from bids_brainalign.anatomy.electrodes import coordinate_system, read_electrode
 from bids_brainalign.anatomy.labelling import Limits, label_electrodes
 from bids_brainalign.anatomy.named_atlases import nilearn_atlas, own_segmentation
 from bids_brainalign.anatomy.spaces import has_distances
-from bids_brainalign.config.checks import ATLAS_IMAGES
+from bids_brainalign.anatomy.spheres import SEITZMAN
+from bids_brainalign.config.checks import ATLAS_IMAGES, ATLASES, is_mesh_atlas
 from bids_brainalign.config.schema import Config
 from bids_brainalign.dataset.derivatives import FREESURFER
 from bids_brainalign.dataset.tables import read_tsv
+from bids_brainalign.errors import BrainAlignError
 from bids_brainalign.responses.types import Response
 from bids_brainalign.store.digest import file_digest
 from bids_brainalign.workflow.fits import Fit
@@ -43,7 +45,7 @@ def anatomy_inputs(config: Config, fit: Fit) -> object:
     """Everything but the responses that regions depend on: part of the key of their steps."""
     settings = asdict(config.anatomy)
     name = config.anatomy.atlas
-    if name is None or fit.modality != "ieeg":
+    if name is None or fit.modality != "ieeg" or is_mesh_atlas(name):
         return None
     memo = config.paths.work_dir / "digests"
     files = []
@@ -55,7 +57,7 @@ def anatomy_inputs(config: Config, fit: Fit) -> object:
     elif name == FREESURFER:
         files = sorted(
             path
-            for folder in _subjects_folders(config)
+            for folder in subjects_folders(config)
             for path in (folder / f"sub-{fit.participant}" / "mri").glob("aparc*aseg.mgz")
         )
     return [settings, [[p.name, file_digest(p, memo)] for p in files]]
@@ -82,6 +84,7 @@ def localised(
     """
     if fit.modality != "ieeg":
         return list(responses), ()
+    _require_voxels(config.anatomy.atlas)
     targets = responses[0].targets.copy()
     table = _electrodes_of(fit)
     if config.anatomy.atlas is None:
@@ -92,7 +95,7 @@ def localised(
         electrodes = targets.assign(space=space)
         a = config.anatomy
         limits = Limits(a.limit_mm, a.strip_limit_mm, a.sphere_mm)
-        places, notes = label_electrodes(electrodes, _atlas(config, fit), limits=limits)
+        places, notes = label_electrodes(electrodes, atlas_of(config, fit), limits=limits)
     for column in PLACE_COLUMNS:
         targets[column] = places[column].to_numpy()
     return [replace(r, targets=targets) for r in responses], notes
@@ -145,13 +148,24 @@ def _region(target: str, said: pd.Series[str]) -> str:
     return regions.pop() if len(regions) == 1 else "n/a"
 
 
-def _atlas(config: Config, fit: Fit) -> Atlas:
+def _require_voxels(atlas: str | None) -> None:
+    if atlas is None or not (is_mesh_atlas(atlas) or atlas == SEITZMAN or Path(atlas).is_dir()):
+        return
+    raise BrainAlignError(
+        f"--atlas {Path(atlas).name}: electrodes are labelled by an atlas of voxels.",
+        fix=f"give a label image (.nii.gz, .mgz) or one of {', '.join(ATLASES[:-1])}; or leave "
+        "iEEG out with --bids-filter-file",
+    )
+
+
+def atlas_of(config: Config, fit: Fit) -> Atlas:
+    """Read the atlas of voxels that the configuration names."""
     a = config.anatomy
     name = str(a.atlas)
     if name.endswith(ATLAS_IMAGES):
         return read_atlas(Path(name), space=a.atlas_space)
     if name == FREESURFER:
-        return own_segmentation(fit.participant, _subjects_folders(config))
+        return own_segmentation(fit.participant, subjects_folders(config))
     return _nilearn_once(name, config.control.allow_download)
 
 
@@ -160,7 +174,7 @@ def _nilearn_once(name: str, allow_download: bool) -> Atlas:
     return nilearn_atlas(name, allow_download=allow_download)
 
 
-def _subjects_folders(config: Config) -> list[Path]:
+def subjects_folders(config: Config) -> list[Path]:
     """Where FreeSurfer's participants may lie: as given, else in the usual places."""
     given = [path for name, path in config.paths.derivatives if name == FREESURFER]
     if given:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bids_brainalign.statistics.layer_curves import curve_range
 from bids_brainalign.statistics.tails import p_values
 from bids_brainalign.workflow import tables
 from bids_brainalign.workflow.assemble import Assembly
@@ -24,7 +25,7 @@ Array64 = NDArray[np.float64]
 
 
 def parcels_of(assembly: Assembly) -> tuple[NDArray[np.bool_] | None, pd.DataFrame]:
-    """Voxel groups that become rows of scores.tsv: the whole mask and its hemispheres."""
+    """Voxel groups that become rows of scores.tsv: mask, hemispheres, regions of interest."""
     targets = assembly.targets
     if assembly.fit.modality != "fmri":
         return None, targets
@@ -40,7 +41,11 @@ def parcels_of(assembly: Assembly) -> tuple[NDArray[np.bool_] | None, pd.DataFra
             "region": "n/a",
         }
     )
-    return np.stack([members for _, members in groups.values()]), rows
+    members = np.stack([members for _, members in groups.values()])
+    if assembly.regions is None:
+        return members, rows
+    members = np.concatenate([members, assembly.regions.members])
+    return members, pd.concat([rows, assembly.regions.rows], ignore_index=True)
 
 
 def parcel_blocks(
@@ -96,7 +101,7 @@ def _parcel_result(
 ) -> SpaceResult:
     layer_r = mean(result.layer_r)
     layer_p = np.full(layer_r.shape, np.nan)
-    p = np.full(n_parcels, np.nan)
+    p, flat_p = np.full((2, n_parcels), np.nan)
     quantiles = np.full((4, n_parcels), np.nan)
     r_max = layer_r.max(axis=0)
     if null is not None:
@@ -104,6 +109,7 @@ def _parcel_result(
         over_layers = null.max(axis=0)
         p = p_values(r_max, over_layers)
         quantiles = np.quantile(over_layers, [0.5, 0.95, 0.99, 1.0], axis=0)
+        flat_p = p_values(np.asarray(curve_range(layer_r)), curve_range(null))
     return SpaceResult(
         layer_r=layer_r,
         layer_r2=mean(result.layer_r2),
@@ -115,6 +121,8 @@ def _parcel_result(
         r_max=r_max,
         p=p,
         null_quantiles=quantiles,
+        half_r=mean(result.half_r),
+        flat_p=flat_p,
     )
 
 

@@ -21,7 +21,7 @@ from bids_brainalign.workflow.assemble import Assembly
 from bids_brainalign.workflow.ceiling_scores import add_ceilings, normalised_map
 from bids_brainalign.workflow.ceiling_selection import selection_fields
 from bids_brainalign.workflow.ceilings import Ceilings
-from bids_brainalign.workflow.inference import corrected, layer_mode
+from bids_brainalign.workflow.layer_maps import layer_maps
 from bids_brainalign.workflow.narrative import sidecar_fields
 from bids_brainalign.workflow.parcels import parcels_of
 from bids_brainalign.workflow.spaces import LOWLEVEL, Space
@@ -163,7 +163,7 @@ def _write_weights(config: Config, result: Result, space: Space) -> Path:
 def _write_maps(
     root: Path, result: Result, kind: str, label: str, *, min_samples: int
 ) -> list[Path]:
-    """Write maps: r per layer, q, and the preferred layer where it may be shown."""
+    """Write maps: r per layer, q, where it is significant, the preferred layer."""
     grid = result.assembly.responses[0].grid
     if grid is None or kind not in result.voxels:
         return []
@@ -186,16 +186,8 @@ def _write_maps(
         write("rNorm", *normalised_map(block.result, result.ceilings, sizes, min_samples))
     q = np.where(np.isfinite(block.q), block.q, 1.0)
     write("q", q, tables.SCORE_COLUMNS["q_fdr"])
-    if kind == "model" and block.delta_lowlevel is not None:
-        mode, agreement = layer_mode(block.result.chosen, len(block.layers))
-        q_delta = corrected(block.delta_lowlevel.p)
-        shown = (q_delta < 0.05) & (agreement > 0.5)
-        write(
-            "layer",
-            np.where(shown, mode.astype(np.float64), np.nan),
-            "Preferred layer, only where the model adds to the low-level features (q_delta < .05) "
-            "and more than half of the outer folds agree",
-        )
+    for stat, values, description in layer_maps(block):
+        write(stat, values, description)
     parts = explained(block, result.voxels["lowlevel"]) if kind == "model" else None
     if parts is not None:
         write("unique", np.nan_to_num(parts.unique_model), VARIANCE_COLUMNS["unique_model"])

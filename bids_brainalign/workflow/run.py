@@ -35,6 +35,7 @@ from bids_brainalign.workflow.phone_times import (
     stimuli_to_align,
     with_phones,
 )
+from bids_brainalign.workflow.regions import require_atlas
 from bids_brainalign.workflow.responses import response_step
 from bids_brainalign.workflow.spaces import Space, list_spaces, unread, usable_spaces
 from bids_brainalign.workflow.summary import Summary, Unit
@@ -82,6 +83,7 @@ def _participant(config: Config, run_id: str) -> Summary:
     require_writer(config, spaces)
     _look_at_words(fits, spaces)
     require_aligner(config, fits)
+    require_atlas(config, fits)
     if not config.features.models and not config.paths.features:
         logger.warning("No model was given (--models NAME=SOURCE). %s", NOTE)
     units: list[Unit] = []

@@ -14,11 +14,11 @@ from bids_brainalign.workflow.inference import Contrast, SpaceResult, corrected,
 Array64 = NDArray[np.float64]
 
 SCORE_COLUMNS: dict[str, str] = {
-    "target": "Channel, or group of voxels (whole mask, hemisphere): scores of a group are means "
-    "over its voxels",
+    "target": "Channel, or group of voxels (whole mask, hemisphere, region of interest; -L, -R: "
+    "its part in one hemisphere): scores of a group are means over its voxels",
     "target_type": "Channel type, or parcel",
     "hemisphere": "L or R",
-    "region": "Anatomical region",
+    "region": "Anatomical region, or region of interest",
     "model": "Feature space: NAME of the model, NAME:untrained for the same architecture with "
     "random weights, lowlevel for the baseline of sound, words and phones",
     "layer": "0 = input of the first block … L; selected = layer chosen on the inner folds; n/a "

@@ -18,6 +18,7 @@ import soundfile
 from nibabel.cifti2 import BrainModelAxis, Cifti2Image, SeriesAxis
 
 from bids_brainalign.simulate.volume import affine, brain_mask
+from tests.anatomy.label_files import write_label_gii
 from tests.cli.simulated import run, simulate
 from tests.cli.test_end_to_end import find_validator
 from tests.responses.series_files import gifti_name, write_columns, write_gifti
@@ -272,3 +273,95 @@ def test_the_check_lists_hdf5_responses_as_usable(planted, lebel):
 def check_command():
     code = "import sys; from bids_brainalign.cli.toolbox import main; sys.exit(main(sys.argv[1:]))"
     return [sys.executable, "-c", code, "check"]
+
+
+def planted_layer(planted):
+    """Layer and voxels of the largest planted part; the left half follows nothing."""
+    group = max(
+        (g for g in planted.truth.groups if g.layer is not None), key=lambda g: len(g.targets)
+    )
+    return group.layer, np.array(group.targets)
+
+
+def in_region(planted):
+    """Label of every voxel of the mask: 1 where one layer is planted, 2 on the other side."""
+    labels = np.zeros(MASK.shape, dtype=np.int16)
+    labels[tuple(planted_layer(planted)[1].T)] = 1
+    labels[MASK & (np.arange(MASK.shape[0]) < MASK.shape[0] // 2)[:, None, None]] = 2
+    return labels
+
+
+def require_planted_region(out, planted, *, both_rows=("A1-R", "IFG-L")):
+    (path,) = out.glob("sub-01/func/*_desc-small_scores.tsv")
+    table = pd.read_csv(path, sep="\t", na_values="n/a", dtype={"layer": str, "fold": str})
+    chosen = table[(table["layer"] == "selected") & (table["fold"] == "all")].set_index("target")
+    with_layer, without = (chosen.loc[name] for name in both_rows)
+    assert with_layer["region"] == "A1"
+    assert with_layer["q_delta"] < 0.05
+    assert with_layer["layer_mode"] == planted_layer(planted)[0]
+    curve = table[(table["target"] == both_rows[0]) & table["layer"].str.isdigit()]
+    assert int(curve.set_index("layer")["r"].idxmax()) == planted_layer(planted)[0]
+    assert without["q_delta"] > 0.05
+    assert abs(without["r"]) < 0.05
+
+
+@pytest.fixture(scope="module")
+def with_dseg(planted):
+    atlas = planted.root / f"tpl-{MNI}_atlas-mini_dseg.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(in_region(planted), affine()), atlas)
+    names = "index\tname\n1\tR_A1_ROI\n2\tL_44_ROI\n"
+    atlas.with_name(f"tpl-{MNI}_atlas-mini_dseg.tsv").write_text(names)
+    return outputs(planted, "dseg", "--confounds", "simple", "--atlas", atlas)
+
+
+def test_regions_of_a_volume(planted, with_dseg):
+    require_planted_region(with_dseg, planted)
+    said = next(with_dseg.glob("sub-01/func/*_desc-small_scores.json")).read_text()
+    assert "ROI MFG is left out" in said
+    page = (with_dseg / "sub-01.html").read_text()
+    assert "Regions of interest" in page
+    assert "desc-small_rois.svg" in page
+    assert "desc-small_glass-r.svg" in page
+    done = run(planted.bids, with_dseg, "group", cwd=planted.root)
+    assert done.returncode == 0, done.stderr
+    group = pd.read_csv(with_dseg / "group/desc-small_layers.tsv", sep="\t")
+    assert {"all", "L", "R", "A1-R", "IFG-L"} <= set(group["region"])
+
+
+@pytest.mark.validator
+def test_outputs_with_regions_are_valid_bids(with_dseg):
+    require_valid(with_dseg)
+
+
+def test_regions_of_surfaces(planted):
+    labels = in_region(planted)[MASK]
+    for side, columns in (("L", LEFT), ("R", RIGHT)):
+        on_mesh = np.concatenate([np.zeros(WALL), labels[columns]])
+        path = planted.root / f"atlas/hemi-{side}_mini.label.gii"
+        write_label_gii(path, on_mesh, {0: "???", 1: f"{side}_A1_ROI", 2: f"{side}_44_ROI"})
+    options = ("--space", "fsaverage5", "--confounds", "simple", "--atlas", planted.root / "atlas")
+    out = outputs(planted, "labels", *options)
+    require_planted_region(out, planted)
+    assert "there is no mesh of fsaverage5 with 313 vertices" in (out / "sub-01.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("atlas", "bids", "what"),
+    [
+        ("seitzman", "lebel", "columns of a file that says nothing about where in the brain"),
+        ("tpl-MNI152NLin6Asym_dseg.nii.gz", "bids", "is in MNI152NLin6Asym, the responses are in"),
+    ],
+)
+def test_an_atlas_that_does_not_fit_is_refused(planted, lebel, atlas, bids, what):
+    for name in ("tpl-MNI152NLin6Asym_dseg.nii.gz",):
+        nibabel.save(nibabel.Nifti1Image(in_region(planted), affine()), planted.root / name)
+        table = planted.root / name.replace(".nii.gz", ".tsv")
+        table.write_text("index\tname\n1\tR_A1_ROI\n2\tL_44_ROI\n")
+    atlas = planted.root / atlas if atlas.endswith(".gz") else atlas
+    done = run(
+        lebel if bids == "lebel" else planted.bids, planted.root / "refused", "participant",
+        "--models", planted.model, "--no-untrained", "-w", planted.root / "work",
+        "--confounds", "simple", "--atlas", atlas, cwd=planted.root,
+    )  # fmt: skip
+    assert done.returncode == 65, done.stderr[-2000:]
+    assert what in " ".join(done.stderr.split())

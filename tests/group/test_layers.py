@@ -101,11 +101,12 @@ def test_whole_mask_is_not_averaged_with_its_hemispheres():
     for target, side, r in (("whole", "n/a", 0.10), ("left", "L", 0.05), ("right", "R", 0.15)):
         more = {"modality": "fmri", "target_type": "parcel", "hemisphere": side}
         rows.append(row("01", target, "0", r, **more))
-    more = {"modality": "fmri", "target_type": "parcel", "hemisphere": "R", "region": "A1"}
-    rows.append(row("01", "R_A1", "0", 0.40, **more))
+    for target, side, r in (("A1", "n/a", 0.30), ("A1-L", "L", 0.20), ("A1-R", "R", 0.40)):
+        more = {"modality": "fmri", "target_type": "parcel", "hemisphere": side, "region": "A1"}
+        rows.append(row("01", target, "0", r, **more))
     table = layer_table(pd.DataFrame(rows))
     assert {r: pick(table, region=r)["r_mean"] for r in table["region"]} == pytest.approx(
-        {"all": 0.10, "L": 0.05, "R": 0.15, "A1": 0.40}
+        {"all": 0.10, "L": 0.05, "R": 0.15, "A1": 0.30, "A1-L": 0.20, "A1-R": 0.40}
     )
 
 

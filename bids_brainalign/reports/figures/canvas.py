@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -28,6 +29,7 @@ SEQUENTIAL = "viridis"
 SIZE_PT = 9.0
 METADATA = ("Creator", "Date", "Format", "Type")
 """What matplotlib would write by itself."""
+_CLIP_ID = re.compile(r'<clipPath id="(p[0-9a-f]{10})"')
 
 
 def paper(width_in: float, height_in: float) -> Figure:
@@ -88,4 +90,16 @@ def svg(figure: Figure) -> str:
     with mpl.rc_context({"svg.hashsalt": "bids-brainalign", "svg.fonttype": "path"}):
         figure.savefig(buffer, format="svg", metadata=dict.fromkeys(METADATA))
     text = buffer.getvalue()
-    return text[text.index("<svg") :]  # no document type: it names an address
+    return _numbered(text[text.index("<svg") :])  # no document type: it names an address
+
+
+def _numbered(text: str) -> str:
+    """Name clipping paths by their order: matplotlib's names hash sizes to the last bit.
+
+    The layout's solver may differ there from run to run, which no printed number shows.
+    """
+    found = dict.fromkeys(_CLIP_ID.findall(text))
+    names = {name: f"clip{index}" for index, name in enumerate(found)}
+    for old, new in names.items():
+        text = text.replace(f'id="{old}"', f'id="{new}"').replace(f"url(#{old})", f"url(#{new})")
+    return text
