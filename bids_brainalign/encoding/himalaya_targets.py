@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ import numpy as np
 from bids_brainalign.encoding.many_targets import Array64, FittedBatch
 from bids_brainalign.encoding.ridge import Metric
 from bids_brainalign.encoding.target_batches import Array32, Columns, Rows, Some, batches_of
-from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.statistics.folds import Split
 
 
@@ -28,12 +26,6 @@ class HimalayaTargets:
 
     def __init__(self, design: Array32, responses: Array32) -> None:
         self.design, self.responses = design, responses
-        if find_spec("himalaya") is None:
-            raise BrainAlignError(
-                "--solver himalaya needs the package himalaya, which is not installed here.",
-                fix="pip install himalaya, or leave --solver out: ours finds the same.",
-                exit_code=ExitCode.USAGE,
-            )
 
     def fit(
         self,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from bids_brainalign.encoding import himalaya_targets, target_batches, voxelwise
+from bids_brainalign.encoding import target_batches, voxelwise
 from bids_brainalign.encoding.design import DesignMaker, RunLayout
 from bids_brainalign.encoding.layerwise import (
     FeatureSpace,
@@ -16,7 +16,6 @@ from bids_brainalign.encoding.layerwise import (
 )
 from bids_brainalign.encoding.voxelwise import Voxelwise
 from bids_brainalign.encoding.weights import target_weights
-from bids_brainalign.errors import BrainAlignError
 from bids_brainalign.statistics.correlation import correlation
 from bids_brainalign.statistics.folds import Fold, FoldPlan, Split
 from bids_brainalign.statistics.nulls import draw_folds
@@ -276,12 +275,3 @@ def test_himalaya_finds_the_same(tmp_path, dims, metric):
         np.asarray(Voxelwise(some_of(problem), N_TARGETS, tmp_path).weights(space, ours).weights),
         np.asarray(other.weights(space, ours).weights), atol=1e-3,
     )  # fmt: skip
-
-
-def test_himalaya_that_is_not_there_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(himalaya_targets, "find_spec", lambda name: None)
-    problem, space, _ = make(whole_runs=True)
-    voxels = Voxelwise(some_of(replace(problem, solver="himalaya")), N_TARGETS, tmp_path)
-    with pytest.raises(BrainAlignError, match="needs the package himalaya") as caught:
-        voxels.encode(space)
-    assert "pip install himalaya" in str(caught.value)
