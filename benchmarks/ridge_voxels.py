@@ -40,7 +40,7 @@ def make_data(n_train: int, n_features: int, n_targets: int) -> tuple[Array32, A
     for t in range(1, len(steps)):
         steps[t] = 0.7 * steps[t - 1] + 0.7 * steps[t]
     steps /= np.sqrt(1 + np.arange(dims, dtype=np.float32) / 20)
-    steps = steps @ (rng.standard_normal((dims, dims), dtype=np.float32) / np.sqrt(dims))
+    steps = steps @ (rng.standard_normal((dims, dims), dtype=np.float32) / np.float32(dims**0.5))
     x = np.concatenate([steps[4 - d : 4 - d + n] for d in (1, 2, 3, 4)], axis=1)
     x -= x[:n_train].mean(axis=0)
     x /= x[:n_train].std(axis=0)
@@ -53,6 +53,8 @@ def make_data(n_train: int, n_features: int, n_targets: int) -> tuple[Array32, A
     y += noise
     y -= y[:n_train].mean(axis=0)
     y /= y[:n_train].std(axis=0)
+    if x.dtype != np.float32 or y.dtype != np.float32:
+        raise TypeError(f"data in {x.dtype} and {y.dtype} would not be compared in float32")
     return x, y
 
 

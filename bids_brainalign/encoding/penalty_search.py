@@ -120,7 +120,7 @@ class PenaltySearch:
                 break
             columns = columns[undecided]
             held = [part.some(undecided) for part in held]
-            inputs = [np.ascontiguousarray(part[:, undecided]) for part in inputs]
+            inputs = [part.take(undecided, axis=1) for part in inputs]
             for product in products:
                 product.keep(undecided)
         return score, index
@@ -258,7 +258,7 @@ class _Held:
     def some(self, columns: NDArray[np.int64]) -> _Held:
         """Take some of the targets."""
         total = None if self.total is None else self.total[columns]
-        return _Held(np.ascontiguousarray(self.y[:, columns]), self.spread[columns], total)
+        return _Held(self.y.take(columns, axis=1), self.spread[columns], total)
 
     def scores(self, product: Array64, square: Array64) -> Array64:
         """Correlation or R², (n, n_columns).
@@ -299,7 +299,8 @@ class _Products:
 
     def keep(self, columns: NDArray[np.int64]) -> None:
         """Go on with some targets."""
-        self.predictions = [part[:, columns] for part in self.predictions]
+        # Not part[:, columns], which lies in memory column by column: einsum would crawl.
+        self.predictions = [part.take(columns, axis=1) for part in self.predictions]
         self.with_y = [part[columns] for part in self.with_y]
         self.pairs = {key: part[columns] for key, part in self.pairs.items()}
 
