@@ -30,6 +30,9 @@ class Scores:
     """(n_targets,) sample-weighted Fisher-z mean over folds."""
     r2: Array64
     """(n_targets,) 1 − SSE/SST over all folds, about the training means."""
+    halves: Array64
+    """(2, n_targets) r from the odd and from the even folds; of a single fold, from the first and
+    the second half of its time."""
 
 
 def scored_r(y: Array32, yhat: Array32) -> Array64:
@@ -90,7 +93,20 @@ class HeldOut:
             r_fold[k] = scored_r(y, yhat)
             sse[k], sst[k] = fold_errors(y, yhat, train_mean=self.train_means[k])
         r = np.asarray(fisher_mean(r_fold, self.weights))
-        return Scores(r_fold, r, r2_out_of_sample(sse, sst))
+        return Scores(r_fold, r, r2_out_of_sample(sse, sst), self._halves(r_fold, predictions))
+
+    def _halves(self, r_fold: Array64, predictions: Sequence[Array32]) -> Array64:
+        """R from two halves of the held-out data, (2, n_targets)."""
+        if len(self.scored) != 1:
+            odd_even = (slice(0, None, 2), slice(1, None, 2))
+            parts = [fisher_mean(r_fold[half], self.weights[half]) for half in odd_even]
+            return np.asarray(np.stack(parts), dtype=np.float64)
+        (k,) = self.scored
+        y, yhat = self.responses[k], predictions[k]
+        middle = len(y) // 2
+        return np.stack(
+            [scored_r(y[half], yhat[half]) for half in (slice(middle), slice(middle, None))]
+        )
 
     def null(self, predictions: Sequence[Array32]) -> Array32:
         """Null of :attr:`Scores.r`: (n_draws, n_targets).

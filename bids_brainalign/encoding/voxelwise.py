@@ -41,6 +41,8 @@ class VoxelwiseFit:
     r: Array64
     """(n_layers, n_targets)."""
     r2: Array64
+    halves: Array32
+    """(n_layers, 2, n_targets)."""
     layer_p: Array64
     inner: Array64
     """(n_layers, n_folds) score on the inner folds, mean over targets."""
@@ -77,8 +79,15 @@ class VoxelwiseFit:
             null_range = null_max - np.asarray(self.null_min[columns]).T
         return LayerwiseFit(
             layer_scores=tuple(
-                Scores(r_fold[:, columns].astype(np.float64), r[columns], r2[columns])
-                for r_fold, r, r2 in zip(self.r_fold, self.r, self.r2, strict=True)
+                Scores(
+                    r_fold[:, columns].astype(np.float64),
+                    r[columns],
+                    r2[columns],
+                    halves[:, columns].astype(np.float64),
+                )
+                for r_fold, r, r2, halves in zip(
+                    self.r_fold, self.r, self.r2, self.halves, strict=True
+                )
             ),
             layer_p=self.layer_p[:, columns],
             inner=self.inner,
@@ -361,6 +370,7 @@ class _Scored:
         self.targets = targets
         self.r_fold = np.full((n_layers, n_folds, n_targets), np.nan, dtype=np.float32)
         self.r, self.r2, self.p = np.full((3, n_layers, n_targets), np.nan)
+        self.halves = np.full((n_layers, 2, n_targets), np.nan, dtype=np.float32)
         self.null_max: Array32 | None = None
         self.null_min: Array32 | None = None
         self.parcel_null: list[Array32] = []
@@ -374,6 +384,7 @@ class _Scored:
             scores = held_out.score(mine)
             self.r_fold[layer][:, columns] = scores.r_fold
             self.r[layer, columns], self.r2[layer, columns] = scores.r, scores.r2
+            self.halves[layer][:, columns] = scores.halves
             if not held_out.has_null:
                 continue
             null = held_out.null(mine)
@@ -405,6 +416,7 @@ class _Scored:
             r_fold=self.r_fold,
             r=self.r,
             r2=self.r2,
+            halves=self.halves,
             layer_p=self.p,
             inner=inner,
             best=best,

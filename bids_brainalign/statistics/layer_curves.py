@@ -5,36 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_brainalign.statistics.correlation import fisher_mean
-
 Array64 = NDArray[np.float64]
 DEPTH_SHARE = 12
 """Peaks of the two halves may lie a twelfth of the model's depth apart (at least: not at all)."""
-
-
-def half_curves(r_fold: NDArray[np.floating], weights: NDArray[np.floating]) -> Array64:
-    """Curves of r over layers from the odd and from the even outer folds.
-
-    Parameters
-    ----------
-    r_fold : ndarray of shape (n_layers, n_folds, n_targets)
-        Held-out r; NaN in folds that are not scored.
-    weights : ndarray of shape (n_folds,)
-        Held-out samples.
-
-    Returns
-    -------
-    ndarray of shape (2, n_layers, n_targets)
-        Sample-weighted Fisher-z means; NaN with one fold only.
-    """
-    n_layers, n_folds, n_targets = r_fold.shape
-    halves = np.full((2, n_layers, n_targets), np.nan)
-    for half in (0, 1) if n_folds > 1 else ():
-        folds = slice(half, None, 2)
-        for layer in range(n_layers):
-            r = np.asarray(r_fold[layer, folds], dtype=np.float64)
-            halves[half, layer] = fisher_mean(r, np.asarray(weights[folds], dtype=np.float64))
-    return halves
 
 
 def tolerance(n_layers: int) -> int:

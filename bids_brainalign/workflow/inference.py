@@ -17,7 +17,7 @@ from bids_brainalign.encoding.layerwise import (
 )
 from bids_brainalign.encoding.scoring import HeldOut
 from bids_brainalign.encoding.weights import TargetWeights, target_weights
-from bids_brainalign.statistics.layer_curves import curve_range, half_curves
+from bids_brainalign.statistics.layer_curves import curve_range
 from bids_brainalign.statistics.multiplicity import benjamini_hochberg
 from bids_brainalign.statistics.tails import p_values
 
@@ -46,7 +46,7 @@ class SpaceResult:
     null_quantiles: Array64
     """(4, n_targets): .5, .95, .99 quantiles and maximum of the max-over-layers null."""
     half_r: Array64
-    """(2, n_layers, n_targets) r from odd and from even outer folds."""
+    """(2, n_layers, n_targets) r from two halves of the held-out data, see :class:`Scores`."""
     flat_p: Array64
     """(n_targets,) p that the curve over layers is flat: of its range."""
 
@@ -149,9 +149,9 @@ def compare(
     if "model" in fits and "untrained" in fits:
         contrast("delta_untrained", main.selected.r, main.null_selected, fits["untrained"])
     return BlockResult(
-        lowlevel=_space_result(base, held_out),
-        model=_space_result(fits["model"], held_out) if "model" in fits else None,
-        untrained=_space_result(fits["untrained"], held_out) if "untrained" in fits else None,
+        lowlevel=_space_result(base),
+        model=_space_result(fits["model"]) if "model" in fits else None,
+        untrained=_space_result(fits["untrained"]) if "untrained" in fits else None,
         delta_lowlevel=contrasts.get("delta_lowlevel"),
         delta_untrained=contrasts.get("delta_untrained"),
         delta_model=contrasts.get("delta_model"),
@@ -168,7 +168,7 @@ def compare(
     )
 
 
-def _space_result(fit: LayerwiseFit, held_out: HeldOut) -> SpaceResult:
+def _space_result(fit: LayerwiseFit) -> SpaceResult:
     n_targets = fit.chosen.shape[1]
     layer_r = np.stack([s.r for s in fit.layer_scores])
     p, flat_p = np.full((2, n_targets), np.nan)
@@ -189,7 +189,7 @@ def _space_result(fit: LayerwiseFit, held_out: HeldOut) -> SpaceResult:
         r_max=fit.r_max,
         p=p,
         null_quantiles=quantiles,
-        half_r=half_curves(np.stack([s.r_fold for s in fit.layer_scores]), held_out.weights),
+        half_r=np.stack([s.halves for s in fit.layer_scores], axis=1),
         flat_p=flat_p,
     )
 

@@ -53,7 +53,8 @@ def layer_maps(block: ScoreBlock) -> Iterator[tuple[str, Array64, str]]:
         "only where the model adds to the low-level features (q_delta < .05), the curve over "
         "layers is not flat (q < .05 of its range, largest less smallest r, against the range "
         "under the same circular shifts), more than half of the outer folds chose this layer on "
-        f"their inner folds, and held-out curves of odd and even folds peak {near}"
+        "their inner folds, and held-out curves of odd and even folds (of a single one: of its "
+        f"first and second half) peak {near}"
     )
     yield "layer", np.where(shown, mode.astype(np.float64), np.nan), f"Preferred layer, {where}"
     com = centre_of_mass(block.result.layer_r)

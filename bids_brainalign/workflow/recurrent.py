@@ -158,6 +158,7 @@ def _encoded(
             r_fold=_over_seeds(np.stack([s.r_fold for s in scores])),
             r=_over_seeds(np.stack([s.r for s in scores])),
             r2=np.mean([s.r2 for s in scores], axis=0),
+            halves=_over_seeds(np.stack([s.halves for s in scores])),
         ),
         np.stack([s.r for s in scores]),
         predictions,

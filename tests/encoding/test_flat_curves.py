@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.stats import binom
 
 from bids_brainalign.encoding.layerwise import FeatureSpace, encode_layers
-from bids_brainalign.statistics.layer_curves import curve_range, half_curves, halves_agree
+from bids_brainalign.statistics.layer_curves import curve_range, halves_agree
 from bids_brainalign.statistics.tails import p_values
 from tests.encoding.test_calibration import make_problem
 
@@ -50,7 +50,7 @@ def judged(problem, space):
     held_out = problem.held_out()
     fit = encode_layers(space, problem, held_out)
     r = np.stack([s.r for s in fit.layer_scores])
-    halves = half_curves(np.stack([s.r_fold for s in fit.layer_scores]), held_out.weights)
+    halves = np.stack([s.halves for s in fit.layer_scores], axis=1)
     return p_values(curve_range(r), fit.null_range), halves_agree(halves), r.mean()
 
 

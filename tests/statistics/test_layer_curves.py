@@ -6,20 +6,8 @@ import pytest
 from bids_brainalign.statistics.layer_curves import (
     centre_of_mass,
     curve_range,
-    half_curves,
     halves_agree,
 )
-
-
-def test_halves_are_means_of_odd_and_even_folds():
-    r_fold = np.zeros((2, 5, 1))
-    r_fold[0, :, 0] = [0.1, 0.2, 0.3, 0.4, np.nan]
-    weights = np.array([10.0, 10, 30, 10, 50])
-    halves = half_curves(r_fold, weights)
-    odd = np.tanh((10 * np.arctanh(0.1) + 30 * np.arctanh(0.3)) / 40)
-    even = np.tanh((np.arctanh(0.2) + np.arctanh(0.4)) / 2)
-    np.testing.assert_allclose(halves[:, 0, 0], [odd, even], rtol=1e-6)
-    assert np.isnan(half_curves(r_fold[:, :1], weights[:1])).all()
 
 
 @pytest.mark.parametrize(
