@@ -9,16 +9,16 @@ from bids_brainalign.reports.block_figures import map_pictures
 from bids_brainalign.reports.blocks import read_blocks
 from bids_brainalign.reports.figures.canvas import svg
 from bids_brainalign.reports.figures.electrode_surface import (
-    pial_surfaces,
     put_on_surface,
     surface_map,
 )
+from bids_brainalign.reports.figures.fsaverage5 import fsaverage5
 from bids_brainalign.reports.rendering import Album
 from tests.reports.fake_outputs import write_ieeg
 
 
 def test_points_of_the_surface_come_back_to_their_vertex():
-    surfaces = pial_surfaces()
+    surfaces = fsaverage5("pial")
     picks = {"left": 3000, "right": 7000}
     there = np.stack([surfaces[side].vertices[k] for side, k in picks.items()])
     placed = put_on_surface(there, "fsaverage")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bids_brainalign.reports.figures import canvas
+from bids_brainalign.reports.figures.fsaverage5 import Cortex, fsaverage5
 from bids_brainalign.reports.figures.voxel_map import OPAQUE_SHARE, Grid
 
 if TYPE_CHECKING:
@@ -135,35 +134,6 @@ def _alpha(values: Array64, norm: Normalize, *, layers: bool) -> Array64:
     return np.asarray(np.where(np.isfinite(values), strength**2, 0.0))
 
 
-@dataclass(frozen=True)
-class Cortex:
-    """An inflated hemisphere."""
-
-    vertices: Array64
-    """(n_vertices, 3)."""
-    faces: NDArray[np.int64]
-    """(n_faces, 3)."""
-    in_sulcus: NDArray[np.bool_]
-    """(n_vertices,)."""
-
-
-@lru_cache(maxsize=1)
-def inflated_fsaverage5() -> dict[str, Cortex]:
-    """Load the inflated surfaces and sulcal depth that come with nilearn: no download."""
-    from nilearn.datasets import load_fsaverage, load_fsaverage_data
-
-    meshes = load_fsaverage("fsaverage5")["inflated"].parts
-    depth = load_fsaverage_data("fsaverage5", mesh_type="inflated", data_type="sulcal").data.parts
-    return {
-        side: Cortex(
-            np.asarray(meshes[name].coordinates, dtype=np.float64),
-            np.asarray(meshes[name].faces, dtype=np.int64),
-            np.asarray(depth[name], dtype=np.float64) > 0,
-        )
-        for side, name in (("L", "left"), ("R", "right"))
-    }
-
-
 def cortex_map(values: dict[str, Array64], *, n_layers: int, label: str, layers: bool) -> Figure:
     """Draw a map of vertices on fsaverage5, both hemispheres from outside and inside.
 
@@ -183,7 +153,14 @@ def cortex_map(values: dict[str, Array64], *, n_layers: int, label: str, layers:
     grid = list(figure.subplots(1, len(views), squeeze=False).flat)
     norm = value_norm(np.concatenate(list(values.values())), n_layers, layers=layers)
     for axes, (side, title, end) in zip(grid, views, strict=True):
-        _draw_cortex(axes, inflated_fsaverage5()[side], values[side], end, norm, layers=layers)
+        _draw_cortex(
+            axes,
+            fsaverage5("inflated")[{"L": "left", "R": "right"}[side]],
+            values[side],
+            end,
+            norm,
+            layers=layers,
+        )
         axes.set_title(title, fontsize=canvas.SIZE_PT, color=canvas.INK)
     canvas.colour_bar(figure, grid, norm=norm, label=label, whole=layers)
     return figure
@@ -199,7 +176,7 @@ def _draw_cortex(
     tilt = end * normal[:, 0]
     facing = np.flatnonzero(tilt > 0)
     order = facing[np.argsort(end * corners[facing, :, 0].mean(axis=1), kind="stable")]
-    sulcus = cortex.in_sulcus[cortex.faces[order]].mean(axis=1) > 0.5
+    sulcus = (cortex.depth > 0)[cortex.faces[order]].mean(axis=1) > 0.5
     grey = np.clip((0.66 + 0.3 * tilt[order]) * np.where(sulcus, 0.86, 1.0), 0, 1)
     shown = face_values(values, cortex.faces[order], layers=layers)
     strength = _alpha(shown, norm, layers=layers)[:, None]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +15,7 @@ from scipy.spatial import KDTree
 
 from bids_brainalign.anatomy.spaces import family_of, moved
 from bids_brainalign.reports.figures import canvas
+from bids_brainalign.reports.figures.fsaverage5 import Cortex, fsaverage5
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,18 +24,6 @@ SNAP_MM = 10.0
 """An electrode farther from the surface than this is deep (or misplaced) and not drawn on it."""
 SIDES = (("left", -1.0), ("right", 1.0))
 _RASTER_DPI = 100
-
-
-@dataclass(frozen=True)
-class Surface:
-    """The pial surface of one hemisphere, in mm of MNI305."""
-
-    vertices: NDArray[np.float64]
-    """(n_vertices, 3)."""
-    faces: NDArray[np.int_]
-    """(n_faces, 3)."""
-    depth: NDArray[np.float64]
-    """(n_vertices,): sulcal depth, positive in sulci."""
 
 
 @dataclass(frozen=True)
@@ -49,23 +37,6 @@ class OnSurface:
     """Within 10 mm of the surface."""
     seen: NDArray[np.bool_]
     """Near, and on the part of the surface that is seen from outside."""
-
-
-@lru_cache(maxsize=1)
-def pial_surfaces() -> dict[str, Surface]:
-    """Load fsaverage5's pial surfaces, which come with nilearn."""
-    from nilearn.datasets import load_fsaverage, load_fsaverage_data
-
-    meshes = load_fsaverage("fsaverage5")["pial"].parts
-    depths = load_fsaverage_data("fsaverage5", mesh_type="pial", data_type="sulcal").data.parts
-    return {
-        side: Surface(
-            np.asarray(meshes[side].coordinates, dtype=np.float64),
-            np.asarray(meshes[side].faces, dtype=np.int64),
-            np.asarray(depths[side], dtype=np.float64),
-        )
-        for side, _ in SIDES
-    }
 
 
 def put_on_surface(xyz_mm: NDArray[np.float64], space: str) -> OnSurface | None:
@@ -84,7 +55,7 @@ def put_on_surface(xyz_mm: NDArray[np.float64], space: str) -> OnSurface | None:
     points = moved(xyz_mm, family_of(space), "mni305")
     if points is None:
         return None
-    surfaces = pial_surfaces()
+    surfaces = fsaverage5("pial")
     is_right = points[:, 0] > 0
     vertex = np.zeros(len(points), dtype=np.int64)
     distance = np.full(len(points), np.inf)
@@ -133,7 +104,7 @@ def surface_map(
     shown = marked.to_numpy(dtype=bool) & np.isfinite(values)
     norm = _norm(values[shown])
     for axes, (side, sign) in zip(grid, sides, strict=True):
-        surface = pial_surfaces()[side]
+        surface = fsaverage5("pial")[side]
         _draw_surface(axes, surface, sign)
         here = placed.seen & (placed.is_right == (sign > 0))
         place = surface.vertices[placed.vertex]
@@ -147,7 +118,7 @@ def surface_map(
     return figure
 
 
-def _draw_surface(axes: Axes, surface: Surface, sign: float) -> None:
+def _draw_surface(axes: Axes, surface: Cortex, sign: float) -> None:
     """Faces from far to near, shaded by their tilt and darker in sulci, as one picture."""
     corners = surface.vertices[surface.faces]  # (n_faces, 3, 3)
     tilt = sign * _face_normals(surface)[:, 0]
@@ -168,14 +139,14 @@ def _draw_surface(axes: Axes, surface: Surface, sign: float) -> None:
     axes.axis("off")
 
 
-def _face_normals(surface: Surface) -> NDArray[np.float64]:
+def _face_normals(surface: Cortex) -> NDArray[np.float64]:
     """Give outward unit normals (n_faces, 3)."""
     a, b, c = (surface.vertices[surface.faces[:, k]] for k in range(3))
     normal = np.cross(b - a, c - a)
     return np.asarray(normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12))
 
 
-def _vertex_normals(surface: Surface) -> NDArray[np.float64]:
+def _vertex_normals(surface: Cortex) -> NDArray[np.float64]:
     """Sum of the normals of the faces around each vertex (n_vertices, 3)."""
     total = np.zeros_like(surface.vertices)
     normals = _face_normals(surface)
