@@ -153,15 +153,13 @@ def test_a_step_changes_with_what_it_depends_on_and_with_nothing_else(tmp_path):
     assert inputs(replace(config, random_seed=9)) != base
 
 
-@pytest.mark.parametrize(("modality", "kept"), [("ieeg", True), ("eeg", True), ("fmri", False)])
-def test_inner_scores_are_kept_where_networks_may_ask_for_them(tmp_path, modality, kept):
+@pytest.mark.parametrize("modality", ["ieeg", "eeg", "fmri"])
+def test_inner_scores_are_kept_for_networks(tmp_path, modality):
     seconds = (300.0,) * 3 if modality == "fmri" else (40.0,) * 3
     planted = make_fit(tmp_path, modality, seconds=seconds, n_targets=4)
     own = next(s for s in planted.spaces if s.name == "own")
     encoding_step(planted.config, planted.fit, own, None, planted.spaces).work()
     inputs = fit_inputs(planted.config, planted.fit, planted.spaces)
     scores = kept_inner_scores(planted.config, inputs, own)
-    assert (scores is not None) == kept
-    if scores is not None:
-        assert scores.shape == (3, 3)  # layers, folds
-        assert (scores.argmax(axis=0) == PLANTED_LAYER).all()
+    assert scores.shape == (3, 3)  # layers, folds
+    assert (scores.argmax(axis=0) == PLANTED_LAYER).all()
