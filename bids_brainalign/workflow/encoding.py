@@ -144,6 +144,7 @@ def encode(
         weights=found.weights,
         inner=found.parts[0].inner,
         ceilings=ceilings,
+        parcels=parcels,
     )
 
 

@@ -23,7 +23,6 @@ from bids_brainalign.workflow.ceiling_selection import selection_fields
 from bids_brainalign.workflow.ceilings import Ceilings
 from bids_brainalign.workflow.layer_maps import layer_maps
 from bids_brainalign.workflow.narrative import sidecar_fields
-from bids_brainalign.workflow.parcels import parcels_of
 from bids_brainalign.workflow.spaces import LOWLEVEL, Space
 from bids_brainalign.workflow.variance import (
     VARIANCE_COLUMNS,
@@ -60,6 +59,8 @@ class Result:
     """(n_layers, n_folds) score on the inner folds, mean over targets."""
     ceilings: Ceilings | None = None
     """None where no held-out stimulus was repeated."""
+    parcels: NDArray[np.bool_] | None = None
+    """(n_rows, n_voxels) voxels of the rows; None for electrodes."""
 
 
 def write_result(config: Config, result: Result, space: Space) -> list[Path]:
@@ -135,11 +136,10 @@ def write_result(config: Config, result: Result, space: Space) -> list[Path]:
 
 def _variance(result: Result) -> Explained | None:
     """Part the variance of the rows of scores.tsv."""
-    if not result.voxels:
+    if result.parcels is None:
         return explained(result.blocks["model"], result.blocks["lowlevel"])
-    parcels, _ = parcels_of(result.assembly)
     voxels = explained(result.voxels["model"], result.voxels["lowlevel"])
-    return None if voxels is None or parcels is None else voxels.of_parcels(parcels)
+    return None if voxels is None else voxels.of_parcels(result.parcels)
 
 
 def _write_weights(config: Config, result: Result, space: Space) -> Path:
