@@ -20,6 +20,8 @@ from transformers import (
     WhisperModel,
 )
 
+from bids_brainalign.tuning.stories import Batch
+
 SIZES: dict[str, Any] = {
     "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 48,
     "conv_dim": (16,) * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 4,
@@ -84,3 +86,10 @@ def padded_clips(
         clips[row, :n] += 0.05 * row
         clips[row, n:] = 0.0
     return torch.from_numpy(clips), torch.tensor(n_valid)
+
+
+def pooled_batch(*, n_targets: int = 5, seed: int = 0) -> Batch:
+    """Three clips, one of them shorter, with random responses."""
+    clips, n_valid = padded_clips((0.5, 0.5, 0.3), seed=seed)
+    responses = np.random.default_rng(seed + 1).standard_normal((3, n_targets))
+    return Batch(clips, n_valid, None, None, torch.from_numpy(responses).float(), story=0)
