@@ -1,0 +1,1 @@
+"""Speech models trained to predict brain responses: backbone, readout, losses, training."""
