@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from bids_brainalign.errors import BrainAlignError
 from bids_brainalign.tuning.batch_order import BatchSource, batch_order, batch_seed, prefetched
-from bids_brainalign.tuning.checkpoints import Checkpoints, trained_state
+from bids_brainalign.tuning.checkpoints import Checkpoints
 from bids_brainalign.tuning.device_memory import memory_advice
 from bids_brainalign.tuning.loop_settings import (
     LoopSettings,
@@ -33,6 +33,7 @@ from bids_brainalign.tuning.loop_settings import (
     numeric_settings,
 )
 from bids_brainalign.tuning.parameters import parameter_groups, settings_key
+from bids_brainalign.tuning.processes import shared_gradients, start_alike
 from bids_brainalign.tuning.schedule import rate_factor
 from bids_brainalign.tuning.stories import Batch, moved
 from bids_brainalign.tuning.training_log import LogRow, TrainingLog
@@ -137,12 +138,17 @@ class _Run:
         self.optimiser = torch.optim.AdamW(
             [{"params": group.parameters} for group in groups], weight_decay=settings.weight_decay
         )
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.precision == "fp16")
+        self.scaler = torch.amp.GradScaler(
+            self.device.type,
+            init_scale=2.0**9,  # torch's 2¹⁶ / 128: losses are summed over rows before scaling
+            enabled=settings.precision == "fp16",
+        )
         self.checkpoints = Checkpoints(
             folder,
             key=settings_key(model, numeric_settings(settings), n_batches=len(batches), key=key),
         )
-        self._same_start()
+        if self.processes.num_processes > 1:
+            start_alike(model)
         self.progress = self.checkpoints.load(model, self.optimiser, self.scaler)
         self.processes.wait_for_everyone()  # all have read before the first one writes
         if self.processes.is_main_process:
@@ -221,7 +227,7 @@ class _Run:
             value = self._backward(epoch, index, batch)
             sums += torch.stack([value * n_rows, torch.full_like(value, n_rows)])
         if self.processes.num_processes > 1:
-            sums = self._share_gradients(sums)
+            sums = shared_gradients(self.parameters, sums)
         loss, n_all = float(sums[0] / sums[1]), float(sums[1])
         self.scaler.unscale_(self.optimiser)
         for parameter in self.parameters:
@@ -262,20 +268,6 @@ class _Run:
         self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
         return value.detach().double()
 
-    def _share_gradients(self, sums: Tensor) -> Tensor:
-        """Add up gradients and `sums` over processes."""
-        from accelerate.utils import reduce
-
-        # What no process used keeps no gradient, as on one process: AdamW leaves it alone.
-        used = torch.tensor([p.grad is not None for p in self.parameters], device=self.device)
-        used = reduce(used.float(), "sum") > 0
-        for parameter, is_used in zip(self.parameters, used.tolist(), strict=True):
-            if is_used:
-                own = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-                parameter.grad = reduce(own, "sum")
-        total: Tensor = reduce(sums, "sum")
-        return total
-
     def _set_rates(self) -> list[float]:
         """Set the learning rates of the next update."""
         factor = rate_factor(
@@ -292,11 +284,3 @@ class _Run:
     def _checkpoint(self) -> None:
         if self.processes.is_main_process:
             self.checkpoints.save(self.progress, self.model, self.optimiser, self.scaler)
-
-    def _same_start(self) -> None:
-        """Give all processes the weights of the first."""
-        from accelerate.utils import broadcast
-
-        if self.processes.num_processes > 1:
-            for tensor in trained_state(self.model).values():
-                tensor.copy_(broadcast(tensor))

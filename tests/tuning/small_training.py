@@ -75,7 +75,7 @@ class Noisy(nn.Module):
         if self.training and self.is_noisy:
             hidden = nn.functional.dropout(hidden, 0.2)
             hidden = hidden * float(np.random.rand() + 0.5)  # noqa: NPY002 - as SpecAugment
-            hidden = hidden + 0.1 * random.random()
+            hidden = hidden + 0.1 * random.random()  # noqa: S311
         predicted: Tensor = self.readout(hidden + self.frozen(hidden))
         return predicted
 

@@ -112,7 +112,7 @@ def test_what_runs_between_epochs_changes_nothing(
     tmp_path: Path, uninterrupted: tuple[Tensor, str]
 ) -> None:
     def draw(epoch: int, model: nn.Module) -> None:
-        torch.rand(7), np.random.rand(3), random.random()  # noqa: NPY002
+        torch.rand(7), np.random.rand(3), random.random()  # noqa: NPY002, S311
 
     model = Noisy()
     run(tmp_path, model, on_epoch=draw)
@@ -275,9 +275,7 @@ def test_half_precision_is_near_single(tmp_path: Path, precision: str) -> None:
         ({"learning_rates": (("readout.", 1.0),)}, "backbone.weight has no learning rate"),
     ],
 )
-def test_settings_that_cannot_be(
-    tmp_path: Path, changes: dict[str, object], message: str
-) -> None:
+def test_settings_that_cannot_be(tmp_path: Path, changes: dict[str, object], message: str) -> None:
     if changes.get("device") == "cuda" and torch.cuda.is_available():
         pytest.skip("there is one here")
     with pytest.raises(BrainAlignError, match=message) as caught:
