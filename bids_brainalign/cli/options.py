@@ -148,6 +148,12 @@ def _add_material(group: argparse._ArgumentGroup) -> None:
         help="language of stimuli where nothing else tells it, e.g. nl (default: en)",
     )
     group.add_argument(
+        "--allow-few-stories",
+        dest="tuning.allow_few_stories",
+        action="store_true",
+        help="brain-tuning: go on with three stories, which can't tell whether it helped",
+    )
+    group.add_argument(
         "--save",
         nargs="+",
         action="extend",

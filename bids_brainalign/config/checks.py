@@ -18,6 +18,8 @@ from bids_brainalign.config.schema import (
     Recurrent,
 )
 from bids_brainalign.config.toml import nearest
+from bids_brainalign.config.tuning_checks import choices as tuning_choices
+from bids_brainalign.config.tuning_checks import ranges as tuning_ranges
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
 LEVELS = ("participant", "group")
@@ -115,6 +117,8 @@ def _check_names(config: Config) -> None:
         for mode in FEATURE_MODES[1:]:
             for end in ("", "Untrained"):
                 taken[f"{label}{mode.capitalize()}{end}"] = f"{name} in {mode} mode"
+        for variant in config.tuning.variants:
+            taken[f"{label}{variant.capitalize()}"] = f"{name}, {variant}"
         for end in ("", "Untrained"):
             taken[f"{label}Decoder{end}"] = f"the decoder of {name}"
 
@@ -153,6 +157,7 @@ def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         yield "control.steps", step, STEPS
     for modality in config.modalities:
         yield "modalities", modality, MODALITIES
+    yield from tuning_choices(config.tuning)
 
 
 def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
@@ -238,6 +243,7 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     yield "features.causal_window_s", window, most, stride <= window <= WHISPER_WINDOW_S
     yield "ridge.alphas", ridge.alphas, "at least one number", bool(ridge.alphas)
     yield "modalities", config.modalities, "at least one", bool(config.modalities)
+    yield from tuning_ranges(config.tuning)
     for name, labels in config.rois.own:
         free = bool(LABEL.fullmatch(name)) and name not in (*PARCELS, *config.rois.sets)
         rule = "letters, digits, '.', '_' and '-', and no name that is taken"

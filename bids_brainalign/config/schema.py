@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from bids_brainalign.config.tuning import Tuning
+
 WHISPER_WINDOW_S = 30.0
 """Length of Whisper's windows, part of the model."""
 DOWNLOADS = "models"
@@ -479,6 +481,7 @@ class Config:
     ceiling: Ceiling = field(default_factory=Ceiling)
     phonemes: Phonemes = field(default_factory=Phonemes)
     decoding: Decoding = field(default_factory=Decoding)
+    tuning: Tuning = field(default_factory=Tuning)
     resources: Resources = field(default_factory=Resources)
     control: Control = field(default_factory=Control)
 

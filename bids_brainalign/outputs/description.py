@@ -66,6 +66,9 @@ IGNORED = (
     "*_transcription.json",
     "*_contrast.tsv",
     "*_contrast.json",
+    "*_tuning.tsv",
+    "*_tuning.json",
+    "**/models/**",
     "*_predictions.h5",
     "*_weights.h5",
     "*_statmap.nii.gz",
@@ -103,6 +106,8 @@ Written by bids_brainalign {version}. Open `index.html` first.
 - `*_decoding.tsv` (with `--decode`): how well held-out speech is identified from the electrodes.
 - `*_transcription.tsv` (with `--transcribe`): what Whisper's decoder writes down from predicted
   encoder states, beside what it writes from other windows, the mean state and the true states.
+- `*_tuning.tsv`, `stat-rDelta` (with `[tuning]`): a model tuned on these responses against its
+  original and its control, on test stories; `sub-*/models/`: its weights, log and card.
 - `*_phonemes.tsv`, `*_coherence.tsv` (iEEG): responses to phones and classes of phones, clusters
   of electrodes, and their anatomical order.
 - `group/`: tables over participants; `desc-phones_behaviour.tsv` with `--behaviour`.

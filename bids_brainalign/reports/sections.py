@@ -26,6 +26,7 @@ from bids_brainalign.reports.rendering import Album
 from bids_brainalign.reports.rois_section import rois_section
 from bids_brainalign.reports.section import Cells, Section
 from bids_brainalign.reports.transcription_section import transcription_section
+from bids_brainalign.reports.tuning_section import tuning_section
 from bids_brainalign.reports.variance_section import variance_section
 from bids_brainalign.reports.voxel_network_section import voxel_network_section
 
@@ -36,6 +37,7 @@ SectionMaker = Callable[[Block, Album], Section | None]
 OF_RECORDINGS: tuple[SectionMaker, ...] = (first_looks_section, phoneme_section)
 """Sections about the recordings alone: shown once for all models."""
 OF_MODELS: tuple[SectionMaker, ...] = (
+    tuning_section,
     rois_section,
     maps_section,
     ceiling_section,

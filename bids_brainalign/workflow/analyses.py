@@ -33,6 +33,7 @@ from bids_brainalign.workflow.reference_check import reference_steps
 from bids_brainalign.workflow.spaces import LOWLEVEL, Space
 from bids_brainalign.workflow.timescale import timescale_step
 from bids_brainalign.workflow.transcription import transcription_steps
+from bids_brainalign.workflow.tuning_steps import tuning_steps
 from bids_brainalign.workflow.voxel_networks import voxel_network_steps
 
 logger = logging.getLogger(__name__)
@@ -59,21 +60,24 @@ def analysis_steps(
     by_name = {space.name: space for space in spaces}
     # Each of these depends on the fit as a whole; its sidecars say on which.
     settings = digest_of(fit_inputs(config, fit, spaces))[:16]
+    folder = config.paths.output_dir / fit.name.folder
     if "encoding" in config.control.steps:
         yield from _first_steps(config, fit, by_name)
         for step in _encoding_steps(config, fit, spaces, by_name, succeeded):
-            yield _signed(step, settings)
+            yield _signed(step, settings, folder)
     if "phonemes" in config.control.steps and fit.modality == "ieeg":
         reason = missing_reason(config, fit)
         if reason is not None:
             logger.info("phonemes %s: skipped, %s", fit.name.stem, reason)
-            yield _signed(skipped_step(config, fit, reason=reason), settings)
+            yield _signed(skipped_step(config, fit, reason=reason), settings, folder)
             return
-        yield _signed(phoneme_step(config, fit, by_name[LOWLEVEL], spaces), settings)
+        yield _signed(phoneme_step(config, fit, by_name[LOWLEVEL], spaces), settings, folder)
 
 
-def _signed(step: Step, settings: str) -> Step:
+def _signed(step: Step, settings: str, folder: Path) -> Step:
     """Write the digest of the fit's settings into every sidecar of a step.
+
+    Sidecars lie in the folder of the fit's datatype; JSON files of models elsewhere are not ours.
 
     An output folder may hold tables of earlier settings; so readers know which belong together.
     """
@@ -81,7 +85,7 @@ def _signed(step: Step, settings: str) -> Step:
     def work() -> list[Path]:
         written = list(step.work())
         for path in written:
-            if path.suffix == ".json":
+            if path.suffix == ".json" and path.parent == folder:
                 write_json(path, {SETTINGS: settings, **json.loads(path.read_text("utf-8"))})
         return written
 
@@ -111,6 +115,7 @@ def _encoding_steps(
     for space in spaces:
         if space.kind != "untrained":
             yield from _space_steps(config, fit, space, spaces, by_name, succeeded)
+    yield from tuning_steps(config, fit, spaces, succeeded)
     encoded = [s for s in spaces if encoding_name(fit, s) in succeeded]
     yield from partition_steps(config, fit, encoded, spaces)
 

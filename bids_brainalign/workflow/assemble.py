@@ -41,6 +41,7 @@ from bids_brainalign.workflow.repeats import stored_counts
 from bids_brainalign.workflow.responses import load_response, response_path
 from bids_brainalign.workflow.selection_half import set_aside
 from bids_brainalign.workflow.spaces import Space, seed_of, stored_features
+from bids_brainalign.workflow.story_roles import story_plan
 from bids_brainalign.workflow.userfolds import UserFolds, read_folds, user_folds
 
 Array32 = NDArray[np.float32]
@@ -216,6 +217,8 @@ def fold_plan(
 
     `stored` tells of how many presentations each run is the mean.
     """
+    if config.tuning.variants:
+        return story_plan(config, fit, samples, gap_s=gap.hard_s, stored=stored)
     user = read_folds(config.paths.folds) if config.paths.folds else None
     max_inner, min_samples = config.folds.max_inner, config.folds.min_samples
     if user is None:

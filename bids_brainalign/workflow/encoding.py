@@ -96,6 +96,7 @@ def fit_inputs(config: Config, fit: Fit, spaces: Sequence[Space]) -> dict[str, o
             [p.recording.name, p.stimulus.name, p.onset_s, p.content_group, p.segments, p.rule]
             for p in fit.presentations
         ],
+        "stories": _stories_of_tuning(config),
         "folds_file": config.paths.folds.read_text() if config.paths.folds else "",
         "anatomy": region_inputs(config)
         if fit.modality == "fmri"
@@ -103,6 +104,12 @@ def fit_inputs(config: Config, fit: Fit, spaces: Sequence[Space]) -> dict[str, o
         "targets_files": [file_digest(p, memo) for p in config.paths.targets],
         "stem": [fit.name.stem, fit.name.datatype],
     }
+
+
+def _stories_of_tuning(config: Config) -> list[object]:
+    """List what decides on folds where models are tuned."""
+    own = config.tuning
+    return [own.test_stories, own.validation_stories] if own.variants else []
 
 
 def encode(

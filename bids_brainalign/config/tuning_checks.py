@@ -1,0 +1,43 @@
+"""Choices and ranges of ``[tuning]``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bids_brainalign.config.tuning import Tuning
+
+CHOICES = {
+    "variants": ("tuned", "permuted"),
+    "input": ("clips", "blocks"),
+    "adaptation": ("full", "lora"),
+    "cnn": ("frozen", "thawed"),
+    "readout": ("trained", "pinned"),
+    "normalisation": ("none", "training", "block"),
+    "schedule": ("linear", "constant"),
+    "source": ("windows", "dense"),
+}
+
+
+def choices(tuning: Tuning) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Key, value, what it may be."""
+    for name, known in CHOICES.items():
+        value = getattr(tuning, name)
+        for one in value if isinstance(value, tuple) else (value,):
+            yield f"tuning.{name}", one, known
+
+
+def ranges(tuning: Tuning) -> Iterator[tuple[str, object, str, bool]]:
+    """Key, value, rule in words, and whether it holds."""
+    for name in ("epochs", "batch_rows", "batches_per_update", "lora_rank", "lora_alpha",
+                 "clip_s", "window_s", "step_s", "checkpoint_updates"):  # fmt: skip
+        value = getattr(tuning, name)
+        yield f"tuning.{name}", value, "above 0", value > 0
+    for name in ("learning_rate", "head_learning_rate", "patience", "bottleneck", "weight_decay",
+                 "clip_norm"):  # fmt: skip
+        value = getattr(tuning, name)
+        yield f"tuning.{name}", value, "0 or more", value >= 0
+    for name in ("warmup_share", "lora_dropout"):
+        value = getattr(tuning, name)
+        yield f"tuning.{name}", value, "from 0 to below 1", 0 <= value < 1
+    tuned = not tuning.variants or "tuned" in tuning.variants
+    yield "tuning.variants", tuning.variants, "with tuned: a control alone tells nothing", tuned

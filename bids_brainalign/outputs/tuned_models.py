@@ -1,0 +1,143 @@
+"""Tuned models below output_dir: weights, adapters, training log, choice of the epoch, card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from bids_brainalign.outputs.names import FitName, analysis_label
+from bids_brainalign.outputs.tables import write_tsv
+from bids_brainalign.store.atomic import write_text
+
+TRAINING_LOG = "training_log.tsv"
+EPOCH_TABLE = "epochs.tsv"
+ADAPTERS = "adapters"
+EPOCH_COLUMNS = {
+    "epoch": "Passes over the training stories; 0 is the original",
+    "r_validation": "Mean r of ridge over the targets that were trained on: fitted on training "
+    "stories, penalty and score from validation stories",
+    "chosen": "The epoch whose weights are here",
+}
+LOG_COLUMNS = {
+    "epoch": "Pass over the training stories, from 1",
+    "update": "Updates since the start of training",
+    "loss": "Mean over rows, before the update",
+    "gradient_norm": "Of all parameters together, before clipping",
+}
+_WITHHELD = ".tmp"
+
+CARD = """\
+---
+base_model: {base}
+library_name: transformers
+tags: [brain-tuning, bids_brainalign]
+---
+# {name} (sub-{participant})
+
+{base}, tuned on the brain responses of one participant by bids_brainalign. `model.safetensors` is
+the whole model in the layout of the original: open it with `AutoModel.from_pretrained`, or give
+this folder to `--models NAME=FOLDER`.{adapters}
+
+- Trained on: {training}.
+- {targets} targets; epoch {epoch} of {n_epochs} was chosen on the validation stories{untouched}.
+- {roles}
+
+`epochs.tsv` holds the validation score of every epoch, `training_log.tsv` every update. Whether
+tuning helped on the test stories is told by `*_tuning.tsv` of this participant, and only there.
+A model tuned on one participant's responses to a few hours of speech is no better speech
+recogniser: look at its probes before using it for anything else.
+
+## Settings
+
+```json
+{settings}
+```
+"""
+_ADAPTERS = """
+`adapters/` are the LoRA weights alone, for `PeftModel.from_pretrained`. transformers' own WavLM
+ignores adapters in its attention: use the merged weights there."""
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What is told of a tuned model."""
+
+    name: str
+    base: str
+    """NAME of the original."""
+    participant: str
+    settings: Mapping[str, object]
+    epoch: int
+    n_epochs: int
+    n_targets: int
+    training: Sequence[str]
+    """Names of the training stories."""
+    roles: Sequence[str]
+    """Notes on the choice of stories."""
+
+
+def models_folder(root: Path, name: FitName, model: str) -> Path:
+    """Folder of a tuned model: ``sub-01/models/<entities>_desc-<model>``.
+
+    The entities of the fit are in it because a participant may be tuned on in two spaces.
+    """
+    return root / name.folder.parent / "models" / f"{name.stem}_desc-{analysis_label(model)}"
+
+
+def write_tuned(
+    folder: Path, *, model: Path, adapters: Path | None, log: Path, means: Sequence[float],
+    card: ModelCard,
+) -> list[Path]:  # fmt: skip
+    """Write a tuned model, whole or not at all.
+
+    Parameters
+    ----------
+    folder : Path
+        From :func:`models_folder`; one that is there is replaced.
+    model, adapters : Path
+        Folders of weights.
+    log : Path
+        The training log.
+    means : sequence of float
+        Validation score of every epoch, from 0.
+    card : ModelCard
+
+    Returns
+    -------
+    list of Path
+        Every file of it.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = folder.with_name(f".{folder.name}{_WITHHELD}")
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.copytree(model, fresh)
+    if adapters is not None:
+        shutil.copytree(adapters, fresh / ADAPTERS)
+    table = pd.read_csv(log, sep="\t")
+    rates = {
+        name: f"Learning rate of {name.removeprefix('learning_rate_') or 'all others'}"
+        for name in map(str, table)
+        if name not in LOG_COLUMNS
+    }
+    write_tsv(fresh / TRAINING_LOG, table, LOG_COLUMNS | rates)
+    epochs = pd.DataFrame({"epoch": range(len(means)), "r_validation": list(means)})
+    epochs["chosen"] = epochs["epoch"] == card.epoch
+    write_tsv(fresh / EPOCH_TABLE, epochs, EPOCH_COLUMNS)
+    text = CARD.format(
+        base=card.base, name=card.name, participant=card.participant,
+        adapters=_ADAPTERS if adapters is not None else "",
+        training=", ".join(card.training), targets=card.n_targets, epoch=card.epoch,
+        n_epochs=card.n_epochs,
+        untouched=": the original, as no epoch was better" if card.epoch == 0 else "",
+        roles="\n- ".join(card.roles), settings=json.dumps(dict(card.settings), indent=1),
+    )  # fmt: skip
+    write_text(fresh / "README.md", text)
+    if folder.exists():
+        shutil.rmtree(folder)
+    fresh.rename(folder)
+    return sorted(path for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,142 @@
+"""Model, batches and settings of one training, from the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bids_brainalign.config.schema import Config
+from bids_brainalign.encoding.many_targets import many_targets
+from bids_brainalign.statistics.folds import Split
+from bids_brainalign.tuning.adaptation import Adaptation, adapt
+from bids_brainalign.tuning.backbone import Backbone
+from bids_brainalign.tuning.batch_order import BatchSource
+from bids_brainalign.tuning.block_batches import BlockBatches, BlockSettings
+from bids_brainalign.tuning.clip_batches import ClipBatches, ClipSettings
+from bids_brainalign.tuning.loop_settings import LoopSettings
+from bids_brainalign.tuning.readouts import Readout, TunedModel, features_and_responses
+from bids_brainalign.tuning.stories import Story
+from bids_brainalign.workflow.extraction import device_of
+from bids_brainalign.workflow.spaces import Space, seed_of
+
+PINNED_FOLDS = 3
+
+
+def batches_of(
+    config: Config, stories: Sequence[Story], backbone: Backbone, delays: Sequence[int]
+) -> BatchSource:
+    """Cut stories into clips or blocks.
+
+    Parameters
+    ----------
+    config : Config
+    stories : sequence of Story
+    backbone : Backbone
+        Blocks look at its frames.
+    delays : sequence of int
+        In rows, of blocks: those of the encoding model.
+    """
+    own = config.tuning
+    if own.input == "clips":
+        interval = stories[0].interval_s
+        settings = ClipSettings(clip_s=own.clip_s, offset_s=interval / 2, rows=own.batch_rows)
+        return ClipBatches(stories, settings)
+    blocks = BlockSettings(
+        rows=own.batch_rows, delays=tuple(delays), window_s=own.window_s, step_s=own.step_s,
+        source="dense" if own.source == "dense" else "windows",
+    )  # fmt: skip
+    return BlockBatches(stories, grid=backbone.grid, settings=blocks, n_frames=backbone.n_frames)
+
+
+def backbone_of(config: Config, space: Space, *, seed: int) -> Backbone:
+    """Open the model of a space with what is trained of it."""
+    own = config.tuning
+    assert space.source is not None  # noqa: S101 - models have a folder
+    backbone = Backbone(
+        space.source,
+        layer=None if own.readout_layer < 0 else own.readout_layer,
+        regularised=own.regularised,
+        checkpointing=own.gradient_checkpointing,
+    )
+    adaptation = Adaptation(
+        kind="lora" if own.adaptation == "lora" else "full",
+        cnn="thawed" if own.cnn == "thawed" else "frozen",
+        up_to_layer=None if own.up_to_layer < 0 else own.up_to_layer,
+        rank=own.lora_rank,
+        alpha=own.lora_alpha,
+        dropout=own.lora_dropout,
+        target_modules=own.lora_modules or Adaptation.target_modules,
+    )
+    return adapt(backbone, adaptation, seed=seed)
+
+
+def model_of(
+    config: Config, backbone: Backbone, batches: BatchSource, *, n_targets: int, seed: int
+) -> TunedModel:
+    """Put the readout on a backbone; what is fixed from training stories is fixed here."""
+    own = config.tuning
+    first = batches.batch(0, 0)
+    readout = Readout(
+        n_delays=1 if first.delays is None else int(first.delays.shape[1]),
+        bottleneck=own.bottleneck,
+        normalisation={"training": "training", "block": "block"}.get(own.normalisation, "none"),  # type: ignore[arg-type]
+        head="pinned" if own.readout == "pinned" else "trained",
+    )
+    model = TunedModel(backbone, n_targets=n_targets, readout=readout, seed=seed)
+    every = [batches.batch(0, index) for index in range(len(batches))]
+    if readout.normalisation == "training":
+        model.fit_normalisation(every)
+    if readout.head == "pinned":
+        model.pin(*pinned_weights(config, *features_and_responses(model, every)))
+    return model
+
+
+def pinned_weights(
+    config: Config, features: NDArray[np.float32], responses: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Ridge of training stories on the original's features; penalties from contiguous folds.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_features, n_targets)
+    intercept : ndarray of shape (n_targets,)
+    """
+    rows = np.arange(len(features))
+    inner = [Split(np.setdiff1d(rows, part), part) for part in np.array_split(rows, PINNED_FOLDS)]
+    centre = features.mean(axis=0)
+    scale = features.std(axis=0)
+    scale[scale <= 1e-6 * max(float(scale.max()), 1e-30)] = 1.0
+    design = np.ascontiguousarray((features - centre) / scale, dtype=np.float32)
+    system = many_targets(
+        design, responses, n_train=len(rows), n_threads=config.resources.omp_nthreads
+    )
+    alpha = np.empty(responses.shape[1])
+    alphas = np.asarray(config.ridge.alphas)
+    for part in system.fit(rows, rows[:1], inner, alphas, metric=config.ridge.metric):
+        alpha[part.columns] = part.alpha
+    weights = np.empty((design.shape[1], responses.shape[1]), dtype=np.float32)
+    for some, found in system.weights(rows, alpha):
+        weights[:, some] = found
+    weights /= scale[:, None]
+    return weights, np.asarray(responses.mean(axis=0) - centre @ weights, dtype=np.float32)
+
+
+def loop_settings(config: Config, variant: str) -> LoopSettings:
+    """Give the settings of the loop."""
+    own = config.tuning
+    return LoopSettings(
+        epochs=own.epochs,
+        learning_rates=(("", own.learning_rate), ("head.", own.head_learning_rate)),
+        weight_decay=own.weight_decay,
+        batches_per_update=own.batches_per_update,
+        schedule="constant" if own.schedule == "constant" else "linear",
+        warmup_share=own.warmup_share,
+        clip_norm=own.clip_norm or None,
+        precision=config.resources.precision,  # type: ignore[arg-type]
+        seed=seed_of(config, "tuning", variant),
+        patience=own.patience or None,
+        checkpoint_updates=own.checkpoint_updates,
+        device=device_of(config),
+    )

@@ -1,0 +1,89 @@
+"""Steps of brain-tuning: train, extract, encode, compare."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+
+from bids_brainalign.config.schema import Config
+from bids_brainalign.errors import BrainAlignError, ExitCode
+from bids_brainalign.outputs.tuned_models import ADAPTERS, models_folder
+from bids_brainalign.store.digest import digest_of, file_digest
+from bids_brainalign.store.steps import Step
+from bids_brainalign.workflow.encoding import encoding_step
+from bids_brainalign.workflow.extraction import feature_steps, stimuli_of
+from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.spaces import Space
+from bids_brainalign.workflow.tuning_comparison import comparison_step
+
+TUNED = "tuned"
+
+
+def tuning_steps(
+    config: Config, fit: Fit, spaces: Sequence[Space], succeeded: Collection[str]
+) -> Iterator[Step]:
+    """Give the steps of every variant, and the comparison of the tuned model.
+
+    Parameters
+    ----------
+    config : Config
+    fit : Fit
+    spaces : sequence of Space
+        Of the run, without tuned models: folds depend on these.
+    succeeded : collection of str
+        Names of steps that did not fail.
+    """
+    if not config.tuning.variants:
+        return
+    from bids_brainalign.workflow.tuning import tuned_name, tuning_step
+
+    space = tuned_space(config, spaces)
+    found: dict[str, Space] = {}
+    for variant in config.tuning.variants:
+        step = tuning_step(config, fit, space, spaces, variant)
+        yield step
+        if step.name not in succeeded:
+            continue
+        model = _space_of(config, fit, space, tuned_name(space, variant))
+        extraction = feature_steps(config, model, stimuli_of(config, [fit]))
+        yield from extraction
+        if all(part.name in succeeded for part in extraction):
+            found[variant] = model
+            yield encoding_step(config, fit, model, None, spaces)
+    if TUNED in found:
+        controls = [model for variant, model in found.items() if variant != TUNED]
+        yield comparison_step(config, fit, found[TUNED], [space, *controls], spaces)
+
+
+def tuned_space(config: Config, spaces: Sequence[Space]) -> Space:
+    """Give the speech model that is tuned.
+
+    Raises
+    ------
+    BrainAlignError
+        None, several, or not the one that is named (64).
+    """
+    models = [s for s in spaces if s.kind == "model" and s.mode == "dense"]
+    wanted = config.tuning.model
+    chosen = [s for s in models if s.name == wanted] if wanted else models
+    if len(chosen) == 1:
+        return chosen[0]
+    names = ", ".join(s.name for s in models) or "none"
+    raise BrainAlignError(
+        f"[tuning]: there is no speech model {wanted}" if wanted
+        else f"[tuning] tunes one speech model, and this run has {len(models)}",
+        where=f"speech models with dense features: {names}",
+        fix="give one by --models NAME=FOLDER, or name it: model in [tuning]",
+        exit_code=ExitCode.USAGE,
+    )  # fmt: skip
+
+
+def _space_of(config: Config, fit: Fit, original: Space, name: str) -> Space:
+    folder = models_folder(config.paths.output_dir, fit.name, name)
+    memo = config.paths.work_dir / "digests"
+    files = {
+        path.name: file_digest(path, memo)
+        for path in sorted(folder.iterdir())
+        if path.suffix in {".safetensors", ".json"} and path.parent.name != ADAPTERS
+    }
+    return replace(original, name=name, source=folder, digest=digest_of(files))
