@@ -54,7 +54,7 @@ def hidden_states(output: Any) -> list[NDArray[np.float32]]:
     return [state.float().cpu().numpy() for state in output.hidden_states]
 
 
-def load_pretrained(model_class: Any, folder: Path, *, part: str = "") -> Any:
+def load_pretrained(model_class: Any, folder: Path, *, part: str = "", config: Any = None) -> Any:
     """Load weights in fp32 and refuse a folder that lacks some.
 
     transformers fills missing weights with random numbers and says so in a log line only: a
@@ -66,15 +66,19 @@ def load_pretrained(model_class: Any, folder: Path, *, part: str = "") -> Any:
     folder : Path
     part : str
         Prefix of the weights that matter, e.g. ``encoder.``; all if empty.
+    config : transformers configuration, optional
+        Instead of the folder's own.
 
     Raises
     ------
     BrainAlignError
         Not a model folder, or weights are missing (66).
     """
+    own = {} if config is None else {"config": config}
     try:
         model, info = model_class.from_pretrained(
             folder,
+            **own,
             local_files_only=True,
             use_safetensors=True,
             trust_remote_code=False,

@@ -34,6 +34,28 @@ near the ends of the stimulus, where windows have no neighbour."""
 _PROBE_SAMPLES = SAMPLE_RATE_HZ
 
 
+def config_and_extractor(folder: Path) -> tuple[Any, Any]:
+    """Open what a folder says of the model and of its input.
+
+    Raises
+    ------
+    BrainAlignError
+        Not a model folder, or a model for another sampling rate (66).
+    """
+    from transformers import AutoConfig, AutoFeatureExtractor
+
+    quiet_transformers()
+    try:
+        config: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
+        open_extractor: Any = AutoFeatureExtractor
+        extractor: Any = open_extractor.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise cannot_load(folder, error) from error
+    if extractor.sampling_rate != SAMPLE_RATE_HZ:
+        raise cannot_load(folder, ValueError(f"it wants audio at {extractor.sampling_rate} Hz"))
+    return config, extractor
+
+
 class WaveformLayers:
     """A speech encoder without a fixed input length, from a local Hugging Face folder.
 
@@ -65,19 +87,9 @@ class WaveformLayers:
         device: str = "cpu",
         precision: str = "fp32",
     ) -> None:
-        from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
+        from transformers import AutoModel
 
-        quiet_transformers()
-        try:
-            config: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
-            open_extractor: Any = AutoFeatureExtractor
-            self.extractor: Any = open_extractor.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError, KeyError) as error:
-            raise cannot_load(folder, error) from error
-        if self.extractor.sampling_rate != SAMPLE_RATE_HZ:
-            raise cannot_load(
-                folder, ValueError(f"it wants audio at {self.extractor.sampling_rate} Hz")
-            )
+        config, self.extractor = config_and_extractor(folder)
         model = trained_or_random(AutoModel, folder, config, untrained_seed=untrained_seed)
         if getattr(config, "is_encoder_decoder", False):
             model = model.get_encoder()
@@ -85,7 +97,7 @@ class WaveformLayers:
         self.folder = folder
         states = self._forward([np.zeros(_PROBE_SAMPLES, dtype=np.float32)])
         self.n_layers = len(states)
-        grid = _grid_of(config)
+        grid = grid_of(config)
         # SEW squeezes frames after its convolutions; others don't describe their front end.
         if grid is None or grid.n_frames(_PROBE_SAMPLES) != states[0].shape[1]:
             grid = self._measured_grid()
@@ -218,7 +230,7 @@ class WaveformLayers:
         return FrameGrid(stride, receptive, (receptive - 1) / 2)
 
 
-def _grid_of(config: Any) -> FrameGrid | None:
+def grid_of(config: Any) -> FrameGrid | None:
     """Stride and receptive field of the convolutions (wav2vec2's: 320 and 400 samples)."""
     kernels, strides = getattr(config, "conv_kernel", None), getattr(config, "conv_stride", None)
     if not kernels or not strides:

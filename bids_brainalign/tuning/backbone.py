@@ -1,0 +1,292 @@
+"""A speech model opened for training: raw audio in, frames of one layer out."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bids_brainalign.errors import BrainAlignError, ExitCode
+from bids_brainalign.features.dense import FrameGrid
+from bids_brainalign.features.folders import FAMILIES, cannot_load, model_facts
+from bids_brainalign.features.loading import load_pretrained, quiet_transformers
+from bids_brainalign.features.waveform import config_and_extractor as waveform_folder
+from bids_brainalign.features.waveform import grid_of
+from bids_brainalign.features.whisper import GRID as WHISPER_GRID
+from bids_brainalign.features.whisper import config_and_extractor as whisper_folder
+from bids_brainalign.tuning.log_mel import LogMel
+from bids_brainalign.tuning.wavlm_attention import route_wavlm_attention
+
+WAVEFORM_FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
+TUNABLE = ("whisper", *WAVEFORM_FAMILIES)
+"""``model_type`` of the families that can be tuned."""
+_RANDOM_PARTS = (
+    "hidden_dropout",
+    "activation_dropout",
+    "attention_dropout",
+    "feat_proj_dropout",
+    "layerdrop",
+    "dropout",
+    "encoder_layerdrop",
+)
+"""Probabilities in a configuration that make the encoder's training mode random."""
+
+
+class Backbone(nn.Module):
+    """An encoder cut off after the layer that is read.
+
+    Parameters
+    ----------
+    folder : Path
+        A local Hugging Face folder of wav2vec 2.0, HuBERT, WavLM, data2vec-audio or Whisper.
+    layer : int, optional
+        Layer read, numbered as ``hidden_states`` in transformers: 0 is the input of the first
+        block. None: the last. Later blocks are not kept.
+    regularised : bool
+        Use the model's own dropout, layer drop and SpecAugment in training. Off by default, as in
+        published brain-tuning, where the model stays as ``from_pretrained`` gives it: in
+        evaluation mode (Moussa et al. 2025, code).
+    checkpointing : bool
+        Compute the blocks again in the backward pass instead of keeping their activations.
+
+    Attributes
+    ----------
+    net : torch module
+        What adapters are added to. Its parameters have the names that ``AutoModel`` gives them
+        (``encoder.layers.0…``).
+    n_dims : int
+    n_blocks : int
+        Blocks of the whole model.
+    layer : int
+    grid : FrameGrid
+        Where the frames lie in the audio.
+
+    Notes
+    -----
+    Frames equal those of ``features`` on the same clip alone, for any batch. Encoders with layer
+    norm in their convolutions take clips of different lengths with a mask. Those with group norm
+    (wav2vec2-base, HuBERT-base, WavLM-base) normalise over time and were trained without a mask,
+    and data2vec's positions (five convolutions with layer norm between them) hear padding in spite
+    of one: there, clips of one length run together, without padding. Whisper hears every clip
+    padded to its 30 s and gives back the frames of the clip.
+
+    The last layer of encoders that normalise before attention (large models) comes without the
+    final layer norm, as in ``hidden_states`` of transformers; Whisper's last layer has it.
+
+    Raises
+    ------
+    BrainAlignError
+        Not a folder of these families or weights missing (66), no such layer (64).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        layer: int | None = None,
+        regularised: bool = False,
+        checkpointing: bool = False,
+    ) -> None:
+        super().__init__()
+        quiet_transformers()
+        facts = model_facts(folder)
+        if facts.model_type not in TUNABLE:
+            raise BrainAlignError(
+                f"{folder} is a {facts.family} model, which can't be tuned",
+                where="families that can be: " + ", ".join(FAMILIES[name] for name in TUNABLE),
+                fix="give a model of one of these families",
+                exit_code=ExitCode.USAGE,
+            )
+        self.folder, self.family = folder, facts.model_type
+        self.n_blocks, self.n_dims = facts.n_layers - 1, facts.n_dims
+        self.layer = self.n_blocks if layer is None else layer
+        if not 0 <= self.layer <= self.n_blocks:
+            raise BrainAlignError(
+                f"{folder.name} has no layer {layer}: its layers are 0 to {self.n_blocks}",
+                fix=f"choose a readout layer from 0 to {self.n_blocks}",
+                exit_code=ExitCode.USAGE,
+            )
+        if facts.is_whisper:
+            config, self._extractor = whisper_folder(folder)
+            self.net, self.grid, self.log_mel = self._open_whisper(config, regularised)
+        else:
+            config, self._extractor = waveform_folder(folder)
+            self.net, self.grid = self._open_waveform(config, regularised)
+        if checkpointing:
+            model = self._model()
+            # Renamed within transformers 5.
+            enable = getattr(
+                model, "activation_checkpointing_enable", model.gradient_checkpointing_enable
+            )
+            enable({"use_reentrant": False})
+        # A model that is trained without SpecAugment never uses its mask vector, and one that is
+        # trained with it has no reason to move it.
+        for name, parameter in self.net.named_parameters():
+            if name.endswith("masked_spec_embed"):
+                parameter.requires_grad_(False)
+
+    def n_frames(self, n_samples: int) -> int:
+        """Frames that the model gives for a clip of so many samples."""
+        if self.family == "whisper":
+            return math.ceil(n_samples / self.grid.stride)
+        return self.grid.n_frames(n_samples)
+
+    def forward(self, clips: Tensor, n_valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the frames of the layer that is read.
+
+        Parameters
+        ----------
+        clips : Tensor of shape (n_clips, n_samples), float32
+            16 kHz, raw; what follows the audio of a short clip is not heard.
+        n_valid : Tensor of shape (n_clips,), int64
+            Samples that are audio.
+
+        Returns
+        -------
+        hidden : Tensor of shape (n_clips, n_frames, n_dims)
+            ``n_frames(n_samples)`` frames; 0 where a clip has ended.
+        valid : bool Tensor of shape (n_clips, n_frames)
+            Which frames are of the clip.
+
+        Raises
+        ------
+        BrainAlignError
+            A clip is shorter than one frame, or longer than Whisper's window (65).
+        """
+        lengths = [int(n) for n in n_valid.tolist()]
+        self._check(lengths, n_samples=clips.shape[1])
+        counts = torch.tensor([self.n_frames(n) for n in lengths], device=clips.device)
+        positions = torch.arange(self.n_frames(clips.shape[1]), device=clips.device)
+        valid = positions < counts[:, None]  # (n_clips, n_frames)
+        if self.family == "whisper":
+            hidden = self._whisper_frames(clips, lengths, n_frames=len(positions))
+        elif self._takes_mask:
+            hidden = self._masked_frames(clips, n_valid)
+        else:
+            hidden = self._frames_by_length(clips, lengths, n_frames=len(positions))
+        return hidden.masked_fill(~valid[:, :, None], 0.0), valid
+
+    def _open_waveform(self, config: Any, regularised: bool) -> tuple[nn.Module, FrameGrid]:
+        from transformers import AutoModel
+
+        grid = grid_of(config)
+        if grid is None or getattr(config, "add_adapter", False):
+            raise cannot_load(
+                self.folder, ValueError("its front end or its adapter is not the family's usual")
+            )
+        if not regularised:
+            _switch_off(config)
+        model = load_pretrained(AutoModel, self.folder, config=config)
+        route_wavlm_attention(model)
+        model.encoder.layers = model.encoder.layers[: self.layer]
+        if getattr(config, "do_stable_layer_norm", False):
+            model.encoder.layer_norm = nn.Identity()
+        self._takes_mask = getattr(config, "feat_extract_norm", "") == "layer"
+        self._normalises = bool(getattr(self._extractor, "do_normalize", False))
+        return model, grid
+
+    def _open_whisper(self, config: Any, regularised: bool) -> tuple[nn.Module, FrameGrid, LogMel]:
+        from transformers import WhisperModel
+
+        if not regularised:
+            _switch_off(config)
+        whole = load_pretrained(WhisperModel, self.folder, part="encoder.", config=config)
+        encoder = whole.encoder
+        encoder.layers = encoder.layers[: self.layer]
+        if self.layer < self.n_blocks:
+            encoder.layer_norm = nn.Identity()
+        self._window_samples = int(config.max_source_positions) * WHISPER_GRID.stride
+        return _EncoderOnly(encoder), WHISPER_GRID, LogMel(self._extractor)
+
+    def _model(self) -> Any:
+        """Give the transformers model inside ``net``."""
+        return self.net.encoder if isinstance(self.net, _EncoderOnly) else self.net
+
+    def _check(self, lengths: list[int], *, n_samples: int) -> None:
+        shortest, longest = min(lengths), max(lengths)
+        if self.n_frames(shortest) < 1 or longest > n_samples:
+            raise BrainAlignError(
+                f"a clip for {self.folder.name} has {shortest} samples; it needs at least "
+                f"{self.grid.receptive} and at most the {n_samples} of its batch",
+                fix="leave out responses without audio before them",
+            )
+        if self.family == "whisper" and n_samples > self._window_samples:
+            raise BrainAlignError(
+                f"Whisper hears clips of at most {self._window_samples / 16_000:g} s, not "
+                f"{n_samples / 16_000:g} s",
+                fix="make the clips shorter",
+            )
+
+    def _whisper_frames(self, clips: Tensor, lengths: list[int], *, n_frames: int) -> Tensor:
+        padded = clips.new_zeros(len(clips), self._window_samples)
+        for row, n in enumerate(lengths):
+            padded[row, :n] = clips[row, :n]
+        output: Tensor = self.net(input_features=self.log_mel(padded)).last_hidden_state
+        return output[:, :n_frames]
+
+    def _masked_frames(self, clips: Tensor, n_valid: Tensor) -> Tensor:
+        heard = (
+            torch.arange(clips.shape[1], device=clips.device) < n_valid.to(clips.device)[:, None]
+        )
+        if self._normalises:
+            clips = standardised(clips, heard)
+        # Without padding no mask is needed, and attention runs faster.
+        mask = None if bool(heard.all()) else heard.long()
+        hidden: Tensor = self.net(
+            input_values=clips.masked_fill(~heard, 0.0), attention_mask=mask
+        ).last_hidden_state
+        return hidden
+
+    def _frames_by_length(self, clips: Tensor, lengths: list[int], *, n_frames: int) -> Tensor:
+        parts: list[Tensor] = []
+        order: list[int] = []
+        for length in sorted(set(lengths)):
+            rows = [row for row, n in enumerate(lengths) if n == length]
+            alike = clips[rows, :length]
+            if self._normalises:
+                alike = standardised(alike, torch.ones_like(alike, dtype=torch.bool))
+            frames = self.net(input_values=alike).last_hidden_state
+            missing = n_frames - frames.shape[1]
+            parts.append(nn.functional.pad(frames, (0, 0, 0, missing)))
+            order.extend(rows)
+        back = torch.tensor(order, device=clips.device).argsort()
+        return torch.cat(parts)[back]
+
+
+class _EncoderOnly(nn.Module):
+    """Whisper's encoder under the name that it has in the whole model."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, input_features: Tensor) -> Any:
+        return self.encoder(input_features)
+
+
+def standardised(clips: Tensor, heard: Tensor) -> Tensor:
+    """Give every clip mean 0 and variance 1 over its own audio, as the models' processors do.
+
+    Parameters
+    ----------
+    clips : Tensor of shape (n_clips, n_samples)
+    heard : bool Tensor of shape (n_clips, n_samples)
+        Which samples are audio.
+    """
+    n = heard.sum(dim=1, keepdim=True)
+    mean = (clips * heard).sum(dim=1, keepdim=True) / n
+    centred = (clips - mean) * heard
+    variance = centred.square().sum(dim=1, keepdim=True) / n
+    return centred / torch.sqrt(variance + 1e-7)
+
+
+def _switch_off(config: Any) -> None:
+    """Make training mode compute what evaluation mode does."""
+    for name in _RANDOM_PARTS:
+        if hasattr(config, name):
+            setattr(config, name, 0.0)
+    # Configurations that don't have it (data2vec's) are taken to mean True.
+    config.apply_spec_augment = False
