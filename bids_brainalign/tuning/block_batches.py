@@ -176,7 +176,7 @@ class BlockBatches:
         """Give the times of all features of a story that can be read."""
         if self.settings.source == "windows":
             n_windows = int(n_samples / SAMPLE_RATE_HZ / self.settings.step_s + 1e-9)
-            return self.settings.step_s * np.arange(1, n_windows + 1)
+            return self.settings.step_s * np.arange(1.0, n_windows + 1.0)
         frames = np.arange(self._n_frames(n_samples), dtype=np.float64) * self._grid.stride
         return (frames + self._grid.first_centre) / SAMPLE_RATE_HZ
 
