@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from bids_brainalign.tuning.adaptation import Adaptation, adapt, parameter_groups
+from bids_brainalign.tuning.adaptation import Adaptation, adapt
 from bids_brainalign.tuning.backbone import Backbone
 from bids_brainalign.tuning.losses import mse
 from bids_brainalign.tuning.readouts import TunedModel, features_and_responses
@@ -76,7 +76,7 @@ def planted_batches(
 def train(model: TunedModel, batches: list[Batch], *, steps: int) -> None:
     """Plain Adam on the mean squared error."""
     model.fit_normalisation(batches)
-    optimiser = torch.optim.Adam(parameter_groups(model), lr=LR)
+    optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=LR)
     model.train()
     for step in range(steps):
         batch = batches[step % len(batches)]
