@@ -37,8 +37,8 @@ class Adaptation:
     """Blocks that make layers 1 to this one are trained; None: to the layer that is read."""
     rank: int = 8
     alpha: float = 32.0
-    """An adapter adds (alpha / rank) · B A to a weight. Rank 8 and alpha 32 with dropout 0.1 are
-    the published code's for several participants (Moussa & Toneva 2025); BrainWavLM has 4, 4."""
+    """An adapter adds (alpha / rank) · B A to a weight. Rank 8, alpha 32 and
+    dropout 0.1 are those of the multi-brain-tuning code (2025); BrainWavLM has 4, 4 and 0.1."""
     dropout: float = 0.1
     """Of what enters an adapter, in training."""
     target_modules: tuple[str, ...] = ATTENTION_INPUTS

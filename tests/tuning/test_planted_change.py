@@ -48,6 +48,6 @@ def test_held_out_clips_are_predicted_better_unless_responses_were_permuted(
     permuted_gain = held_out_r(model, training, held_out) - before
     chance = held_out_r(model, permuted, held_out)
     # Measured: gain .02 to .11 in the six families, .05 to .10 above that of permuted responses.
-    assert gain > 0.015
+    assert gain > 0.01
     assert gain - permuted_gain > 0.03
     assert abs(chance) < 0.1
