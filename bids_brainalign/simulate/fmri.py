@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_brainalign.simulate.bids_tree import write_stimuli
+from bids_brainalign.simulate.bold_truth import CleanedRun, clean, recorded_r, repeated_r
 from bids_brainalign.simulate.confounds import HIGH_PASS_S, confound_table, nuisance, spikes
 from bids_brainalign.simulate.fmri_files import (
     TR_S,
@@ -25,7 +26,6 @@ from bids_brainalign.simulate.planted import (
     apply_late_bump,
     mix,
     phase_randomise,
-    standardise_together,
     unit_variance,
 )
 from bids_brainalign.simulate.random_streams import stream
@@ -114,7 +114,7 @@ def simulate_fmri(
     write_derivative_description(derivative)
     groups: list[PlantedGroup] = []
     for label in participants:
-        sums: list[NDArray[np.float64]] = []
+        recorded: list[list[CleanedRun]] = []
         planted = {
             area.name: _planted_signals(
                 features,
@@ -127,7 +127,7 @@ def simulate_fmri(
             )
             for area in areas
         }
-        n_runs = 0
+        n_runs = n_repeats if n_repeats > 1 else 0
         for index, story in enumerate(stories):
             joined = {name: signals[index] for name, signals in planted.items()}
             runs = (
@@ -135,16 +135,21 @@ def simulate_fmri(
             )
             for run in runs:
                 heard = _unlinked(joined, (seed, label, story.name, run)) if null else joined
-                sums.append(
+                recorded.append(
                     _write_run(
                         (bids_dir, derivative), label, index, story, heard, areas, run=run,
                         signal_share=signal_share, seed=seed, tr_s=tr_s,
                     )
                 )  # fmt: skip
-            n_runs = n_runs or len(runs)
-        recorded = np.mean(sums, axis=0)[0]
-        repeated = np.mean(sums[:n_runs], axis=0)[1] if n_runs > 1 else None
-        groups.extend(_groups(label, areas, signal_share, recorded, repeated, lags, null=null))
+        onset_s, volume_times = _timing(0, stories[0], tr_s)
+        since_s = volume_times - onset_s
+        settled = (since_s >= SETTLED_S) & (since_s <= stories[0].duration_s)
+        for number, area in enumerate(areas):
+            runs_of = [run[number] for run in recorded]
+            r = np.mean([recorded_r(run) for run in runs_of], axis=0)
+            repeated = repeated_r(runs_of[:n_runs], settled) if n_runs else None
+            lag_s = None if area.source is None else lags.get(area.source)
+            groups.append(_group(label, area, signal_share, r, repeated, lag_s, null=null))
     return tuple(groups)
 
 
@@ -206,37 +211,27 @@ def _write_run(
     signal_share: float,
     seed: int,
     tr_s: float,
-) -> NDArray[np.float64]:
-    """Write one run, raw and preprocessed; give back each voxel's correlation with its signal.
-
-    Returns
-    -------
-    ndarray of shape (2, nx, ny, nz)
-        Over the whole run, and while the story plays.
-    """
+) -> list[CleanedRun]:
+    """Write one run, raw and preprocessed; give back what an analysis can see of every area."""
     onset_s, volume_times = _timing(index, story, tr_s)
     n_volumes = len(volume_times)
     key = ("fmri", label, story.name, run) if run else ("fmri", label, story.name)
     table = confound_table(n_volumes, rng=stream(seed, *key, "confounds"), interval_s=tr_s)
     regressors, jumps = nuisance(table), spikes(table)
     image = np.zeros((*SHAPE, n_volumes), dtype=np.float32)
-    recorded = np.full((2, *SHAPE), np.nan)
-    since_s = volume_times - onset_s
-    playing = (since_s >= SETTLED_S) & (since_s <= story.duration_s)
+    recorded: list[CleanedRun] = []
     for area in areas:
         rng = stream(seed, *key, area.name, "noise")
         n_voxels = int(area.voxels.sum())
         noise = ar1_noise(n_volumes, n_voxels, rng=rng, phi=NOISE_PHI)
         share = 0.0 if area.source is None else signal_share
-        clean = mix(planted[area.name], noise, signal_share=share)
+        mixed = mix(planted[area.name], noise, signal_share=share)
         leak = regressors @ rng.normal(0, NUISANCE_SHARE, (regressors.shape[1], n_voxels))
         jump = jumps[:, None] * rng.normal(0, SPIKE, n_voxels)
-        series = clean + leak + jump
+        series = mixed + leak + jump
         image[area.voxels] = (BASELINE * (1 + PERCENT * series)).T
-        for which, rows in enumerate((np.ones(n_volumes, dtype=bool), playing)):
-            recorded[which][area.voxels] = _correlation(
-                planted[area.name], series, regressors, jumps == 0, rows
-            )
+        signal = mix(planted[area.name], np.zeros_like(noise), signal_share=share)
+        recorded.append(clean(series, signal, regressors, jumps == 0))
     raw, derivative = roots
     name = f"sub-{label}_task-{story.label}" + (f"_run-{run}" if run else "")
     write_raw(raw / f"sub-{label}" / "func" / name, image, story, onset_s, tr_s=tr_s)
@@ -244,50 +239,29 @@ def _write_run(
     return recorded
 
 
-def _correlation(
-    planted: NDArray[np.float64],
-    series: NDArray[np.float64],
-    regressors: NDArray[np.float64],
-    kept: NDArray[np.bool_],
-    rows: NDArray[np.bool_],
-) -> NDArray[np.float64]:
-    """Correlate some rows per voxel, after least squares on the confounds; 0 without a signal."""
-    design = np.column_stack([np.ones(kept.sum()), regressors[kept]])
-    weights = np.linalg.lstsq(design, series[kept], rcond=None)[0]
-    cleaned = standardise_together([(series[kept] - design @ weights)[rows[kept]]])[0]
-    return np.asarray((cleaned * standardise_together([planted[kept & rows]])[0]).mean(axis=0))
-
-
-def _groups(
+def _group(
     label: str,
-    areas: Sequence[Part],
+    area: Part,
     signal_share: float,
     recorded: NDArray[np.float64],
     repeated: NDArray[np.float64] | None,
-    lags: dict[int, float],
+    lag_s: float | None,
     *,
     null: bool,
-) -> list[PlantedGroup]:
-    groups = []
-    for area in areas:
-        linked = area.source is not None and not null
-        lag_s = None if area.source is None or null else lags.get(area.source)
-        groups.append(
-            PlantedGroup(
-                participant=label,
-                modality="fmri",
-                name=area.name,
-                source="layer" if linked else "none",
-                layer=area.source if linked else None,
-                lag_s=lag_s,
-                hrf="glover" if linked and lag_s is None else None,
-                signal_share=signal_share if linked else 0.0,
-                noise_ceiling_r=round(float(np.sqrt(signal_share)), 4) if linked else 0.0,
-                targets=tuple((int(i), int(j), int(k)) for i, j, k in np.argwhere(area.voxels)),
-                recorded_r=tuple(np.round(recorded[area.voxels], 4).tolist()) if linked else (),
-                repeated_r=()
-                if repeated is None or not linked
-                else tuple(np.round(repeated[area.voxels], 4).tolist()),
-            )
-        )
-    return groups
+) -> PlantedGroup:
+    linked = area.source is not None and not null
+    seen = () if repeated is None else tuple(np.round(repeated, 4).tolist())
+    return PlantedGroup(
+        participant=label,
+        modality="fmri",
+        name=area.name,
+        source="layer" if linked else "none",
+        layer=area.source if linked else None,
+        lag_s=lag_s if linked else None,
+        hrf="glover" if linked and lag_s is None else None,
+        signal_share=signal_share if linked else 0.0,
+        noise_ceiling_r=round(float(np.sqrt(signal_share)), 4) if linked else 0.0,
+        targets=tuple((int(i), int(j), int(k)) for i, j, k in np.argwhere(area.voxels)),
+        recorded_r=tuple(np.round(recorded, 4).tolist()) if linked else (),
+        repeated_r=seen if linked else (),
+    )
