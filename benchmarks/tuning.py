@@ -49,7 +49,6 @@ class Measured:
     """One loop."""
 
     seconds: float
-    n_clips: int
     losses: list[float]
     memory_gb: float | None
 
@@ -92,30 +91,29 @@ def clock(device: str) -> float:
     return time.perf_counter()
 
 
-def measured(device: str, loop: Callable[[], tuple[int, list[float]]]) -> Measured:
+def measured(device: str, loop: Callable[[], list[float]]) -> Measured:
     if device != "cpu":
         torch.cuda.reset_peak_memory_stats()
     start = clock(device)
-    n_clips, losses = loop()
+    losses = loop()
     seconds = clock(device) - start
     memory = None if device == "cpu" else torch.cuda.max_memory_allocated() / 1e9
-    return Measured(seconds, n_clips, losses, memory)
+    return Measured(seconds, losses, memory)
 
 
-def our_loop(model: TunedModel, batches: Any, settings: LoopSettings) -> tuple[int, list[float]]:
-    n_clips = sum(len(batches.batch(0, k).clips) for k in range(len(batches)))
+def our_loop(model: TunedModel, batches: Any, settings: LoopSettings) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         train(
             model, batches, nn.functional.mse_loss, settings, Path(folder),
             on_epoch=lambda epoch, model: None,
         )  # fmt: skip
         log = (Path(folder) / "training.tsv").read_text().splitlines()[1:]
-    return n_clips, [float(line.split("\t")[2]) for line in log]
+    return [float(line.split("\t")[2]) for line in log]
 
 
 def plain_loop(
     folder: Path, model: TunedModel, batches: Any, settings: LoopSettings
-) -> tuple[int, list[float]]:
+) -> list[float]:
     """What one writes in an afternoon: stock model, one clip at a time."""
     stock: Any = AutoModel.from_pretrained(folder).eval().to(settings.device)
     trained = {n.removeprefix("net.") for n, p in model.backbone.named_parameters()
@@ -126,7 +124,7 @@ def plain_loop(
     parameters = [p for p in (*stock.parameters(), *head.parameters()) if p.requires_grad]
     adam = torch.optim.Adam(parameters, lr=settings.learning_rates[0][1])
     order = batch_order(len(batches), seed=settings.seed, epoch=0)
-    n_clips, losses = 0, []
+    losses = []
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(settings.precision, torch.bfloat16)
     for index in order:
         batch = moved(batches.batch(0, index), settings.device)
@@ -137,8 +135,7 @@ def plain_loop(
         loss.backward()
         adam.step()
         losses.append(float(loss.detach()))
-        n_clips += len(batch.clips)
-    return n_clips, losses
+    return losses
 
 
 def plain_features(stock: Any, model: TunedModel, batch: Batch) -> Tensor:
@@ -189,18 +186,19 @@ def case_rows(kind: str, folder: Path, asked: argparse.Namespace) -> list[Row]:
                 measured(asked.device, lambda m=model: plain_loop(folder, m, batches, settings))
             )
     best = min(ours, key=lambda one: one.seconds)
+    n_clips = sum(len(batches.batch(0, k).clips) for k in range(len(batches)))
     n_rows = sum(len(batches.rows(0, k)) for k in range(len(batches)))
     case = (f"tuning {asked.family}-{asked.size} {asked.precision}, {kind}: {n_rows} responses, "
-            f"{best.n_clips} clips, {asked.targets} targets")  # fmt: skip
-    rows = [row(case, "bids_brainalign", best, ours=best)]
+            f"{n_clips} clips, {asked.targets} targets")  # fmt: skip
+    rows = [row(case, "bids_brainalign", best, ours=best, n_clips=n_clips)]
     if plain:
         other = min(plain, key=lambda one: one.seconds)
-        rows.append(row(case, "clip after clip, stock model", other, ours=best))
+        rows.append(row(case, "clip after clip, stock model", other, ours=best, n_clips=n_clips))
     return rows
 
 
-def row(case: str, tool: str, one: Measured, *, ours: Measured) -> Row:
-    speed = f"{one.n_clips / one.seconds:.3g} clips/s"
+def row(case: str, tool: str, one: Measured, *, ours: Measured, n_clips: int) -> Row:
+    speed = f"{n_clips / one.seconds:.3g} clips/s"
     if one is not ours:
         differing = np.abs(np.subtract(one.losses, ours.losses)).max()
         speed += f"; losses differ by {differing:.1g} of {ours.losses[0]:.2g} at most"
@@ -213,8 +211,8 @@ def main() -> None:
     parser.add_argument("--size", choices=("small", "base"), default="small")
     parser.add_argument("--kinds", nargs="+", choices=("clips", "windows", "dense"),
                         default=["clips", "windows", "dense"])  # fmt: skip
-    parser.add_argument("--stories", type=int, default=2)
-    parser.add_argument("--rows-per-story", type=int, default=24)
+    parser.add_argument("--stories", type=int, default=1)
+    parser.add_argument("--rows-per-story", type=int, default=36)
     parser.add_argument("--rows", type=int, default=12, help="responses per batch of clips")
     parser.add_argument("--block-rows", type=int, default=10)
     parser.add_argument("--clip-s", type=float, default=10.0)

@@ -23,9 +23,9 @@ from bids_brainalign.tuning.wavlm_attention import route_wavlm_attention
 WAVEFORM_FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
 TUNABLE = ("whisper", *WAVEFORM_FAMILIES)
 """``model_type`` of the families that can be tuned."""
-CPU_SAMPLES = 320_000
+CPU_SAMPLES = 160_000
 """Samples run together on a CPU: larger passes fall out of its caches. 12 clips of 10 s at once
-take 1.3 times as long as one or two at a time (benchmarks/tuning.py)."""
+take 1.3 times as long as one at a time, 145 windows of 4 s 1.7 times as long as two."""
 _RANDOM_PARTS = (
     "hidden_dropout",
     "activation_dropout",
