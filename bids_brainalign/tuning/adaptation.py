@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import nn
@@ -37,8 +37,8 @@ class Adaptation:
     """Blocks that make layers 1 to this one are trained; None: to the layer that is read."""
     rank: int = 8
     alpha: float = 32.0
-    """An adapter adds (alpha / rank) · B A to a weight. Rank 8 and alpha 32 with dropout 0.1 are
-    the published code's for several participants (Moussa & Toneva 2025); BrainWavLM has 4, 4."""
+    """An adapter adds (alpha / rank) · B A to a weight. Rank 8, alpha 32 and
+    dropout 0.1 are those of the multi-brain-tuning code (2025); BrainWavLM has 4, 4 and 0.1."""
     dropout: float = 0.1
     """Of what enters an adapter, in training."""
     target_modules: tuple[str, ...] = ATTENTION_INPUTS
@@ -141,29 +141,6 @@ def with_adapters(
         torch.manual_seed(seed)
         adapted: nn.Module = get_peft_model(net, config)
     return adapted
-
-
-def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
-    """Name what is trained, for an optimiser with a learning rate per group.
-
-    Parameters
-    ----------
-    model : torch module
-        A ``TunedModel`` or a module around it.
-
-    Returns
-    -------
-    list of dict
-        ``{"name": …, "params": […]}`` for those of ``adapters`` (LoRA), ``backbone`` (its own
-        weights) and ``head`` (all else) that have trainable parameters.
-    """
-    inside = {id(p) for m in model.modules() if isinstance(m, Backbone) for p in m.parameters()}
-    groups: dict[str, list[nn.Parameter]] = {"adapters": [], "backbone": [], "head": []}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            own = "adapters" if is_adapter(name) else "backbone"
-            groups[own if id(parameter) in inside else "head"].append(parameter)
-    return [{"name": name, "params": members} for name, members in groups.items() if members]
 
 
 def is_adapter(name: str) -> bool:

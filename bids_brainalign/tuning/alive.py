@@ -50,6 +50,7 @@ def require_alive(model: nn.Module, batch: Batch, loss: Loss) -> None:
     """
     was_training = model.training
     model.eval()
+    _keep_checkpointing(model)
     try:
         _check_gradients(model, batch, loss, first_step=True)
         if any(is_adapter(name) for name, _ in model.named_parameters()):
@@ -59,6 +60,18 @@ def require_alive(model: nn.Module, batch: Batch, loss: Loss) -> None:
     finally:
         model.zero_grad(set_to_none=True)
         model.train(was_training)
+
+
+def _keep_checkpointing(model: nn.Module) -> None:
+    """Let blocks that are computed again in the backward pass do so here, too, to save memory.
+
+    Only the block itself is told so: the dropout modules within stay off.
+    """
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    for module in model.modules():
+        if isinstance(module, GradientCheckpointingLayer) and module.gradient_checkpointing:
+            module.training = True
 
 
 def _check_gradients(model: nn.Module, batch: Batch, loss: Loss, *, first_step: bool) -> None:

@@ -22,9 +22,9 @@ class LoopSettings:
     """Of AdamW; without it, it is Adam."""
     batches_per_update: int = 1
     """Batches whose gradients are averaged for one update, over all processes. Rows count equally,
-    so that the update is that of one large batch where the loss is a mean over rows (all but the
-    correlation over time, which is taken within each batch). The last update of an epoch may have
-    fewer."""
+    so that the update is that of one large batch where the loss is a mean over rows. It can't be
+    where the rows of a batch are compared with each other: correlation over time, contrastive
+    loss, normalisation by the batch. The last update of an epoch may have fewer batches."""
     schedule: ScheduleName = "linear"
     warmup_share: float = 0.1
     clip_norm: float | None = None

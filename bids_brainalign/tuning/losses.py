@@ -15,7 +15,8 @@ from bids_brainalign.errors import BrainAlignError, ExitCode
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Prediction and truth, both (n_rows, n_targets) → scalar."""
 TEMPERATURE = 0.1
-"""Of the contrastive loss: similarities are divided by it before the softmax."""
+"""Of the contrastive loss: correlations are divided by it before the softmax. Ours, fixed (CLIP
+learns its own, from 0.07 on)."""
 _FLAT = 1e-12
 """Sums of squares below this share of the largest are rounding errors of a constant."""
 

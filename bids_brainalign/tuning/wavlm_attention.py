@@ -50,7 +50,7 @@ def _forward(
     index: int = 0,
     **_: Any,
 ) -> tuple[Tensor, None, Tensor]:
-    """Attend with a gated relative position bias (Chen et al. 2022, WavLM, eq. 3–5).
+    """Attend with a gated relative position bias (Chen et al. 2022, WavLM).
 
     Parameters
     ----------
@@ -66,8 +66,8 @@ def _forward(
     by_head = hidden_states.view(n_clips, n_frames, self.num_heads, -1).transpose(1, 2)
     # (n_clips, n_heads, n_frames, 8) → two gates, each the sum of four numbers
     gates = self.gru_rel_pos_linear(by_head).unflatten(-1, (2, 4)).sum(-1)
-    update, reset = torch.sigmoid(gates).chunk(2, dim=-1)
-    gate = update * (reset * self.gru_rel_pos_const - 1.0) + 2.0
+    first, second = torch.sigmoid(gates).chunk(2, dim=-1)
+    gate = first * (second * self.gru_rel_pos_const - 1.0) + 2.0
     bias = gate * position_bias  # (n_clips, n_heads, n_frames, n_frames)
     if attention_mask is not None:
         bias = bias.masked_fill(~attention_mask.bool()[:, None, None, :], -torch.inf)

@@ -50,6 +50,26 @@ def livelier(model: torch.nn.Module, *, gain: float = 6.0) -> None:
                 parameter.mul_(gain)
 
 
+def write_whisper(folder: Path, *, seconds: int) -> None:
+    """A Whisper that hears so many seconds instead of 30."""
+    config = WhisperConfig(
+        vocab_size=32, d_model=32, encoder_layers=3, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=48, decoder_ffn_dim=32, pad_token_id=0,
+        bos_token_id=1, eos_token_id=2, decoder_start_token_id=1,
+        max_source_positions=50 * seconds,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = WhisperModel(config)
+    livelier(model)
+    with torch.no_grad():
+        # Otherwise every clip looks like the positions.
+        model.encoder.embed_positions.weight.mul_(0.1)
+        model.encoder.conv1.weight.mul_(10.0)
+        model.encoder.conv2.weight.mul_(10.0)
+    model.save_pretrained(folder)
+    WhisperFeatureExtractor(chunk_length=seconds).save_pretrained(folder)
+
+
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("backbones")
@@ -61,16 +81,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         # WavLM-base-plus takes raw audio, the others normalise it.
         extractor = Wav2Vec2FeatureExtractor(do_normalize=name != "wavlm")
         extractor.save_pretrained(root / name)
-    torch.manual_seed(0)
-    config = WhisperConfig(
-        vocab_size=32, d_model=32, encoder_layers=3, decoder_layers=1, encoder_attention_heads=2,
-        decoder_attention_heads=2, encoder_ffn_dim=48, decoder_ffn_dim=32, pad_token_id=0,
-        bos_token_id=1, eos_token_id=2, decoder_start_token_id=1, max_source_positions=150,
-    )  # fmt: skip
-    model = WhisperModel(config)
-    livelier(model)
-    model.save_pretrained(root / "whisper")
-    WhisperFeatureExtractor(chunk_length=3).save_pretrained(root / "whisper")
+    write_whisper(root / "whisper", seconds=3)
     return {name: root / name for name in NAMES}
 
 

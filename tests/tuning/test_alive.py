@@ -62,6 +62,21 @@ def test_a_model_that_was_trained_for_a_while_passes(folders):
     assert all(torch.equal(p, before[n]) for n, p in model.state_dict().items())
 
 
+def test_checkpointing_saves_memory_in_the_trial_too(folders):
+    from torch.utils import checkpoint
+
+    calls, honest = [], checkpoint.checkpoint
+
+    backbone = Backbone(folders["hubert"], layer=2, checkpointing=True)
+    for block in backbone.net.encoder.layers:
+        block._gradient_checkpointing_func = lambda *args: (
+            calls.append(1), honest(*args, use_reentrant=False)
+        )[1]  # fmt: skip
+    model = TunedModel(adapt(backbone, LORA, seed=0), n_targets=5, seed=0)
+    require_alive(model, pooled_batch(), mse)
+    assert calls
+
+
 def test_a_thing_that_is_never_called_is_named(folders):
     model = tuned(folders["hubert"])
     model.backbone.extra = nn.Linear(2, 2)

@@ -101,3 +101,16 @@ def test_wrong_layers_and_clips_are_refused(folders, tmp_path):
     )
     with pytest.raises(BrainAlignError, match="is a gpt2 model, which can't be tuned"):
         Backbone(tmp_path)
+
+
+@pytest.mark.shared
+def test_real_whisper_and_speech(shared):
+    import soundfile
+
+    path = sorted((shared / "data" / "librivox").glob("*.wav"))[0]
+    wave = soundfile.read(path, dtype="float32", frames=10 * 16_000)[0]
+    backbone = Backbone(shared / "models" / "whisper-base", layer=4).train()
+    with torch.no_grad():
+        hidden, valid = backbone(torch.from_numpy(wave)[None], torch.tensor([len(wave)]))
+    expected = open_model(shared / "models" / "whisper-base").extract(wave).layers[4]
+    np.testing.assert_allclose(hidden[valid].numpy(), expected, atol=1e-3, rtol=1e-3)
