@@ -1,0 +1,267 @@
+"""Tuning a small wav2vec2 on responses that were made by a changed copy of it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModel, Wav2Vec2Config, Wav2Vec2FeatureExtractor
+
+from bids_brainalign.config.schema import Features, Fmri, Tuning
+from bids_brainalign.errors import BrainAlignError, ExitCode
+from bids_brainalign.features.audio import load_audio
+from bids_brainalign.features.models import open_model
+from bids_brainalign.responses.types import Response
+from bids_brainalign.store.steps import StepCache
+from bids_brainalign.workflow.assemble import assemble
+from bids_brainalign.workflow.extraction import feature_steps, stimuli_of
+from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.responses import load_response, response_path, save_response
+from bids_brainalign.workflow.spaces import list_spaces
+from bids_brainalign.workflow.tuning import tuned_targets
+from bids_brainalign.workflow.tuning_steps import tuned_space, tuning_steps
+from tests.workflow.planted import make_fit
+
+N_TARGETS = 8
+N_PLANTED = 6
+DELAY_S = 4.5
+SETTINGS = Tuning(
+    variants=("tuned", "permuted"), input="blocks", source="dense", window_s=2.0, batch_rows=15,
+    normalisation="training", adaptation="lora", lora_rank=4, lora_alpha=4.0, lora_dropout=0.0,
+    epochs=12, patience=0, learning_rate=3e-3, head_learning_rate=3e-3,
+)  # fmt: skip
+
+
+def write_model(folder, *, change=0.0):
+    """A small wav2vec2 whose blocks do something; changed: in its queries, keys and values."""
+    torch.manual_seed(0)
+    model = AutoModel.from_config(
+        Wav2Vec2Config(
+            hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48,
+            conv_dim=(16,) * 7, num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=4,
+            vocab_size=32,
+        )
+    )  # fmt: skip
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if ".layers." in name and name.endswith("weight") and parameter.ndim == 2:
+                parameter.mul_(6.0)
+    model.save_pretrained(folder)
+    Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    if change:
+        path = folder / "model.safetensors"
+        weights, generator = load_file(path), torch.Generator().manual_seed(1)
+        for name, weight in weights.items():
+            if name.endswith(("q_proj.weight", "k_proj.weight", "v_proj.weight")):
+                shape = weight.shape
+                low = torch.randn(shape[0], 2, generator=generator) @ torch.randn(
+                    2, shape[1], generator=generator
+                )
+                weights[name] = weight + change * low * weight.norm() / low.norm()
+        save_file(weights, path, metadata={"format": "pt"})
+    return folder
+
+
+def responses_of(fit: Fit, config, folder, *, seed=0, noise=0.5):
+    """Six targets follow the last layer of a model 4.5 s later, two follow nothing."""
+    model, rng = open_model(folder), np.random.default_rng(seed)
+    weights = rng.standard_normal((32, N_TARGETS))
+    weights[:, N_PLANTED:] = 0
+    for presentation in fit.presentations:
+        recording = presentation.recording
+        path = response_path(config, fit, recording)
+        old = load_response(path)
+        found = model.extract(load_audio(presentation.stimulus.path), rate_hz=10.0)
+        layer = np.asarray(found.layers[-1])
+        slow = np.apply_along_axis(np.convolve, 0, layer, np.ones(15) / 15, mode="same")
+        signal = (slow - slow.mean(axis=0)) / slow.std(axis=0) @ weights / np.sqrt(32)
+        times = found.times + presentation.onset_s + DELAY_S
+        data = np.stack(
+            [np.interp(old.times, times, column, left=0, right=0) for column in signal.T], axis=1
+        )
+        data = data + noise * rng.standard_normal(data.shape)
+        save_response(path, replace(old, data=data.astype(np.float32)))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A fit of six stories; its responses follow the changed model."""
+    folder = tmp_path_factory.mktemp("tuning")
+    planted = make_fit(folder, "fmri", seconds=(100,) * 6, n_targets=N_TARGETS)
+    original = write_model(folder / "original")
+    responses_of(planted.fit, planted.config, write_model(folder / "changed", change=1.0))
+    config = replace(
+        planted.config,
+        paths=replace(planted.config.paths, features=()),
+        fmri=Fmri(delay_min_s=4.5, delay_max_s=4.5),
+        features=Features(models=(("w2v", str(original)),), untrained=False),
+        tuning=SETTINGS,
+    )
+    spaces = list_spaces(config)
+    for space in spaces:
+        for step in feature_steps(config, space, stimuli_of(config, [planted.fit])):
+            step.work()
+    return config, planted.fit, spaces
+
+
+def run(config, fit, spaces):
+    """Do the steps as a run does; names with what became of them."""
+    cache = StepCache(
+        config.paths.work_dir, roots=(config.paths.output_dir, config.paths.work_dir)
+    )
+    config.paths.output_dir.mkdir(exist_ok=True)
+    done: dict[str, str] = {}
+    for step in tuning_steps(config, fit, spaces, done):
+        done[step.name] = cache.run(step)[0]
+    return done
+
+
+@pytest.fixture(scope="module")
+def tuned(made):
+    config, fit, spaces = made
+    return run(config, fit, spaces), config, fit, spaces
+
+
+def table(config, fit):
+    path = config.paths.output_dir / fit.name.file("tuning.tsv", analysis="w2vTuned")
+    return pd.read_csv(path, sep="\t", na_values="n/a")
+
+
+def test_a_planted_change_is_learnt_and_permuted_responses_are_not(tuned):
+    _, config, fit, _ = tuned
+    found = table(config, fit).set_index(["reference", "target"])
+    for reference in ("w2v", "w2v:permuted"):
+        left = found.loc[(reference, "left")]
+        assert left["delta_r"] > 0.03
+        assert left["ci_low"] > 0
+        assert left["q_fdr"] < 0.05
+        assert left["r"] - left["r_reference"] == pytest.approx(left["delta_r"])
+
+
+def test_a_second_run_has_nothing_to_do(tuned):
+    first, config, fit, spaces = tuned
+    assert set(first.values()) == {"done"}
+    assert set(run(config, fit, spaces).values()) == {"reused"}
+    assert not list((config.paths.work_dir / "tuning").iterdir())
+
+
+def test_tuned_models_open_like_others(tuned):
+    _, config, fit, _ = tuned
+    folder = config.paths.output_dir / "sub-01/models" / f"{fit.name.stem}_desc-w2vTuned"
+    model = open_model(folder)
+    assert model.n_layers == 3
+    epochs = pd.read_csv(folder / "epochs.tsv", sep="\t")
+    assert len(epochs) == SETTINGS.epochs + 1
+    best = epochs.loc[epochs["r_validation"].idxmax()]
+    assert best["chosen"]
+    assert best["epoch"] > 0
+    assert epochs["chosen"].sum() == 1
+    card = (folder / "README.md").read_text()
+    assert "sub-01" in card
+    assert f"epoch {best['epoch']} of {SETTINGS.epochs}" in card
+    assert str(folder.parent) not in card
+    assert {p.name for p in (folder / "adapters").iterdir()} == {
+        "adapter_config.json", "adapter_model.safetensors"
+    }  # fmt: skip
+    assert (folder / "training_log.tsv").is_file()
+
+
+def test_epochs_are_chosen_without_the_test_story(made):
+    config, fit, spaces = made
+    plan = assemble(config, fit, spaces).plan
+    (fold,) = plan.folds
+    (choice,) = fold.inner
+    samples = assemble(config, fit, spaces).samples
+    heard = [set(samples.stimulus[rows]) for rows in (choice.train, choice.test, fold.outer.test)]
+    assert np.array_equal(fold.outer.train, choice.train)
+    assert not heard[0] & heard[1]
+    assert not heard[0] & heard[2]
+    assert not heard[1] & heard[2]
+    assert [len(h) for h in heard] == [4, 1, 1]
+
+
+def test_test_responses_change_nothing_of_the_model(made, tmp_path):
+    """Other responses of the test story: same weights, same epoch."""
+    config, fit, spaces = made
+    short = replace(config, tuning=replace(SETTINGS, variants=("tuned",), epochs=1))
+    digests = []
+    for name, scale in (("as-is", 1.0), ("other", -3.0)):
+        here = replace(
+            short,
+            paths=replace(short.paths, output_dir=tmp_path / name, work_dir=config.paths.work_dir),
+        )
+        assembly = assemble(here, fit, spaces)
+        test_runs = np.unique(assembly.samples.run[assembly.plan.folds[0].outer.test])
+        (run_index,) = test_runs
+        path = response_path(here, fit, fit.recordings[run_index])
+        before = load_response(path)
+        changed: Response = replace(before, data=np.asarray(before.data) * np.float32(scale) + 1)
+        save_response(path, changed)
+        try:
+            run(here, fit, spaces)
+        finally:
+            save_response(path, before)
+        folder = here.paths.output_dir / "sub-01/models" / f"{fit.name.stem}_desc-w2vTuned"
+        digests.append(load_file(folder / "model.safetensors"))
+    assert all(torch.equal(digests[0][name], digests[1][name]) for name in digests[0])
+
+
+def test_three_stories_are_refused_unless_allowed(made):
+    config, fit, spaces = made
+    kept = fit.presentations[:3]
+    few = Fit(fit.name, tuple(p.recording for p in kept), kept)
+    with pytest.raises(BrainAlignError) as caught:
+        assemble(config, few, spaces)
+    assert "--allow-few-stories" in str(caught.value)
+    allowed = replace(config, tuning=replace(SETTINGS, allow_few_stories=True))
+    assert "no more" in " ".join(assemble(allowed, few, spaces).plan.notes)
+    two = Fit(fit.name, tuple(p.recording for p in kept[:2]), kept[:2])
+    with pytest.raises(BrainAlignError, match="needs three"):
+        assemble(allowed, two, spaces)
+
+
+def test_stories_are_named_by_the_user(made):
+    config, fit, spaces = made
+    named = replace(
+        config,
+        tuning=replace(SETTINGS, test_stories=("story1",), validation_stories=("story4",)),
+    )
+    plan = assemble(named, fit, spaces).plan
+    assert plan.folds[0].name == "story1"
+    assert "chosen on story4" in plan.notes[0]
+    wrong = replace(config, tuning=replace(SETTINGS, test_stories=("storey1",)))
+    with pytest.raises(BrainAlignError, match="no stimulus storey1"):
+        assemble(wrong, fit, spaces)
+    both = replace(
+        config,
+        tuning=replace(SETTINGS, test_stories=("story1",), validation_stories=("story1",)),
+    )
+    with pytest.raises(BrainAlignError, match="share their content"):
+        assemble(both, fit, spaces)
+
+
+def test_targets_of_tuning(made):
+    config, fit, spaces = made
+    assembly = assemble(config, fit, spaces)
+
+    def targets(name):
+        here = replace(config, tuning=replace(SETTINGS, targets=name))
+        return tuned_targets(here, {}, assembly).tolist()
+
+    assert targets("whole") == list(range(N_TARGETS))
+    assert targets("left") == [0, 1, 2, 3]
+    assert targets("not:left") == [4, 5, 6, 7]
+    with pytest.raises(BrainAlignError, match="there are: whole, left, right"):
+        targets("STG")
+
+
+def test_the_model_to_tune_must_be_clear(made):
+    config, _, spaces = made
+    models = [replace(s, name=f"m{i}") for i, s in enumerate([spaces[1]] * 2)]
+    with pytest.raises(BrainAlignError, match="this run has 2") as caught:
+        tuned_space(config, models)
+    assert caught.value.exit_code == ExitCode.USAGE
+    named = replace(config, tuning=replace(SETTINGS, model="m1"))
+    assert tuned_space(named, models).name == "m1"
