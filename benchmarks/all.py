@@ -22,6 +22,7 @@ CASES = (
      "--tools", "bids_brainalign", "himalaya RidgeCV"),
     ("sliding.py", "--seconds", "60", "--windows", "3"),
     ("indexing.py",),
+    ("tuning.py", "--kinds", "clips", "windows", "--rows-per-story", "24"),
 )  # fmt: skip
 THREADS = 2
 
