@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dct
 
-from bids_brainalign.features.lowlevel import envelope_and_mel, reduce_rate
+from bids_brainalign.features.lowlevel import envelope_and_mel
 
 FRAME_RATE_HZ = 100.0
 N_BANDS = 40
@@ -14,24 +14,21 @@ N_BANDS = 40
 _NEPER_PER_DB = np.log(10) / 10
 
 
-def log_mel(wave: NDArray[np.float32], *, rate_hz: float) -> NDArray[np.float32]:
+def log_mel(wave: NDArray[np.float32]) -> NDArray[np.float32]:
     """Natural logarithm of the energy in mel bands, against the loudest of the clip.
 
     Parameters
     ----------
     wave : ndarray of shape (n_samples,), float32
         16 kHz.
-    rate_hz : float
-        Frames per second; divides 100.
 
     Returns
     -------
     ndarray of shape (n_frames, 40), float32
-        Frame i is centred at i / rate_hz s; slower frames are low-passed first.
+        Frame i is centred at i / 100 s.
     """
     _, decibel = envelope_and_mel(wave, n_mels=N_BANDS)
-    frames = (decibel * _NEPER_PER_DB).astype(np.float32)
-    return reduce_rate(frames, factor=round(FRAME_RATE_HZ / rate_hz))
+    return np.asarray(decibel * _NEPER_PER_DB, dtype=np.float32)
 
 
 def mfcc(log_energies: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -28,7 +28,7 @@ class ProbedLayers:
     @property
     def enough_blocks(self) -> bool:
         """Whether an interval can be given."""
-        return self.counts.shape[1] >= MIN_BLOCKS
+        return bool(self.counts.shape[1] >= MIN_BLOCKS)
 
     def table(self) -> pd.DataFrame:
         """Long table: a row per layer and metric, with p by rank among the refitted nulls.

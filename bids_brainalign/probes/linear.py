@@ -150,6 +150,6 @@ def _said(
     if kind == "numbers":
         return predicted
     if kind == "classes":
-        return np.eye(predicted.shape[1])[np.argmax(predicted, axis=1)]
+        return np.asarray(np.eye(predicted.shape[1])[np.argmax(predicted, axis=1)])
     columns = [np.quantile(v, 1 - s) for v, s in zip(validation.T, share, strict=True)]
     return (predicted > np.array(columns)).astype(np.float64)

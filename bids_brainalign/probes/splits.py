@@ -80,7 +80,7 @@ def split_clips(
 
 
 def connected(*keys: Keys) -> NDArray[np.int64]:
-    """Number the groups of clips: two that share any key are in one group.
+    """Find groups of clips: two that share any key are in one group.
 
     Examples
     --------
@@ -149,7 +149,9 @@ def _official(
     for lacking, source in ((TEST, TRAIN), (VALIDATION, TRAIN)):
         if not (part == lacking).any():
             rows = np.flatnonzero(part == source)
-            groups = connected([speakers[i] for i in rows], [sentences[i] for i in rows])
+            groups = connected(
+                *([kind[i] for i in rows.tolist()] for kind in (speakers, sentences))
+            )
             share = SHARES[lacking] if lacking == TEST else SHARES[lacking] / 2
             part[rows[_share_of(groups, share, rng)]] = lacking
             rule += f"; of its training part, groups that share nothing are for {PARTS[lacking]}"

@@ -35,6 +35,7 @@ from bids_brainalign.workflow.phone_times import (
     stimuli_to_align,
     with_phones,
 )
+from bids_brainalign.workflow.probing import probe_models
 from bids_brainalign.workflow.regions import require_atlas
 from bids_brainalign.workflow.responses import response_step
 from bids_brainalign.workflow.spaces import Space, list_spaces, unread, usable_spaces
@@ -93,6 +94,7 @@ def _participant(config: Config, run_id: str) -> Summary:
     if not config.control.reports_only:
         fits = _find_phones(config, fits, units, run_id)
         units += _extract_features(config, fits, spaces, run_id)
+        units += probe_models(config, fits, spaces, run_id)
         units += _run_fits(config, fits, spaces, run_id)
     report = None
     if "reports" in config.control.steps:
