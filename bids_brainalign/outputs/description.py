@@ -66,6 +66,8 @@ IGNORED = (
     "*_transcription.json",
     "*_contrast.tsv",
     "*_contrast.json",
+    "*_similarity.tsv",
+    "*_similarity.json",
     "*_predictions.h5",
     "*_weights.h5",
     "*_statmap.nii.gz",
@@ -103,6 +105,10 @@ Written by bids_brainalign {version}. Open `index.html` first.
 - `*_decoding.tsv` (with `--decode`): how well held-out speech is identified from the electrodes.
 - `*_transcription.tsv` (with `--transcribe`): what Whisper's decoder writes down from predicted
   encoder states, beside what it writes from other windows, the mean state and the true states.
+- `*_similarity.tsv` (with `--similarity`): likeness of layers and responses, by CKA and RSA; in
+  `group/` of layers and layers.
+- `group/*_probes.tsv` (with `--probes`): what linear probes read from each layer of a model;
+  `group/desc-<A>And<B>_changes.tsv`: a tuned model A against its original B. See `models.html`.
 - `*_phonemes.tsv`, `*_coherence.tsv` (iEEG): responses to phones and classes of phones, clusters
   of electrodes, and their anatomical order.
 - `group/`: tables over participants; `desc-phones_behaviour.tsv` with `--behaviour`.

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -208,6 +208,18 @@ def pairs_of(config: Config, spaces: Sequence[Space]) -> list[tuple[Space, Space
                 if a in named and b in named]  # fmt: skip
     models = [s for s in spaces if s.kind == "model" and not s.reads_words and s.mode == "dense"]
     return [(b, a) for a, b in pairwise(models)] if len(models) == 2 else []
+
+
+def probe_labels(config: Config, spaces: Sequence[Space]) -> dict[str, str]:
+    """Labels of tables that compare two models, for descriptions.tsv."""
+    pairs = pairs_of(config, spaces) if config.probes.kinds else []
+    labels = {pair_label(a.name, b.name): f"{a.name} against {b.name}" for a, b in pairs}
+    if config.probes.similarity:
+        named = [s.name for s in spaces if s.kind in {"model", "own"} and not s.reads_words]
+        twins = [(n, f"{n}:untrained") for n in named if config.features.untrained]
+        for a, b in (*combinations(named, 2), *twins):
+            labels.setdefault(pair_label(a, b), f"likeness of the layers of {a} and {b}")
+    return labels
 
 
 def _probed(

@@ -16,6 +16,7 @@ from bids_brainalign.workflow.probes import (
     probe_data,
     probe_step,
 )
+from bids_brainalign.workflow.similarity import layer_pairs, layer_similarity_step
 from bids_brainalign.workflow.spaces import Space
 from bids_brainalign.workflow.summary import Unit
 
@@ -51,5 +52,9 @@ def probe_models(
             units.append(attempt(config, probe_step(config, space, data), run_id=run_id))
         for tuned, original in pairs_of(config, probed):
             step = change_step(config, tuned, original, data)
+            units.append(attempt(config, step, run_id=run_id))
+    if config.probes.similarity:
+        for first, second in layer_pairs(probed, data[0]):
+            step = layer_similarity_step(config, first, second, data[0])
             units.append(attempt(config, step, run_id=run_id))
     return units
