@@ -22,6 +22,7 @@ SPEAKERS_FOR_BLOCKS = 10
 """With as many test speakers, they are what the bootstrap draws."""
 _MIN_CLIPS = 3
 """Training clips of each class of whole clips."""
+_MIN_NEW_WORDS = 20
 _LEAST_SHIFT_S = 2.0
 _CLIPS_PER_SPEAKER = 4
 """With as many on average, labels of clips are exchanged within speakers."""
@@ -40,8 +41,6 @@ class Probe:
     """Rows among those stored of all units."""
     columns: tuple[str, ...]
     """What is predicted: classes, phones; numbered for numbers."""
-    known: NDArray[np.bool_]
-    """(n_rows,): test rows of words that training rows hold, too (``vectors``)."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ def build_probe(
     rng = np.random.default_rng(seed_of(config, "probe", name, material.name))
     draws = _draws(config, name, material, unit, kept, labelled, rng)
     at = np.arange(pooled.of(unit).start, pooled.of(unit).stop)[draft.keep]
-    return Probe(name, material.name, unit, labelled, draws, at, draft.columns, _known(kept, part))
+    return Probe(name, material.name, unit, labelled, draws, at, draft.columns)
 
 
 def _parts(
@@ -252,15 +251,21 @@ def _vectors(
 ) -> _Draft | str:
     known = {word: vectors(word) for word in sorted(set(rows.label.tolist()))}
     found = np.array([known[word] is not None for word in rows.label.tolist()], dtype=bool)
-    keep = (part != OUT) & found
-    if not keep.any():
+    if not found.any():
         return "the table holds none of its words"
+    # A word that training has, too, is told by its sound: only others are tested.
+    trained = set(rows.label[(part == TRAIN) & found].tolist())
+    new = np.array([word not in trained for word in rows.label.tolist()], dtype=bool)
+    checked = set(rows.label[(part == VALIDATION) & found].tolist())
+    fresh = new & np.array([word not in checked for word in rows.label.tolist()], dtype=bool)
+    keep = found & ((part == TRAIN) | ((part == VALIDATION) & new) | ((part == TEST) & fresh))
+    if min(((part == p) & keep).sum() for p in (VALIDATION, TEST)) < _MIN_NEW_WORDS:
+        return (
+            f"fewer than {_MIN_NEW_WORDS} words of the validation or test speech are new: words "
+            "that training has are told by their sound and are not tested"
+        )
     y = np.stack([v for word in rows.label[keep] if (v := known[word]) is not None])
     return _Draft(y, "numbers", keep, tuple(map(str, range(y.shape[1]))), part)
-
-
-def _known(rows: Rows, part: NDArray[np.int64]) -> NDArray[np.bool_]:
-    return np.asarray(np.isin(rows.label, np.unique(rows.label[part == TRAIN])))
 
 
 def _blocks(

@@ -17,6 +17,7 @@ from bids_brainalign.config.schema import Config
 from bids_brainalign.outputs.names import analysis_label, pair_label
 from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.probes.layers import ProbedLayers, changes, probe_layers
+from bids_brainalign.probes.similarity import apart, likeness
 from bids_brainalign.store.digest import file_digest
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.fits import Fit
@@ -35,7 +36,12 @@ from bids_brainalign.workflow.probe_labels import (
     offers,
     unit_of,
 )
-from bids_brainalign.workflow.probe_material import Material, folder_material, own_material
+from bids_brainalign.workflow.probe_material import (
+    Material,
+    folder_material,
+    own_material,
+    thinned,
+)
 from bids_brainalign.workflow.spaces import Space, seed_of
 
 logger = logging.getLogger(__name__)
@@ -63,7 +69,9 @@ COLUMNS = {
 CHANGE_COLUMNS = {
     "model": "Model that was tuned",
     "original": "Model that it was before",
-    **{name: COLUMNS[name] for name in ("probe", "data", "layer", "metric")},
+    **{name: COLUMNS[name] for name in ("data", "layer")},
+    "probe": "What is predicted; likeness: CKA of the layer with the original's, 1 before tuning",
+    "metric": COLUMNS["metric"] + ", cka",
     "before": "Score of the original",
     "after": "Score of the tuned model",
     "change": "After less before",
@@ -83,10 +91,10 @@ class ProbeData:
 
     @cached_property
     def pooled(self) -> Pooled:
-        """Windows of all units; segments also for likeness."""
+        """Windows of all units."""
         units = {unit_of(k, self.material) for k in self.kinds if not offers(k, self.material)}
-        if self.config.probes.similarity and self.material.stimuli:
-            units.add("segment")
+        if self.material.stimuli:
+            units.add("segment")  # for likeness
         return pooled_rows(self.config, self.material, sorted(units))
 
     @cached_property
@@ -188,6 +196,8 @@ def change_step(config: Config, tuned: Space, original: Space, data: Sequence[Pr
                         model=tuned.name, original=original.name, probe=probe.name, data=probe.data
                     )
                 )
+            if one.material.stimuli:
+                tables.append(_likeness(config, tuned, original, one))
         empty = pd.DataFrame(columns=[*CHANGE_COLUMNS])
         table = pd.concat(tables, ignore_index=True) if tables else empty
         return list(write_tsv(path, table[[*CHANGE_COLUMNS]], CHANGE_COLUMNS, extra=_told(mine)))
@@ -198,6 +208,28 @@ def change_step(config: Config, tuned: Space, original: Space, data: Sequence[Pr
         modules=("bids_brainalign.workflow.probes",),
         work=work,
     )
+
+
+def _likeness(config: Config, tuned: Space, original: Space, data: ProbeData) -> pd.DataFrame:
+    """CKA of every layer with the same layer of the original, as a change from 1."""
+    rows = data.pooled.rows["segment"]
+    chosen = thinned(len(rows), config.probes.similarity_rows)
+    at = np.arange(data.pooled.of("segment").start, data.pooled.of("segment").stop)[chosen]
+    after, before = (load_pooled(config, s, data.material, data.pooled) for s in (tuned, original))
+    stretch = rows.clip[chosen]
+    far, draws = apart(stretch, rows=1), np.empty((0, len(chosen)), dtype=np.int64)
+    found = []
+    for i, layer in enumerate(after.layers[: len(before.layers)]):
+        one = likeness(
+            [after.read(i)[at]], [before.read(i)[at]], "cka", stretch=stretch, far=far, draws=draws
+        )
+        value, low, high = (float(a[0, 0]) for a in (one.value, one.low, one.high))
+        found.append((layer, 1.0, value, value - 1, low - 1, min(high, 1.0) - 1))
+    columns = ["layer", "before", "after", "change", "ci_low", "ci_high"]
+    return pd.DataFrame(found, columns=columns).assign(
+        model=tuned.name, original=original.name, probe="likeness", data=data.material.name,
+        metric="cka",
+    )  # fmt: skip
 
 
 def pairs_of(config: Config, spaces: Sequence[Space]) -> list[tuple[Space, Space]]:
@@ -244,8 +276,7 @@ def _inputs(
     settings = {
         key: value
         for key, value in asdict(config.probes).items()
-        if key not in {"data", "vectors", "originals", "similarity", "similarity_rows",
-                       "response_lag_s"}
+        if key not in {"data", "vectors", "originals", "similarity", "response_lag_s"}
     }  # fmt: skip
     memo = config.paths.work_dir / "digests"
     return {

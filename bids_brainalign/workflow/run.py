@@ -28,7 +28,7 @@ from bids_brainalign.workflow.extraction import feature_steps, missing_features,
 from bids_brainalign.workflow.fits import Fit, pool_fits
 from bids_brainalign.workflow.front_matter import write_front_matter
 from bids_brainalign.workflow.group import group_steps
-from bids_brainalign.workflow.pages import index_step, participant_page_step
+from bids_brainalign.workflow.pages import index_step, models_page_step, participant_page_step
 from bids_brainalign.workflow.phone_times import (
     phone_step,
     require_aligner,
@@ -102,6 +102,9 @@ def _participant(config: Config, run_id: str) -> Summary:
         for participant in participants:
             step = participant_page_step(config, participant)
             units.append(attempt(config, step, run_id=run_id, participant=participant))
+        models = models_page_step(config)
+        if models is not None:
+            units.append(attempt(config, models, run_id=run_id))
         report = config.paths.output_dir / "index.html"
         units.append(attempt(config, index_step(config), run_id=run_id))
     return Summary((*units, *skipped), report=report)
