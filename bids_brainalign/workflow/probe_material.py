@@ -132,7 +132,7 @@ def _of_stimulus(config: Config, stimulus: Stimulus, group: str) -> Clip:
 
 def folder_material(config: Config, name: str, folder: Path) -> Material:
     """Clips of a folder of speech; at most ``probes.max_clips`` of them, from all parts."""
-    import soundfile
+    from bids_brainalign.features.audio import audio_duration_s
 
     found = read_speech_folder(name, folder)
     clips = found.clips
@@ -150,7 +150,7 @@ def folder_material(config: Config, name: str, folder: Path) -> Material:
     if len(chosen) < len(used):
         notes = (*notes, f"{len(chosen)} of {len(used)} clips are used, evenly thinned.")
     stats = [clip.path.stat() for clip in kept]
-    durations = [soundfile.info(clip.path).duration for clip in kept]
+    durations = [audio_duration_s(clip.path) for clip in kept]
     return Material(
         name,
         found.kind,
