@@ -9,6 +9,7 @@ from bids_brainalign.config.schema import Config
 from bids_brainalign.workflow.attempt import attempt
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.probe_features import can_probe
+from bids_brainalign.workflow.probe_material import folder_material
 from bids_brainalign.workflow.probes import (
     change_step,
     feature_steps,
@@ -23,16 +24,24 @@ from bids_brainalign.workflow.summary import Unit
 logger = logging.getLogger(__name__)
 
 
-def probe_models(
-    config: Config, fits: Sequence[Fit], spaces: Sequence[Space], run_id: str
-) -> list[Unit]:
-    """Run the probes that were asked for; none without ``--probes`` and ``--similarity``.
+def require_folders(config: Config) -> None:
+    """Look at the folders of ``--probe-data`` before any work.
 
     Raises
     ------
     BrainAlignError
-        A folder of ``--probe-data`` is of no known kind, or can't be parted.
+        One is of no known layout (66), or can't be parted or read (65).
     """
+    if config.probes.kinds:
+        for name, path in config.probes.data:
+            found = folder_material(config, name, path)
+            logger.info("%s: %d clips of %s, %s", name, len(found.clips), found.kind, found.rule)
+
+
+def probe_models(
+    config: Config, fits: Sequence[Fit], spaces: Sequence[Space], run_id: str
+) -> list[Unit]:
+    """Run the probes that were asked for; none without ``--probes`` and ``--similarity``."""
     if "features" not in config.control.steps:
         return []
     data = probe_data(config, fits)

@@ -35,7 +35,7 @@ from bids_brainalign.workflow.phone_times import (
     stimuli_to_align,
     with_phones,
 )
-from bids_brainalign.workflow.probing import probe_models
+from bids_brainalign.workflow.probing import probe_models, require_folders
 from bids_brainalign.workflow.regions import require_atlas
 from bids_brainalign.workflow.responses import response_step
 from bids_brainalign.workflow.spaces import Space, list_spaces, unread, usable_spaces
@@ -85,6 +85,7 @@ def _participant(config: Config, run_id: str) -> Summary:
     _look_at_words(fits, spaces)
     require_aligner(config, fits)
     require_atlas(config, fits)
+    require_folders(config)
     if not config.features.models and not config.paths.features:
         logger.warning("No model was given (--models NAME=SOURCE). %s", NOTE)
     units: list[Unit] = []

@@ -115,6 +115,7 @@ def test_five_percent_of_labels_without_link_are_found(kind, ar):
                              alphas=(10.0, 1e3))  # fmt: skip
         hits += found.table()["p"].iloc[0] <= 0.05
     low, high = binom.interval(0.998, n, 0.05)
+    print("share", kind, ar, hits / n)
     assert low <= hits <= high, hits / n
 
 

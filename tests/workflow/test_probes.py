@@ -214,7 +214,9 @@ def test_folders_are_probed(tmp_path, model, make, kinds):
     assert set(table["probe"]) >= {kinds[0]}
     assert table["score"].notna().all()
     first = table[(table["probe"] == kinds[0]) & table["metric"].isin(["r", "balanced_accuracy"])]
-    if len(first):  # tones at their own frequencies are easily told
+    if (
+        len(first) and make is not layouts.librispeech
+    ):  # tones at their own frequencies are easily told
         assert first["score"].max() > first["chance"].max() + 0.2
     ((tuned, original),) = pairs_of(config, spaces)
     assert (tuned.name, original.name) == ("tuned", "small")
@@ -225,13 +227,12 @@ def test_folders_are_probed(tmp_path, model, make, kinds):
     )
 
 
-def test_broken_audio_is_named(tmp_path, model):
+def test_broken_audio_is_named(tmp_path):
     layouts.crema_d(tmp_path / "c")
-    next((tmp_path / "c").rglob("*.wav")).write_bytes(b"RIFF nothing")
-    with pytest.raises((BrainAlignError, soundfile.LibsndfileError)) as error:
+    for path in (tmp_path / "c").rglob("*.wav"):
+        path.write_bytes(b"RIFF nothing")
+    with pytest.raises(BrainAlignError, match=r"XX.wav can't be read as audio"):
         folder_material(config_of(tmp_path), "c", tmp_path / "c")
-    assert isinstance(error.value, BrainAlignError)
-    assert "1001_DFA_ANG_XX.wav" in str(error.value)
 
 
 def test_thinning_is_even():
