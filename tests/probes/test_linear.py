@@ -47,6 +47,23 @@ def test_scores_are_those_of_scikit_learn(kind):
     assert found.score == pytest.approx(expected, abs=2e-3)
 
 
+def test_more_dimensions_than_rows():
+    """The dual form, with nulls: as scikit-learn's."""
+    rng = np.random.default_rng(8)
+    held, latent = labelled("numbers", rng, n=150)
+    x = layers(rng, latent, dims=200)[1]
+    draws = shifted_rows(held.part, least=5, n_draws=3, rng=rng)
+    found = probe_layer(x, held, draws, alphas=(50.0,))
+    for score, rows in ((found.score, np.arange(150)), *zip(found.null, draws, strict=True)):
+        y = held.y[rows]
+        z, t = (standardised(v, np.flatnonzero(held.part == 0)) for v in (x, y))
+        # Standardised once, with the labels as they are: shifts within parts change no moment.
+        fitted = Ridge(50.0).fit(z[held.part == 0], t[held.part == 0])
+        said, truth = fitted.predict(z[held.part == 2]), t[held.part == 2]
+        r = [np.corrcoef(a, b)[0, 1] for a, b in zip(truth.T, said.T, strict=True)]
+        assert score[0] == pytest.approx(np.mean(r), abs=1e-4)
+
+
 def test_penalty_is_chosen_on_validation_rows_alone():
     rng = np.random.default_rng(1)
     held, latent = labelled("numbers", rng)
