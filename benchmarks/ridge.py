@@ -15,6 +15,7 @@ import numpy as np
 from himalaya.ridge import RidgeCV
 from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV as LeaveOneOut
+from tables import Row, show
 from threadpoolctl import threadpool_limits
 
 from bids_brainalign.alignment.delays import delayed
@@ -67,6 +68,7 @@ def main() -> None:
     parser.add_argument("--targets", type=int, default=100)
     parser.add_argument("--dims", type=int, default=64)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     design, responses, fold = make_data(options.minutes, options.targets, options.dims)
     train, test = fold.outer.train, fold.outer.test
@@ -89,10 +91,10 @@ def main() -> None:
         model = LeaveOneOut(alphas=ALPHAS, alpha_per_target=True)
         return np.asarray(model.fit(design[train], responses[train]).predict(design[test]))
 
-    print(f"{design.shape[0]} samples, {design.shape[1]} columns, {options.targets} targets, "
-          f"{len(ALPHAS)} penalties, {len(splits)} inner folds")  # fmt: skip
+    case = (f"{design.shape[0]} samples × {design.shape[1]} lagged columns × {options.targets} "
+            f"electrodes, {len(ALPHAS)} penalties, {len(splits)} inner folds")  # fmt: skip
+    rows: list[Row] = []
     with threadpool_limits(options.threads):
-        base = None
         for name, work in (
             ("bids_brainalign", lambda: ours(True)),
             ("bids_brainalign, lags unknown", lambda: ours(False)),
@@ -100,9 +102,10 @@ def main() -> None:
             ("scikit-learn RidgeCV (leave-one-out)", sklearn),
         ):
             seconds, prediction = timed(work)
-            base = seconds if base is None else base
-            r = mean_r(responses[test], prediction)
-            print(f"{name:38s} {seconds:8.1f} CPU s  x{seconds / base:5.1f}  held-out r {r:.4f}")
+            ratio = seconds / rows[0].cpu_s if rows else 1.0
+            told = f"held-out r {mean_r(responses[test], prediction):.4f}"
+            rows.append(Row(case, name, seconds, ratio, None, told))
+    show(rows, threads=options.threads, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,7 @@ extrapolated to ``--targets``. Ratios are of CPU seconds of the same run.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import subprocess
 import sys
 import threading
@@ -22,6 +20,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
+from tables import Row, show
 from threadpoolctl import threadpool_limits
 
 Array32 = NDArray[np.float32]
@@ -164,53 +163,46 @@ def main() -> None:
         | {"OPENBLAS_THREAD_TIMEOUT": "4"}
         | {f"{name}_NUM_THREADS": str(given.threads) for name in ("OMP", "OPENBLAS", "MKL")}
     )
-    rows: list[dict[str, object]] = []
+    case = (f"{given.samples:,} rows × {given.features:,} columns × {given.targets:,} voxels, "
+            f"{len(ALPHAS)} penalties, 5 folds")  # fmt: skip
+    rows: list[Row] = []
     with TemporaryDirectory() as folder:
-        reference = None
+        reference: dict[str, NDArray[np.float64]] = {}
         for tool in given.tools:
-            found = []
-            for count in (1, 3):
-                out = Path(folder) / "found.npz"
-                subprocess.run(  # noqa: S603 - this file
-                    [sys.executable, __file__, "--worker", tool, "--out", str(out),
-                     "--samples", str(given.samples), "--features", str(given.features),
-                     "--targets", str(count * given.batch), "--threads", str(given.threads)],
-                    env=environment, check=True,
-                )  # fmt: skip
-                with np.load(out) as stored:
-                    found.append({name: stored[name] for name in stored.files})
-            few, many = (float(part["seconds"]) for part in found)
-            per_target = (many - few) / (2 * given.batch)
-            total = many + per_target * (given.targets - 3 * given.batch)
-            answer = found[1]
+            few, answer = (measured(tool, given, count, environment, folder) for count in (1, 3))
+            per_target = float(answer["seconds"] - few["seconds"]) / (2 * given.batch)
+            total = float(answer["seconds"]) + per_target * (given.targets - 3 * given.batch)
+            r = f"r {np.nanmean(answer['r']):.5f}"
+            told = r if not reference else f"{r}; {compared(answer, reference)}"
             reference = reference or answer
-            rows.append(
-                {
-                    "tool": tool,
-                    "cpu_s_one_batch": round(few, 1),
-                    "cpu_s_three_batches": round(many, 1),
-                    "cpu_s_all": round(total, 1),
-                    "ratio": 0.0,
-                    "gigabytes_three_batches": round(float(answer["gigabytes"]), 2),
-                    "mean_r": round(float(np.nanmean(answer["r"])), 5),
-                    "same_penalty": float(
-                        np.mean(np.isclose(answer["alpha"], reference["alpha"], rtol=1e-3))
-                    ),
-                    "largest_difference_of_weights": float(
-                        np.abs(answer["weights"] - reference["weights"]).max()
-                    ),
-                }
-            )
-            rows[-1]["ratio"] = round(total / float(str(rows[0]["cpu_s_all"])), 2)
-            if not given.json:
-                print(rows[-1], flush=True)
-    if given.json:
-        machine = {"machine": platform.processor() or platform.machine(), "cpus": os.cpu_count()}
-        print(
-            json.dumps(
-                {**machine, "case": vars(given) | {"out": None}, "tools": rows}, default=str
-            )
-        )
+            ratio = total / rows[0].cpu_s if rows else 1.0
+            rows.append(Row(case, tool, total, ratio, float(answer["gigabytes"]), told))
+    show(rows, threads=given.threads, as_json=given.json)
+
+
+def measured(
+    tool: str, given: argparse.Namespace, n_batches: int, environment: dict[str, str], folder: str
+) -> dict[str, NDArray[np.float64]]:
+    """Run a tool in a process of its own."""
+    out = Path(folder) / "found.npz"
+    subprocess.run(  # noqa: S603 - this file
+        [sys.executable, __file__, "--worker", tool, "--out", str(out),
+         "--samples", str(given.samples), "--features", str(given.features),
+         "--targets", str(n_batches * given.batch), "--threads", str(given.threads)],
+        env=environment, check=True,
+    )  # fmt: skip
+    with np.load(out) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def compared(
+    answer: dict[str, NDArray[np.float64]], reference: dict[str, NDArray[np.float64]]
+) -> str:
+    """Tell how far two tools' penalties, weights and held-out r agree, the worst voxel too."""
+    same = np.isclose(answer["alpha"], reference["alpha"], rtol=1e-3)
+    weights = np.abs(answer["weights"] - reference["weights"])[:, same[::97]].max()
+    worst = np.nanmax(np.abs(answer["r"] - reference["r"]))
+    return f"same penalty {same.mean():.2%}, weights within {weights:.0e}, r within {worst:.0e}"
 
 
 if __name__ == "__main__":

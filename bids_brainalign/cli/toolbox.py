@@ -92,6 +92,10 @@ def _add_simulate(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     add("--repeats", type=_at_least_one, default=1, metavar="N",
         help="fMRI: runs in which the first story is heard, for a noise ceiling")  # fmt: skip
+    add("--tr", type=float, metavar="S", help="fMRI: repetition time (default 1.5)")
+    add("--bold-lags", nargs="+", type=float, default=(), metavar="S",
+        help="fMRI: lag of a short response (Gaussian, SD 0.6 s) per planted layer, instead of "
+        "the canonical response")  # fmt: skip
     add("--language", choices=("en", "nl", "fr"), default="en", help="of synthetic speech")
     add("--null", action="store_true", help="all-null twin: no link to the stories")
     add("--seed", type=int, default=0)
@@ -155,10 +159,12 @@ def _simulate(arguments: argparse.Namespace) -> int:
             fix="leave out one of the two; the app's --language tells what recordings speak",
             exit_code=ExitCode.USAGE,
         )
+    _check_bold(arguments)
     model, folder = _model(arguments)
 
     from bids_brainalign.simulate.bids_tree import start_dataset
     from bids_brainalign.simulate.dataset import BIDS_FOLDER, TRUTH_FILE, simulate_dataset
+    from bids_brainalign.simulate.fmri_files import TR_S
     from bids_brainalign.simulate.stories import stories_from_audio, synthetic_stories
 
     start_dataset(arguments.out_dir / BIDS_FOLDER)
@@ -183,6 +189,8 @@ def _simulate(arguments: argparse.Namespace) -> int:
         null=arguments.null,
         phones=arguments.phones,
         n_repeats=arguments.repeats,
+        tr_s=TR_S if arguments.tr is None else arguments.tr,
+        bold_lags_s=arguments.bold_lags,
     )
     print(f"dataset: {arguments.out_dir / BIDS_FOLDER}")
     print(f"planted: {arguments.out_dir / TRUTH_FILE}")
@@ -190,6 +198,23 @@ def _simulate(arguments: argparse.Namespace) -> int:
     option = "" if arguments.models is None else f" --models {model}={folder}"
     print(f"analyse: bids-brainalign {places} participant{option}")
     return int(ExitCode.OK)
+
+
+def _check_bold(arguments: argparse.Namespace) -> None:
+    """Refuse a repetition time or lags that no recording has."""
+    if arguments.tr is not None and not 0.2 <= arguments.tr <= 10:
+        raise BrainAlignError(
+            f"--tr {arguments.tr:g} is not a repetition time",
+            fix="give it in seconds: --tr 0.8",
+            exit_code=ExitCode.USAGE,
+        )
+    lags, n_layers = arguments.bold_lags, min(2, len(arguments.layers or (1, 2)))
+    if lags and (len(lags) != n_layers or min(lags) < 0 or max(lags) > 30):
+        raise BrainAlignError(
+            f"--bold-lags {' '.join(f'{lag:g}' for lag in lags)} doesn't fit {n_layers} layers",
+            fix=f"give {n_layers} lags between 0 and 30 s: one per planted layer, early first",
+            exit_code=ExitCode.USAGE,
+        )
 
 
 def _model(arguments: argparse.Namespace) -> tuple[str, Path]:

@@ -13,6 +13,7 @@ from bids_brainalign.simulate.bids_tree import start_dataset, write_dataset_file
 from bids_brainalign.simulate.ecog import simulate_ecog
 from bids_brainalign.simulate.eeg import simulate_eeg
 from bids_brainalign.simulate.fmri import simulate_fmri
+from bids_brainalign.simulate.fmri_files import TR_S
 from bids_brainalign.simulate.ground_truth import (
     GroundTruth,
     PlantedGroup,
@@ -43,6 +44,8 @@ def simulate_dataset(
     null: bool = False,
     phones: Arrangement | None = None,
     n_repeats: int = 1,
+    tr_s: float = TR_S,
+    bold_lags_s: Sequence[float] = (),
 ) -> GroundTruth:
     """Write a BIDS dataset of simulated listeners and what was planted in them.
 
@@ -68,6 +71,11 @@ def simulate_dataset(
         iEEG: plant tuning to classes of phones, ``grouped`` by device or ``scattered``, no layers.
     n_repeats : int
         fMRI: runs in which the first story is heard.
+    tr_s : float
+        fMRI: repetition time.
+    bold_lags_s : sequence of float
+        fMRI: per planted layer (the first and the last of ``layers``) the lag of a short response;
+        empty: the canonical one.
 
     Returns
     -------
@@ -132,6 +140,8 @@ def simulate_dataset(
             seed=seed,
             null=null,
             n_repeats=n_repeats,
+            tr_s=tr_s,
+            lags_s=bold_lags_s,
         )
     heard = {story.name: story for story in [*ieeg_stories, *eeg_stories, *fmri_stories]}
     present = sorted({group.participant for group in groups})

@@ -16,10 +16,14 @@ from bids_brainalign.simulate.stories import Story
 from bids_brainalign.simulate.volume import SPACE, affine, brain_mask
 
 TR_S = 1.5
-REFERENCE_S = TR_S / 2
-"""fMRIPrep's slice timing reference: volume k shows the brain at k·TR + this."""
+"""Repetition time where none is given, s."""
 _image: Any = nibabel.Nifti1Image
 """Untyped in nibabel."""
+
+
+def reference_s(tr_s: float) -> float:
+    """FMRIPrep's slice timing reference: volume k shows the brain at k·TR + this."""
+    return tr_s / 2
 
 
 def _write_image(path: Path, data: NDArray[np.generic], *, interval_s: float | None) -> None:
@@ -31,16 +35,23 @@ def _write_image(path: Path, data: NDArray[np.generic], *, interval_s: float | N
     nibabel.save(image, path)
 
 
-def write_raw(stem: Path, image: NDArray[np.float32], story: Story, onset_s: float) -> None:
+def write_raw(
+    stem: Path,
+    image: NDArray[np.float32],
+    story: Story,
+    onset_s: float,
+    *,
+    tr_s: float = TR_S,
+) -> None:
     """Write the scanner's image (whole numbers) with its sidecar and events."""
     path = stem.with_name(f"{stem.name}_bold.nii.gz")
-    _write_image(path, np.round(image).astype(np.int16), interval_s=TR_S)
+    _write_image(path, np.round(image).astype(np.int16), interval_s=tr_s)
     write_json(
         stem.with_name(f"{stem.name}_bold.json"),
         {
             "TaskName": story.label,
             "TaskDescription": "Listening to a story (simulated).",
-            "RepetitionTime": TR_S,
+            "RepetitionTime": tr_s,
             "Manufacturer": "bids-brainalign simulate",
         },
     )
@@ -48,18 +59,23 @@ def write_raw(stem: Path, image: NDArray[np.float32], story: Story, onset_s: flo
 
 
 def write_preprocessed(
-    stem: Path, image: NDArray[np.float32], story: Story, table: pd.DataFrame
+    stem: Path,
+    image: NDArray[np.float32],
+    story: Story,
+    table: pd.DataFrame,
+    *,
+    tr_s: float = TR_S,
 ) -> None:
     """Write the preprocessed image, its mask and the confounds."""
     spaced = f"{stem.name}_space-{SPACE}"
     bold = stem.with_name(f"{spaced}_desc-preproc_bold.nii.gz")
-    _write_image(bold, image, interval_s=TR_S)
+    _write_image(bold, image, interval_s=tr_s)
     write_json(
         stem.with_name(f"{spaced}_desc-preproc_bold.json"),
         {
             "TaskName": story.label,
-            "RepetitionTime": TR_S,
-            "StartTime": REFERENCE_S,
+            "RepetitionTime": tr_s,
+            "StartTime": reference_s(tr_s),
             "SliceTimingCorrected": True,
             "SkullStripped": False,
         },

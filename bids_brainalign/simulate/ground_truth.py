@@ -24,7 +24,8 @@ class PlantedGroup:
     layer: int | None
     """0 = input of the first block."""
     lag_s: float | None
-    """Lag of the response behind the sound; None with a haemodynamic response or no source."""
+    """Lag of the response behind the sound; None with the canonical haemodynamic
+    response or no source."""
     hrf: str | None
     signal_share: float
     """Share of the response's variance that the planted signal explains."""

@@ -111,6 +111,29 @@ def apply_hrf(signal: NDArray[np.float64], *, rate_hz: float) -> NDArray[np.floa
     return np.asarray(fftconvolve(signal, kernel[:, None], axes=0))
 
 
+def apply_late_bump(
+    signal: NDArray[np.float64], *, rate_hz: float, lag_s: float, width_s: float
+) -> NDArray[np.float64]:
+    """Convolve with a Gaussian around one lag: a response that comes when we say, not at 5 s.
+
+    Parameters
+    ----------
+    signal : ndarray of shape (n_frames, n_targets)
+    rate_hz : float
+    lag_s : float
+        Centre of the Gaussian; at least 3 widths, as nothing answers before the sound.
+    width_s : float
+        Its SD.
+
+    Returns
+    -------
+    ndarray of shape (n_frames + (lag_s + 4·width_s)·rate_hz, n_targets)
+    """
+    times = np.arange(round((lag_s + 4 * width_s) * rate_hz) + 1) / rate_hz
+    kernel = np.exp(-0.5 * ((times - lag_s) / width_s) ** 2)
+    return np.asarray(fftconvolve(signal, (kernel / kernel.sum())[:, None], axes=0))
+
+
 def phase_randomise(
     signal: NDArray[np.float64], *, rng: np.random.Generator
 ) -> NDArray[np.float64]:

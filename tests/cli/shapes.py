@@ -70,7 +70,7 @@ def write_bold(
 ) -> None:
     """Write one raw run and its preprocessed image: the right half follows the sound."""
     n_volumes = round(seconds / fmri_files.TR_S)
-    times = np.arange(n_volumes) * fmri_files.TR_S + fmri_files.REFERENCE_S
+    times = np.arange(n_volumes) * fmri_files.TR_S + fmri_files.reference_s(fmri_files.TR_S)
     slow = apply_hrf(envelope(sound, rate_hz=10.0)[:, None], rate_hz=10.0)[:, 0]
     signal = np.interp(times, onset_s + np.arange(len(slow)) / 10.0, slow, left=0, right=0)
     rng = np.random.default_rng(seed)

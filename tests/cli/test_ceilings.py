@@ -114,6 +114,7 @@ def test_halves_select_and_score(planted):
     assert rows.loc["whole:selected", "n_voxels"] > 100
 
 
+@pytest.mark.slow
 def test_the_published_selection_is_labelled(planted):
     made, _ = planted
     (made.root / "published.toml").write_text('[ceiling]\nselect = "published"\nthreshold = 0.3\n')

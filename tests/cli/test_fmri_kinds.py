@@ -333,6 +333,7 @@ def test_outputs_with_regions_are_valid_bids(with_dseg):
     require_valid(with_dseg)
 
 
+@pytest.mark.slow
 def test_regions_of_surfaces(planted):
     labels = in_region(planted)[MASK]
     for side, columns in (("L", LEFT), ("R", RIGHT)):

@@ -7,14 +7,20 @@ from tests.cli.simulated import run, simulate
 pytestmark = pytest.mark.cli
 
 
-def test_ninety_seconds_of_ecog_give_a_result_and_of_bold_a_reason(tmp_path):
-    data = simulate(tmp_path, ieeg_s=(90.0,), fmri_s=(90.0,))
-    options = ("--models", data.model, "--participant-label")
-    done = run(data.bids, tmp_path / "a", "participant", *options, "01", cwd=tmp_path)
+@pytest.mark.slow
+def test_ninety_seconds_of_ecog_give_a_result(tmp_path):
+    data = simulate(tmp_path, ieeg_s=(90.0,), fmri_s=())
+    done = run(
+        data.bids, tmp_path / "a", "participant", "--models", data.model, cwd=tmp_path
+    )  # fmt: skip
     text = done.stdout + done.stderr
     assert done.returncode == 0, text[-3000:]
     assert "blocks within runs" in text
-    done = run(data.bids, tmp_path / "b", "participant", *options, "02", cwd=tmp_path)
+
+
+def test_ninety_seconds_of_bold_give_a_reason(tmp_path):
+    data = simulate(tmp_path, ieeg_s=(), fmri_s=(90.0,))
+    done = run(data.bids, tmp_path / "b", "participant", "--models", data.model, cwd=tmp_path)
     text = done.stdout + done.stderr
     assert done.returncode == 65, text[-3000:]
     assert "too little for two folds" in text

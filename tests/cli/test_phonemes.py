@@ -43,7 +43,10 @@ def tunings(truth):
     return {name: g.tuning for g in truth.groups if g.tuning for name in g.targets}
 
 
-@pytest.mark.parametrize("language", ["en", "nl", "fr"])
+@pytest.mark.parametrize(
+    "language",
+    ["en", pytest.param("nl", marks=pytest.mark.slow), pytest.param("fr", marks=pytest.mark.slow)],
+)
 def test_planted_tuning_is_recovered(tmp_path, language):
     table, sidecar, truth = analyse(tmp_path, language=language)
     planted = tunings(truth)
@@ -81,6 +84,7 @@ def test_french_words_get_approximate_phones(tmp_path):
     assert (rows.loc[list(tunings(truth)), "q_fdr"] < 0.05).mean() > 0.5
 
 
+@pytest.mark.slow
 def test_found_phones_serve_the_baseline_and_steps_one_by_one_are_one_run(tmp_path):
     pytest.importorskip("pocketsphinx")
     table, sidecar, _ = analyse(tmp_path, annotated=False)

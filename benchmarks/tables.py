@@ -1,0 +1,56 @@
+"""What the benchmarks share: one row per tool, the machine they ran on, Markdown."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Row:
+    """One tool on one case."""
+
+    case: str
+    tool: str
+    cpu_s: float
+    ratio: float
+    """CPU seconds of this tool over ours, in the same run."""
+    memory_gb: float | None
+    """Peak of anonymous memory above the data; None where it was not looked at."""
+    agreement: str
+    """How near the answers are."""
+
+
+def machine(threads: int) -> str:
+    """Name processor, cores, threads and the libraries that do the work."""
+    cpu = platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        named = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        cpu = named[0].split(":", 1)[1].strip() if named else cpu
+    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "torch", "himalaya"))
+    return f"{cpu}, {os.cpu_count()} cores, {threads} threads used; {packages}"
+
+
+def show(rows: Sequence[Row], *, threads: int, as_json: bool) -> None:
+    """Print rows as one JSON object, or as a table in Markdown."""
+    if as_json:
+        print(json.dumps({"machine": machine(threads), "rows": [asdict(row) for row in rows]}))
+        return
+    print(machine(threads) + "\n")
+    print(markdown(rows))
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Lay rows out as a table."""
+    lines = ["| case | tool | CPU s | ratio | memory | agreement |", "|---|---|---|---|---|---|"]
+    for row in rows:
+        memory = "" if row.memory_gb is None else f"{row.memory_gb:.1f} GB"
+        cells = (row.case, row.tool, f"{row.cpu_s:.3g}", f"{row.ratio:.2g}", memory, row.agreement)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
