@@ -53,7 +53,6 @@ OUTPUTS = {
     "index.html": "where to begin: links to all pages",
     "sub-*.html": "report of a participant",
     "group.html": "report of the group",
-    "models.html": "probes of the models and likeness of their layers",
     "sub-*/**/*_scores.tsv": "scores per target, layer and fold",
     "group/*_layers.tsv": "layer curves over participants",
     "logs/status.tsv": "what was done and what failed",

@@ -246,7 +246,12 @@ def _similarity_sections(output_dir: Path, album: Album) -> list[Section]:
         return []
     rows = table[table["metric"] == "cka"]
     panels, sentences = [], []
-    for (first, second), part in rows.groupby(["model", "other"], sort=False):
+    # A model with itself first, twins with random weights last.
+    pairs = sorted(
+        rows.groupby(["model", "other"], sort=False),
+        key=lambda pair: (str(pair[0][1]).endswith(UNTRAINED), pair[0][0] != pair[0][1]),
+    )
+    for (first, second), part in pairs:
         matrix = part.pivot_table(index="layer", columns="other_layer", values="value", sort=True)
         panels.append((str(first), str(second), matrix.to_numpy(dtype=float)))
         if part["p"].notna().any():
