@@ -64,14 +64,17 @@ def split_clips(
         return _official(speakers, sentences, official, rng)
     groups = connected(speakers, sentences)
     sizes = np.bincount(groups)
-    if len(sizes) >= len(PARTS) and sizes.max() <= _MOST * len(groups):
+    can_fill = len(sizes) >= len(PARTS)
+    crossed = None
+    if not can_fill or sizes.max() > _MOST * len(groups):
+        crossed = _crossed(speakers, sentences, rng)
+    if crossed is not None:
+        return crossed
+    if can_fill:
         return Parts(
             _filled(sizes, rng)[groups],
             "parts share no speaker, sentence or story, drawn at random",
         )
-    crossed = _crossed(speakers, sentences, rng)
-    if crossed is not None:
-        return crossed
     raise BrainAlignError(
         "the clips can't be parted for training, validation and test",
         where=f"{len(sizes)} groups share no speaker, sentence or story, and three are needed",

@@ -56,6 +56,8 @@ def probe_models(
         if any(can_probe(space, one.material) for one in data)
         and not any(name.startswith(f"probe features {space.name} ") for name in failed)
     ]  # fmt: skip
+    if not probed:
+        logger.warning("probes: no model of this run has layers over time that can be probed")
     if config.probes.kinds:
         for space in probed:
             units.append(attempt(config, probe_step(config, space, data), run_id=run_id))

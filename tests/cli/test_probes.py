@@ -20,7 +20,7 @@ def outputs(tmp_path_factory):
     planted = simulate(folder, ieeg_s=(40.0,) * 3, fmri_s=(60.0,) * 2)
     tuned = write_small_whisper(folder / "tuned-model", seed=7)
     words = ("participant", "--participant-label", "01", "--models", planted.model,
-             f"tuned={tuned}", "--no-untrained", "--sloppy", "--probes", "mfcc", "words",
+             f"tuned={tuned}", "--no-untrained", "--sloppy", "--probes", "mfcc", "phones",
              "emotion", "--similarity")  # fmt: skip
     done = run(planted.bids, folder / "out", *words, cwd=folder)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -35,7 +35,7 @@ def test_tables_and_pages(outputs):
     assert "its clips have no emotion" in (out / "models.html").read_text()
     assert "Likeness of layers and responses" in (out / "sub-01.html").read_text()
     table = pd.read_csv(out / "group" / "desc-small_probes.tsv", sep="\t", na_values="n/a")
-    assert set(table["probe"]) == {"mfcc", "words"}
+    assert set(table["probe"]) == {"mfcc", "phones"}
     assert (table.loc[table["probe"] == "mfcc", "p_max"] < 0.05).any()
     labels = (out / "descriptions.tsv").read_text()
     assert "desc-tunedAndSmall\ttuned against small" in labels

@@ -51,6 +51,14 @@ def test_stories_of_a_dataset():
     assert sorted(parts.part.tolist()) == [0, 1, 2]
 
 
+def test_one_large_group_does_not_stop_the_rest():
+    stories = ["a"] * 20 + ["b", "c"]
+    parts = split_clips([None] * 22, stories, official=[None] * 22, rng=rng())
+    check_disjoint(parts.part, stories)
+    assert parts.part[0] == 0
+    assert set(parts.part.tolist()) == {0, 1, 2}
+
+
 def test_too_little_is_refused():
     with pytest.raises(BrainAlignError, match="can't be parted"):
         split_clips(["a", "a"], ["x", "y"], official=[None] * 2, rng=rng())
