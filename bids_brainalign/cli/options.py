@@ -18,6 +18,7 @@ from bids_brainalign.config.checks import (
     FEATURE_MODES,
     HIGH_GAMMA,
     PRECISIONS,
+    PROBES,
     REFERENCES,
     SAVE,
     SOLVERS,
@@ -43,6 +44,7 @@ def build_parser() -> AppParser:
     add_selection(parser.add_argument_group("selection"))
     _add_material(parser.add_argument_group("own material"))
     _add_work(parser.add_argument_group("work"))
+    _add_probes(parser.add_argument_group("probes of models"))
     _add_resources(parser.add_argument_group("resources"))
     _add_control(parser.add_argument_group("control"))
     return parser
@@ -305,6 +307,49 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         dest="decoding.transcribe",
         action="store_true",
         help="with --decode: let Whisper's decoder write down predicted encoder states",
+    )
+
+
+def _add_probes(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--probes",
+        dest="probes.kinds",
+        nargs="+",
+        action="extend",
+        choices=PROBES,
+        metavar="PROBE",
+        help="what each layer of the models tells of the stimuli, by linear probes, of "
+        f"{', '.join(PROBES)}; see models.html",
+    )
+    group.add_argument(
+        "--probe-data",
+        dest="probes.data",
+        nargs="+",
+        action="extend",
+        metavar="NAME=DIR",
+        help="probe on these folders, too: TIMIT, LibriSpeech, Speech Commands, CREMA-D "
+        "(recognised by their layout), or with a table clips.tsv",
+    )
+    group.add_argument(
+        "--word-vectors",
+        dest="probes.vectors",
+        metavar="FILE",
+        help="GloVe or FastText file, for --probes vectors",
+    )
+    group.add_argument(
+        "--original",
+        dest="probes.originals",
+        nargs="+",
+        action="extend",
+        metavar="TUNED=ORIGINAL",
+        help="which of --models a model was before it was tuned: their probes are compared (with "
+        "two models, the second with the first)",
+    )
+    group.add_argument(
+        "--similarity",
+        dest="probes.similarity",
+        action="store_true",
+        help="likeness of layers to each other and to responses, by CKA and RSA",
     )
 
 

@@ -14,6 +14,7 @@ from bids_brainalign.cli.options import build_parser
 from bids_brainalign.cli.places import check_places
 from bids_brainalign.config.checks import (
     DECODERS,
+    PROBES,
     SAVE,
     check_level,
     check_values,
@@ -30,8 +31,13 @@ PREFIXES = {
     "selection.runs": ("--run-label", "run-"),
 }
 _PATHS = ("paths.work_dir", "paths.stimuli_map", "paths.folds", "paths.bids_database_dir",
-          "paths.model_dir", "paths.phone_classes", "paths.behaviour")  # fmt: skip
-_NAMED_PATHS = {"paths.derivatives": "--derivatives", "paths.features": "--features"}
+          "paths.model_dir", "paths.phone_classes", "paths.behaviour",
+          "probes.vectors")  # fmt: skip
+_NAMED_PATHS = {
+    "paths.derivatives": "--derivatives",
+    "paths.features": "--features",
+    "probes.data": "--probe-data",
+}
 _NOT_CONFIGURATION = ("bids_dir", "output_dir", "level", "recipe", "config_file", "mem", "notrack")
 
 
@@ -115,6 +121,10 @@ def _value(key: str, value: Any) -> Any:
         return values.named_paths(value, _NAMED_PATHS[key])
     if key == "features.models":
         return model_sources(value)
+    if key == "probes.originals":
+        return values.name_pairs(value, "--original")
+    if key == "probes.kinds":
+        return tuple(one for one in PROBES if one in value)
     if key == "paths.targets":
         return tuple(values.absolute(path) for path in value)
     if key == "ieeg.band_hz":

@@ -62,6 +62,10 @@ def _inputs(config: Config) -> Iterator[tuple[str, Path, bool]]:
         yield f"--derivatives {name}", path, True
     for name, path in paths.features:
         yield f"--features {name}", path, True
+    for name, path in config.probes.data:
+        yield f"--probe-data {name}", path, True
+    if config.probes.vectors is not None:
+        yield "--word-vectors", config.probes.vectors, False
     if paths.stimuli_map is not None:
         yield "--stimuli-map", paths.stimuli_map, False
     if paths.phone_classes is not None:

@@ -82,6 +82,22 @@ def named_paths(words: Sequence[str], option: str) -> tuple[tuple[str, Path], ..
     return tuple(pairs.items())
 
 
+def name_pairs(words: Sequence[str], option: str) -> tuple[tuple[str, str], ...]:
+    """Split ``NAME=NAME`` words; each first name may come once."""
+    pairs: dict[str, str] = {}
+    for word in words:
+        first, _, second = word.partition("=")
+        if not LABEL.fullmatch(first) or not LABEL.fullmatch(second):
+            raise usage_error(
+                f"{option}: {word!r} is not NAME=NAME.",
+                fix=f"write {option} tuned=original, two names of --models",
+            )
+        if first in pairs:
+            raise usage_error(f"{option}: {first} is given twice.", fix="give each model once")
+        pairs[first] = second
+    return tuple(pairs.items())
+
+
 def steps(words: Sequence[str]) -> tuple[str, ...]:
     """Put steps into the order in which they run."""
     for word in words:

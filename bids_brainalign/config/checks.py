@@ -43,6 +43,9 @@ LAG_MODES = ("continuous", "word")
 CHOSEN_BY = ("correlation", "r2")
 SOLVERS = ("own", "himalaya")
 CEILING_SELECTIONS = ("none", "halves", "published")
+PROBES = (
+    "mfcc", "mel", "phones", "words", "vectors", "sentence-type", "speaker", "emotion", "intent",
+)  # fmt: skip
 PRECISIONS = ("fp32", "bf16", "fp16")
 RECORDING_LABELS = ("onset", "phones", "repeats", "responses", "silence", "sound")
 """``desc-`` labels of outputs that belong to no model."""
@@ -151,6 +154,8 @@ def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     atlas = config.anatomy.atlas
     if atlas is not None and not is_atlas_path(atlas):
         yield "anatomy.atlas", atlas, ATLASES
+    for probe in config.probes.kinds:
+        yield "probes.kinds", probe, PROBES
     for what in config.save:
         yield "save", what, SAVE
     for step in config.control.steps:
@@ -270,6 +275,7 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     yield "mlp.dropout", dropout, "from 0 to below 1", 0 <= dropout < 1
     yield "mlp.weight_decays", decays, "at least one number", bool(decays)
     yield from _windows(features)
+    yield from _probes(config)
     yield from _decoding(config.decoding, config.ieeg, config.eeg)
 
 
@@ -296,6 +302,34 @@ def _decoding(decoding: Decoding, *encoded: Ieeg | Eeg) -> Iterator[tuple[str, o
     rule = "with --decode ridge, which predicts the states"
     holds = not decoding.transcribe or "ridge" in decoding.decoders
     yield "decoding.transcribe", decoding.transcribe, rule, holds
+
+
+def _probes(config: Config) -> Iterator[tuple[str, object, str, bool]]:
+    probes = config.probes
+    for name in ("frame_step_s", "segment_s", "min_tokens", "max_rows", "max_clips", "block_s",
+                 "n_bootstrap", "similarity_rows"):  # fmt: skip
+        value = getattr(probes, name)
+        yield f"probes.{name}", value, "above 0", 0 < value < math.inf
+    yield "probes.n_null", probes.n_null, "0 or more", probes.n_null >= 0
+    rule = "with a file of word vectors (--word-vectors FILE)"
+    holds = "vectors" not in probes.kinds or probes.vectors is not None
+    yield "probes.kinds", probes.kinds, rule, holds
+    rule = "with --probes, which says what is probed on it"
+    yield (
+        "probes.data",
+        [name for name, _ in probes.data],
+        rule,
+        bool(probes.kinds or not probes.data),
+    )
+    for name, _ in probes.data:
+        fits = bool(LABEL.fullmatch(name)) and name != "stimuli"
+        yield "probes.data, the name", name, "letters, digits, '.', '_' and '-', not stimuli", fits
+    if config.level == "participant":
+        names = [name for name, _ in (*config.features.models, *config.paths.features)]
+        for pair in probes.originals:
+            rule = f"two models of --models ({', '.join(names) or 'none'})"
+            known = set(pair) <= set(names) and pair[0] != pair[1]
+            yield "probes.originals", "=".join(pair), rule, known
 
 
 def _is_band(band_hz: tuple[float, ...]) -> bool:

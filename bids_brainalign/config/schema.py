@@ -417,6 +417,43 @@ class Decoding:
 
 
 @dataclass(frozen=True)
+class Probes:
+    """What layers of models tell of speech, on the stimuli and on folders of speech."""
+
+    kinds: tuple[str, ...] = ()
+    """``mfcc``, ``mel``, ``phones``, ``words``, ``vectors``, ``sentence-type``, ``speaker``,
+    ``emotion``, ``intent``; none: no probes. A probe runs where the data offer its labels."""
+    data: tuple[tuple[str, Path], ...] = ()
+    """NAME → folder of TIMIT, LibriSpeech, Speech Commands, CREMA-D, or with ``clips.tsv``."""
+    vectors: Path | None = None
+    """GloVe or FastText file, for ``vectors``."""
+    originals: tuple[tuple[str, str], ...] = ()
+    """NAME of a model → NAME of the model that it was before, for changes. With two models and
+    nothing given, the second is compared with the first."""
+    similarity: bool = False
+    """Likeness of layers to each other and to responses, by CKA and RSA."""
+    frame_step_s: float = 0.1
+    """Stretch over which features, and sound, are averaged for ``mfcc`` and ``mel``."""
+    segment_s: float = 0.5
+    """Stretch over which features are averaged for ``phones`` and for similarity."""
+    min_tokens: int = 10
+    """Of each word or phone among the training rows; rarer ones are left out."""
+    max_rows: int = 8000
+    """Per probe, evenly thinned."""
+    max_clips: int = 2000
+    """Of a folder of speech, evenly thinned: each is one pass of the model."""
+    block_s: float = 10.0
+    """Test stretches that the bootstrap of the intervals draws; speakers where there are 10."""
+    n_null: int = 200
+    """Probes refitted on shifted or exchanged labels."""
+    n_bootstrap: int = 2000
+    similarity_rows: int = 800
+    """Segments, or samples of responses, that are compared: time and memory go with the square."""
+    response_lag_s: float = 0.15
+    """Responses of electrodes are compared with features this much earlier."""
+
+
+@dataclass(frozen=True)
 class Resources:
     """What the run may use."""
 
@@ -482,6 +519,7 @@ class Config:
     phonemes: Phonemes = field(default_factory=Phonemes)
     decoding: Decoding = field(default_factory=Decoding)
     tuning: Tuning = field(default_factory=Tuning)
+    probes: Probes = field(default_factory=Probes)
     resources: Resources = field(default_factory=Resources)
     control: Control = field(default_factory=Control)
 

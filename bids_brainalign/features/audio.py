@@ -16,6 +16,24 @@ SAMPLE_RATE_HZ = 16_000
 """Rate of every speech model served here."""
 
 
+def audio_duration_s(path: Path) -> float:
+    """Length of an audio file, from its header.
+
+    Raises
+    ------
+    BrainAlignError
+        The file can't be decoded (65).
+    """
+    try:
+        return float(soundfile.info(path).duration)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise BrainAlignError(
+            f"{path.name} can't be read as audio: {error}",
+            where=str(path),
+            fix="convert it to WAV or FLAC (TIMIT's compressed SPHERE files need sph2pipe)",
+        ) from error
+
+
 def load_audio(path: Path) -> NDArray[np.float32]:
     """Read an audio file as mono at 16 kHz; channels are averaged.
 

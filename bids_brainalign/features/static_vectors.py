@@ -168,6 +168,11 @@ def read_static(
     return held_layers([layer], words, duration_s=duration_s, past_s=longest, notes=tuple(notes))
 
 
+def look_up(vectors: StaticVectors, label: str) -> NDArray[np.float32] | None:
+    """Vector of a word: as written, without punctuation, in lower case, or from its parts."""
+    return _look_up(vectors, label)[0]
+
+
 def _look_up(vectors: StaticVectors, label: str) -> tuple[NDArray[np.float32] | None, bool]:
     """Vector of a word as written, without punctuation, or in lower case; else of its parts."""
     for form in _forms(label):

@@ -69,6 +69,8 @@ IGNORED = (
     "*_tuning.tsv",
     "*_tuning.json",
     "**/models/**",
+    "*_similarity.tsv",
+    "*_similarity.json",
     "*_predictions.h5",
     "*_weights.h5",
     "*_statmap.nii.gz",
@@ -108,6 +110,10 @@ Written by bids_brainalign {version}. Open `index.html` first.
   encoder states, beside what it writes from other windows, the mean state and the true states.
 - `*_tuning.tsv`, `stat-rDelta` (with `[tuning]`): a model tuned on these responses against its
   original and its control, on test stories; `sub-*/models/`: its weights, log and card.
+- `*_similarity.tsv` (with `--similarity`): likeness of layers and responses, by CKA and RSA; in
+  `group/` of layers and layers.
+- `group/*_probes.tsv` (with `--probes`): what linear probes read from each layer of a model;
+  `group/desc-<A>And<B>_changes.tsv`: a tuned model A against its original B. See `models.html`.
 - `*_phonemes.tsv`, `*_coherence.tsv` (iEEG): responses to phones and classes of phones, clusters
   of electrodes, and their anatomical order.
 - `group/`: tables over participants; `desc-phones_behaviour.tsv` with `--behaviour`.

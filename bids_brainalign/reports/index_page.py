@@ -47,6 +47,7 @@ def index_context(output_dir: Path) -> dict[str, object]:
             {"label": label, "url": page_url(output_dir, label)}
             for label in missing_participants(output_dir)
         ],
+        "has_models": (output_dir / "models.html").is_file(),
         "has_group": (output_dir / "group.html").is_file(),
         "files": [
             {

@@ -53,6 +53,26 @@ def write_group_page(output_dir: Path, *, participants: tuple[str, ...] = ()) ->
     return [page, *album.written]
 
 
+def write_models_page(output_dir: Path) -> list[Path]:
+    """Write the page of probes and likeness of models and its figures.
+
+    Parameters
+    ----------
+    output_dir : Path
+        The derivatives.
+
+    Returns
+    -------
+    list of Path
+        The page, then its figures.
+    """
+    from bids_brainalign.reports.models_page import models_context
+
+    album = Album(output_dir, "group/figures")
+    page = write_page(output_dir, "models.html", "models.html", models_context(output_dir, album))
+    return [page, *album.written]
+
+
 def write_index(output_dir: Path) -> list[Path]:
     """Write the page that leads to all others.
 

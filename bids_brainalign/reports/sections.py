@@ -25,6 +25,7 @@ from bids_brainalign.reports.reference_section import reference_section
 from bids_brainalign.reports.rendering import Album
 from bids_brainalign.reports.rois_section import rois_section
 from bids_brainalign.reports.section import Cells, Section
+from bids_brainalign.reports.similarity_section import similarity_section
 from bids_brainalign.reports.transcription_section import transcription_section
 from bids_brainalign.reports.tuning_section import tuning_section
 from bids_brainalign.reports.variance_section import variance_section
@@ -51,6 +52,7 @@ OF_MODELS: tuple[SectionMaker, ...] = (
     lags_section,
     decoding_section,
     transcription_section,
+    similarity_section,
 )
 """Sections about one model and the recordings."""
 

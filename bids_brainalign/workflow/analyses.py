@@ -30,6 +30,7 @@ from bids_brainalign.workflow.recurrent import no_networks_step, recurrent_steps
 from bids_brainalign.workflow.recurrent_attention import attention_steps
 from bids_brainalign.workflow.recurrent_fits import too_short
 from bids_brainalign.workflow.reference_check import reference_steps
+from bids_brainalign.workflow.similarity import can_compare, response_similarity_step
 from bids_brainalign.workflow.spaces import LOWLEVEL, Space
 from bids_brainalign.workflow.timescale import timescale_step
 from bids_brainalign.workflow.transcription import transcription_steps
@@ -131,6 +132,8 @@ def _space_steps(
     """Encode with one feature space; what builds on its scores follows where there are any."""
     twin = by_name.get(f"{space.name}:untrained")
     yield encoding_step(config, fit, space, twin, spaces)
+    if config.probes.similarity and can_compare(space):
+        yield response_similarity_step(config, fit, space, twin, spaces)
     scores = scores_path(config, fit, space)
     if scores is None or encoding_name(fit, space) not in succeeded:
         return

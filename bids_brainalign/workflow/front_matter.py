@@ -11,6 +11,7 @@ from bids_brainalign.outputs.description import write_dataset_description, write
 from bids_brainalign.outputs.names import analysis_label, pair_label
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.phone_times import stimuli_to_align
+from bids_brainalign.workflow.probes import probe_labels
 from bids_brainalign.workflow.spaces import Space
 
 _MODES = {
@@ -51,6 +52,7 @@ def _write_labels(config: Config, spaces: Sequence[Space]) -> None:
         compared = [s.name for s in spaces if s.kind in {"model", "static", "own"}]
         for first, second in combinations(compared, 2):
             labels[pair_label(first, second)] = f"variance of {first} and {second}, and shared"
+    labels |= probe_labels(config, spaces)
     write_descriptions(config.paths.output_dir, labels)
 
 

@@ -28,6 +28,27 @@ def participant_page_step(config: Config, participant: str) -> Step:
     )
 
 
+def models_page_step(config: Config) -> Step | None:
+    """Write ``models.html``; None where no probes were run."""
+    from bids_brainalign.outputs.probes import KINDS, model_files
+    from bids_brainalign.reports.pages import write_models_page
+
+    output, memo = config.paths.output_dir, config.paths.work_dir / "digests"
+    tables = [path for kind in KINDS for path in model_files(output, kind)]
+    if not tables:
+        return None
+    files = [p for table in tables for p in (table, table.with_suffix(".json"))]
+    return Step(
+        name="report models",
+        inputs={
+            "tables": [[p.name, file_digest(p, memo)] for p in files],
+            "templates": _templates(),
+        },
+        modules=("bids_brainalign.reports.pages",),
+        work=lambda: write_models_page(output),
+    )
+
+
 def index_step(config: Config) -> Step:
     """Write ``index.html``."""
     from bids_brainalign.reports.pages import write_index

@@ -28,13 +28,14 @@ from bids_brainalign.workflow.extraction import feature_steps, missing_features,
 from bids_brainalign.workflow.fits import Fit, pool_fits
 from bids_brainalign.workflow.front_matter import write_front_matter
 from bids_brainalign.workflow.group import group_steps
-from bids_brainalign.workflow.pages import index_step, participant_page_step
+from bids_brainalign.workflow.pages import index_step, models_page_step, participant_page_step
 from bids_brainalign.workflow.phone_times import (
     phone_step,
     require_aligner,
     stimuli_to_align,
     with_phones,
 )
+from bids_brainalign.workflow.probing import probe_models, require_folders
 from bids_brainalign.workflow.regions import require_atlas
 from bids_brainalign.workflow.responses import response_step
 from bids_brainalign.workflow.spaces import Space, list_spaces, unread, usable_spaces
@@ -84,6 +85,7 @@ def _participant(config: Config, run_id: str) -> Summary:
     _look_at_words(fits, spaces)
     require_aligner(config, fits)
     require_atlas(config, fits)
+    require_folders(config)
     if not config.features.models and not config.paths.features:
         logger.warning("No model was given (--models NAME=SOURCE). %s", NOTE)
     units: list[Unit] = []
@@ -93,6 +95,7 @@ def _participant(config: Config, run_id: str) -> Summary:
     if not config.control.reports_only:
         fits = _find_phones(config, fits, units, run_id)
         units += _extract_features(config, fits, spaces, run_id)
+        units += probe_models(config, fits, spaces, run_id)
         units += _run_fits(config, fits, spaces, run_id)
     report = None
     if "reports" in config.control.steps:
@@ -100,6 +103,9 @@ def _participant(config: Config, run_id: str) -> Summary:
         for participant in participants:
             step = participant_page_step(config, participant)
             units.append(attempt(config, step, run_id=run_id, participant=participant))
+        models = models_page_step(config)
+        if models is not None:
+            units.append(attempt(config, models, run_id=run_id))
         report = config.paths.output_dir / "index.html"
         units.append(attempt(config, index_step(config), run_id=run_id))
     return Summary((*units, *skipped), report=report)

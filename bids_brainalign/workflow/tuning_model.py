@@ -36,7 +36,7 @@ def batches_of(
     backbone : Backbone
         Blocks look at its frames.
     delays : sequence of int
-        In rows, of blocks: those of the encoding model.
+        In rows, of blocks: those of the encoding model that look back.
     """
     own = config.tuning
     if own.input == "clips":
@@ -44,7 +44,7 @@ def batches_of(
         settings = ClipSettings(clip_s=own.clip_s, offset_s=interval / 2, rows=own.batch_rows)
         return ClipBatches(stories, settings)
     blocks = BlockSettings(
-        rows=own.batch_rows, delays=tuple(delays), window_s=own.window_s, step_s=own.step_s,
+        rows=own.batch_rows, delays=tuple(d for d in delays if d >= 0), window_s=own.window_s, step_s=own.step_s,
         source="dense" if own.source == "dense" else "windows",
     )  # fmt: skip
     return BlockBatches(stories, grid=backbone.grid, settings=blocks, n_frames=backbone.n_frames)

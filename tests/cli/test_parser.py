@@ -104,6 +104,14 @@ USAGE = [
     ("--bids-filter-file bad-query.json", "unknown query t1w"),
     ("--bids-filter-file bad-entity.json", "Fix: did you mean acquisition?"),
     ("--bids-filter-file bad-value.json", "bold.acquisition must be text"),
+    ("--probes mfc", "invalid choice: 'mfc'"),
+    ("--probes vectors", "with a file of word vectors (--word-vectors FILE)"),
+    ("--probe-data a=features", "with --probes, which says what is probed"),
+    ("--probes mfcc --probe-data stimuli=features", "not stimuli"),
+    ("--probes mfcc --probe-data features", "'features' is not NAME=PATH"),
+    ("--original tuned", "'tuned' is not NAME=NAME"),
+    ("--original a=b a=c", "a is given twice"),
+    ("--models a=model --original a=b", "two models of --models (a)"),
     ("--clean-workdir -w other-work", "is not a work folder of this program"),
 ]  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""Folders of speech that probes may run on beside the dataset's own stimuli."""

@@ -1,0 +1,71 @@
+"""All probes of a run, in order: they belong to models and speech, not to participants."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from bids_brainalign.config.schema import Config
+from bids_brainalign.workflow.attempt import attempt
+from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.probe_features import can_probe
+from bids_brainalign.workflow.probe_material import folder_material
+from bids_brainalign.workflow.probes import (
+    change_step,
+    feature_steps,
+    pairs_of,
+    probe_data,
+    probe_step,
+)
+from bids_brainalign.workflow.similarity import layer_pairs, layer_similarity_step
+from bids_brainalign.workflow.spaces import Space
+from bids_brainalign.workflow.summary import Unit
+
+logger = logging.getLogger(__name__)
+
+
+def require_folders(config: Config) -> None:
+    """Look at the folders of ``--probe-data`` before any work.
+
+    Raises
+    ------
+    BrainAlignError
+        One is of no known layout (66), or can't be parted or read (65).
+    """
+    if config.probes.kinds:
+        for name, path in config.probes.data:
+            found = folder_material(config, name, path)
+            logger.info("%s: %d clips of %s, %s", name, len(found.clips), found.kind, found.rule)
+
+
+def probe_models(
+    config: Config, fits: Sequence[Fit], spaces: Sequence[Space], run_id: str
+) -> list[Unit]:
+    """Run the probes that were asked for; none without ``--probes`` and ``--similarity``."""
+    if "features" not in config.control.steps:
+        return []
+    data = probe_data(config, fits)
+    units: list[Unit] = []
+    if not data:
+        return units
+    for step in feature_steps(config, spaces, data):
+        units.append(attempt(config, step, run_id=run_id))
+    failed = {unit.name for unit in units if unit.status == "failed"}
+    probed = [
+        space for space in spaces
+        if any(can_probe(space, one.material) for one in data)
+        and not any(name.startswith(f"probe features {space.name} ") for name in failed)
+    ]  # fmt: skip
+    if not probed:
+        logger.warning("probes: no model of this run has layers over time that can be probed")
+    if config.probes.kinds:
+        for space in probed:
+            units.append(attempt(config, probe_step(config, space, data), run_id=run_id))
+        for tuned, original in pairs_of(config, probed):
+            step = change_step(config, tuned, original, data)
+            units.append(attempt(config, step, run_id=run_id))
+    if config.probes.similarity:
+        for first, second in layer_pairs(probed, data[0]):
+            step = layer_similarity_step(config, first, second, data[0])
+            units.append(attempt(config, step, run_id=run_id))
+    return units
