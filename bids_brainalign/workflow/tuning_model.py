@@ -44,9 +44,12 @@ def batches_of(
         settings = ClipSettings(clip_s=own.clip_s, offset_s=interval / 2, rows=own.batch_rows)
         return ClipBatches(stories, settings)
     blocks = BlockSettings(
-        rows=own.batch_rows, delays=tuple(d for d in delays if d >= 0), window_s=own.window_s, step_s=own.step_s,
+        rows=own.batch_rows,
+        delays=tuple(delay for delay in delays if delay >= 0),
+        window_s=own.window_s,
+        step_s=own.step_s,
         source="dense" if own.source == "dense" else "windows",
-    )  # fmt: skip
+    )
     return BlockBatches(stories, grid=backbone.grid, settings=blocks, n_frames=backbone.n_frames)
 
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, Wav2Vec2Config, Wav2Vec2FeatureExtractor
 
-from bids_brainalign.config.schema import Features, Fmri, Tuning
+from bids_brainalign.config.schema import Features, Ieeg, Ridge, Tuning
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.audio import load_audio
 from bids_brainalign.features.models import open_model
@@ -26,11 +26,11 @@ from tests.workflow.planted import make_fit
 
 N_TARGETS = 8
 N_PLANTED = 6
-DELAY_S = 4.5
+DELAY_S = 0.2
 SETTINGS = Tuning(
-    variants=("tuned", "permuted"), input="blocks", source="dense", window_s=2.0, batch_rows=15,
+    variants=("tuned", "permuted"), input="blocks", source="dense", window_s=2.0, batch_rows=400,
     normalisation="training", adaptation="lora", lora_rank=4, lora_alpha=4.0, lora_dropout=0.0,
-    epochs=12, patience=0, learning_rate=3e-3, head_learning_rate=3e-3,
+    epochs=4, patience=0, learning_rate=1e-2, head_learning_rate=1e-2,
 )  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def write_model(folder, *, change=0.0):
 
 
 def responses_of(fit: Fit, config, folder, *, seed=0, noise=0.5):
-    """Six targets follow the last layer of a model 4.5 s later, two follow nothing."""
+    """Six targets follow the last layer of a model 0.2 s later, two follow nothing."""
     model, rng = open_model(folder), np.random.default_rng(seed)
     weights = rng.standard_normal((32, N_TARGETS))
     weights[:, N_PLANTED:] = 0
@@ -73,10 +73,9 @@ def responses_of(fit: Fit, config, folder, *, seed=0, noise=0.5):
         recording = presentation.recording
         path = response_path(config, fit, recording)
         old = load_response(path)
-        found = model.extract(load_audio(presentation.stimulus.path), rate_hz=10.0)
+        found = model.extract(load_audio(presentation.stimulus.path), rate_hz=50.0)
         layer = np.asarray(found.layers[-1])
-        slow = np.apply_along_axis(np.convolve, 0, layer, np.ones(15) / 15, mode="same")
-        signal = (slow - slow.mean(axis=0)) / slow.std(axis=0) @ weights / np.sqrt(32)
+        signal = (layer - layer.mean(axis=0)) / layer.std(axis=0) @ weights / np.sqrt(32)
         times = found.times + presentation.onset_s + DELAY_S
         data = np.stack(
             [np.interp(old.times, times, column, left=0, right=0) for column in signal.T], axis=1
@@ -89,13 +88,14 @@ def responses_of(fit: Fit, config, folder, *, seed=0, noise=0.5):
 def made(tmp_path_factory):
     """A fit of six stories; its responses follow the changed model."""
     folder = tmp_path_factory.mktemp("tuning")
-    planted = make_fit(folder, "fmri", seconds=(100,) * 6, n_targets=N_TARGETS)
+    planted = make_fit(folder, "ieeg", seconds=(40,) * 6, n_targets=N_TARGETS)
     original = write_model(folder / "original")
     responses_of(planted.fit, planted.config, write_model(folder / "changed", change=1.0))
     config = replace(
         planted.config,
         paths=replace(planted.config.paths, features=()),
-        fmri=Fmri(delay_min_s=4.5, delay_max_s=4.5),
+        ieeg=Ieeg(lag_min_s=0.16, lag_max_s=0.24),
+        ridge=Ridge(alphas=(1e1, 1e3, 1e5)),
         features=Features(models=(("w2v", str(original)),), untrained=False),
         tuning=SETTINGS,
     )
@@ -131,13 +131,14 @@ def table(config, fit):
 
 def test_a_planted_change_is_learnt_and_permuted_responses_are_not(tuned):
     _, config, fit, _ = tuned
-    found = table(config, fit).set_index(["reference", "target"])
+    found = table(config, fit)
     for reference in ("w2v", "w2v:permuted"):
-        left = found.loc[(reference, "left")]
-        assert left["delta_r"] > 0.03
-        assert left["ci_low"] > 0
-        assert left["q_fdr"] < 0.05
-        assert left["r"] - left["r_reference"] == pytest.approx(left["delta_r"])
+        rows = found[found["reference"] == reference]
+        planted, empty = rows[:N_PLANTED], rows[N_PLANTED:]
+        assert planted["delta_r"].mean() > 0.05
+        assert (planted["q_fdr"] < 0.05).mean() > 0.5
+        assert empty["delta_r"].abs().max() < 0.05
+        np.testing.assert_allclose(rows["r"] - rows["r_reference"], rows["delta_r"], atol=1e-6)
 
 
 def test_a_second_run_has_nothing_to_do(tuned):
