@@ -1,9 +1,10 @@
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
 
-from bids_brainalign.config.recipes import SLOPPY, list_recipes, load_recipe
+from bids_brainalign.config.recipes import SLOPPY, list_recipes, load_recipe, recipe_text
 from bids_brainalign.config.schema import Config, Paths, Ridge, Selection
 from bids_brainalign.config.toml import dump, loads, merge, parse_overlay, read_overlay
 from bids_brainalign.errors import BrainAlignError, ExitCode
@@ -113,7 +114,7 @@ DEAR: dict[str, dict[str, tuple[str, ...]]] = {
 more than the usual ones."""
 
 
-@pytest.mark.parametrize("name", list_recipes())
+@pytest.mark.parametrize("name", ["layerwise-fmri", "whisper-ecog"])
 def test_recipes_are_the_defaults_of_their_data(name: str) -> None:
     """Without --recipe the data choose: the settings must be the same ones."""
     config = merge(PLACES, load_recipe(name))
@@ -131,8 +132,21 @@ def test_recipes_are_the_defaults_of_their_data(name: str) -> None:
     assert config == expected
 
 
-def test_two_recipes_are_shipped() -> None:
-    assert list_recipes() == ("layerwise-fmri", "whisper-ecog")
+def test_recipes_that_are_shipped() -> None:
+    assert list_recipes() == ("brain-tuning", "brainwavlm", "layerwise-fmri", "whisper-ecog")
+
+
+@pytest.mark.parametrize("name", ["brain-tuning", "brainwavlm"])
+def test_every_number_of_tuning_has_its_source(name: str) -> None:
+    config = merge(PLACES, load_recipe(name))
+    assert config.tuning.variants == ("tuned", "permuted")
+    *_, before = [""]
+    for line in recipe_text(name).splitlines():
+        if "=" in line and not line.startswith(("#", "[")):
+            said = line.partition("#")[2] or before
+            plain = line.startswith(("input", "test_stories", "validation_stories", "targets"))
+            assert plain or re.search(r"\b(paper|code|ours)\b", said), line
+        before = line
 
 
 def test_recipe_from_a_file(tmp_path: Path) -> None:
@@ -144,7 +158,11 @@ def test_recipe_from_a_file(tmp_path: Path) -> None:
     ("name", "fragment", "code"),
     [
         ("wisper-ecog", "did you mean whisper-ecog?", ExitCode.USAGE),
-        ("xyz", "there are: layerwise-fmri, whisper-ecog", ExitCode.USAGE),
+        (
+            "xyz",
+            "there are: brain-tuning, brainwavlm, layerwise-fmri, whisper-ecog",
+            ExitCode.USAGE,
+        ),
         ("no/such.toml", "can't be read", ExitCode.MISSING_INPUT),
     ],
 )
