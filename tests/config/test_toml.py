@@ -144,7 +144,7 @@ def test_every_number_of_tuning_has_its_source(name: str) -> None:
     for line in recipe_text(name).splitlines():
         if "=" in line and not line.startswith(("#", "[")):
             said = line.partition("#")[2] or before
-            plain = line.startswith(("input", "test_stories", "validation_stories", "targets"))
+            plain = line.startswith(("input", "modalities", "test_stories", "validation_stories"))
             assert plain or re.search(r"\b(paper|code|ours)\b", said), line
         before = line
 
