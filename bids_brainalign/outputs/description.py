@@ -68,7 +68,7 @@ IGNORED = (
     "*_contrast.json",
     "*_tuning.tsv",
     "*_tuning.json",
-    "**/models/**",
+    "models",
     "*_similarity.tsv",
     "*_similarity.json",
     "*_predictions.h5",

@@ -181,7 +181,7 @@ def _fold_rows(folds: pd.DataFrame | None) -> list[dict[str, object]]:
                 "content": ", ".join(dict.fromkeys(_texts(test, "content_group"))),
                 "test": _amount(by_role.get("test")),
                 "train": _amount(by_role.get("train")),
-                "gap": _amount(part[~part["role"].isin(["test", "train"])]),
+                "gap": _amount(part[~part["role"].isin(["test", "train", "validation"])]),
                 "inner": _first(part, "n_inner"),
             }
         )

@@ -60,8 +60,8 @@ def _sentence(table: pd.DataFrame, references: list[str], names: list[str]) -> s
         delta, low, high = shown.to_numpy(dtype=float)[0]
         span = f" (95 % interval {number(low)} to {number(high)})" if np.isfinite(low) else ""
         parts.append(
-            f"against the {name} Δr of {top} is {number(delta)}{span}, and {better} of {tested} "
-            "rows are better at q < .05"
+            f"against the {_called(name)} Δr of {top} is {number(delta)}{span}, and {better} of "
+            f"{tested} rows are better at q < .05"
         )
     helped = all(
         (table[table["reference"] == reference]["q_fdr"] < ALPHA).any() for reference in references
@@ -72,6 +72,10 @@ def _sentence(table: pd.DataFrame, references: list[str], names: list[str]) -> s
         else "There is no evidence that tuning helped"
     )  # fmt: skip
     return f"{verdict}: {'; '.join(parts)}."
+
+
+def _called(name: str) -> str:
+    return name if name == "original" else f"{name} control"
 
 
 def _epochs(block: Block, path: Path, album: Album) -> tuple[Picture, ...]:
@@ -105,7 +109,7 @@ def _cells(table: pd.DataFrame, reference: str, name: str) -> Cells:
     rows = table[table["reference"] == reference]
     shown = rows.head(MOST_ROWS)
     return Cells(
-        (f"against the {name}", "r", f"r of {name}", "Δr", "95 % interval", "q"),
+        (f"against the {_called(name)}", "r", f"r of {name}", "Δr", "95 % interval", "q"),
         tuple(
             (
                 str(row["target"]),

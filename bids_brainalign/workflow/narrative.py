@@ -259,6 +259,15 @@ def methods(config: Config, assembly: Assembly, space: Space) -> str:
         f"{response} Ridge regression per target; penalty ({n_alphas} values from "
         f"{min(config.ridge.alphas):g} to {max(config.ridge.alphas):g}) and layer were chosen on "
         f"inner folds, scores come from {len(plan.folds)} outer fold(s) ({plan.kind})."
-        f"{null} The model is compared with low-level features by two-band ridge, and with the "
-        "same architecture with random weights."
+        f"{null}{_compared(config, space)}"
     )
+
+
+def _compared(config: Config, space: Space) -> str:
+    """Say what a model is held against."""
+    if space.kind == "lowlevel":
+        return ""
+    tuned = space.name.partition(":")[2] in config.tuning.variants
+    twin = config.features.untrained and space.kind == "model" and not tuned
+    random = ", and with the same architecture with random weights" if twin else ""
+    return f" The model is compared with low-level features by two-band ridge{random}."

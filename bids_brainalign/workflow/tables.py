@@ -236,7 +236,8 @@ FOLD_COLUMNS: dict[str, str] = {
     "run": "Recording",
     "content_group": "Recordings of one content group are never on both sides of a fold",
     "role": "test, train, gap (none of them: too near to the test part), or select (held out, but "
-    "selects voxels instead of scoring them)",
+    "selects voxels instead of scoring them); where models are tuned also validation (chooses "
+    "penalty, layer and epoch, trains nothing)",
     "start": "First second on the recording clock",
     "stop": "Last second on the recording clock",
     "n_samples": "Samples",
@@ -255,6 +256,8 @@ def fold_table(assembly: Assembly) -> pd.DataFrame:
     rows = []
     for k, fold in enumerate(plan.folds):
         role = np.full(len(samples), "gap", dtype=object)
+        for split in fold.inner:
+            role[split.test] = "validation"  # of rows that don't train (models are tuned)
         role[fold.outer.train] = "train"
         role[fold.outer.test] = "test"
         if assembly.aside:
