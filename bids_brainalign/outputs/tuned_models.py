@@ -82,11 +82,13 @@ class ModelCard:
 
 
 def models_folder(root: Path, name: FitName, model: str) -> Path:
-    """Folder of a tuned model: ``sub-01/models/<entities>_desc-<model>``.
+    """Folder of a tuned model: ``sub-01/models/<entities>_desc-<model>_<datatype>``.
 
-    The entities of the fit are in it because a participant may be tuned on in two spaces.
+    The entities of the fit are in it because a participant may be tuned on in two spaces, or have
+    two kinds of recordings.
     """
-    return root / name.folder.parent / "models" / f"{name.stem}_desc-{analysis_label(model)}"
+    last = f"{name.stem}_desc-{analysis_label(model)}_{name.datatype}"
+    return root / name.folder.parent / "models" / last
 
 
 def write_tuned(

@@ -86,7 +86,9 @@ def _epochs(block: Block, path: Path, album: Album) -> tuple[Picture, ...]:
     folders = path.parent.parent / "models"
     curves, chosen = {}, {}
     for kind in ("Tuned", "Permuted"):
-        found = folders / f"{base}{label.removesuffix('Tuned')}{kind}" / EPOCH_TABLE
+        found = (
+            folders / f"{base}{label.removesuffix('Tuned')}{kind}_{path.parent.name}" / EPOCH_TABLE
+        )
         if not found.is_file():
             continue
         epochs = pd.read_csv(found, sep="\t")

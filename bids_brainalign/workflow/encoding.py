@@ -64,7 +64,11 @@ def encoding_step(
     spaces : sequence of Space
         All feature spaces of the run (the folds depend on their context).
     """
-    inputs = fit_inputs(config, fit, spaces) | {"save": config.save, "model": space.name}
+    # A tuned model is not among `spaces`, on which folds depend: its digest tells it.
+    inputs = fit_inputs(config, fit, spaces) | {
+        "save": config.save,
+        "model": [space.name, space.digest],
+    }
 
     def work() -> list[Path]:
         result = encode(config, fit, space, twin, spaces)

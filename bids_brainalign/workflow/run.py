@@ -42,6 +42,7 @@ from bids_brainalign.workflow.spaces import Space, list_spaces, unread, usable_s
 from bids_brainalign.workflow.summary import Summary, Unit
 from bids_brainalign.workflow.text_features import language_warnings, no_words
 from bids_brainalign.workflow.transcription import require_writer
+from bids_brainalign.workflow.tuning_steps import require_tunable
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ def _participant(config: Config, run_id: str) -> Summary:
     ]
     spaces = list_spaces(config)
     require_writer(config, spaces)
+    require_tunable(config, spaces)
     _look_at_words(fits, spaces)
     require_aligner(config, fits)
     require_atlas(config, fits)

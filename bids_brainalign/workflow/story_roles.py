@@ -16,6 +16,8 @@ TEST, VALIDATION, TRAIN = "test", "validation", "train"
 KIND = "stories of tuning"
 FEW = 3
 """So many content groups or fewer: a result would rest on one story of each kind."""
+SAME_CLOCK_S = 0.01
+"""Rows of one passage differ by less in the onset that their two clocks tell."""
 SHARE = 10
 """One content group in so many is a test group, another a validation group (Moussa et al. 2025:
 24 stories for training, 2 for validation, 1 for test)."""
@@ -42,7 +44,8 @@ def story_plan(
         Too few stories (65), or names of stories that are not there or share content (64).
     """
     stimuli = sorted({p.stimulus.name for p in fit.presentations})
-    role = np.array([roles(config, fit, stored)[stimuli[i]] for i in samples.stimulus])
+    role_of = roles(config, fit, stored)
+    role = np.array([role_of[name] for name in stimuli])[samples.stimulus]
     held = role != TRAIN
     shares = any(len(np.unique(role[samples.run == run])) > 1 for run in np.unique(samples.run))
     gap_s = gap_s if shares else 0.0
@@ -58,7 +61,10 @@ def story_plan(
                 where=f"at least {least} are needed; gap between stories of a run: {gap_s:.1f} s",
                 fix="choose other stories: test_stories and validation_stories in [tuning]",
             )
-    names = {name: _of(config, fit, stored, name) for name in (TRAIN, VALIDATION, TEST)}
+    names = {
+        name: sorted(s for s, role in role_of.items() if role == name)
+        for name in (TRAIN, VALIDATION, TEST)
+    }
     notes = [
         f"one fold: ridge is fitted on {len(names[TRAIN])} training stories, penalty and layer "
         f"are chosen on {', '.join(names[VALIDATION])}, {', '.join(names[TEST])} is scored"
@@ -101,8 +107,9 @@ def roles(config: Config, fit: Fit, stored: Sequence[int]) -> dict[str, str]:
     repeated = [g for g in _repeated(fit, stored) if g in free]
     for role in (TEST, VALIDATION):
         if not of_role[role]:
-            first = [repeated[0]] if role == TEST and repeated else _spread(free, count)
-            of_role[role] = first
+            of_role[role] = first = (
+                repeated[:count] if role == TEST and repeated else _spread(free, count)
+            )
             free = [g for g in free if g not in first]
     if not free:
         raise BrainAlignError(
@@ -112,10 +119,6 @@ def roles(config: Config, fit: Fit, stored: Sequence[int]) -> dict[str, str]:
         )
     role_of = {g: role for role, members in of_role.items() for g in members}
     return {name: role_of.get(group, TRAIN) for name, group in groups.items()}
-
-
-def _of(config: Config, fit: Fit, stored: Sequence[int], wanted: str) -> list[str]:
-    return sorted(name for name, role in roles(config, fit, stored).items() if role == wanted)
 
 
 def _repeated(fit: Fit, stored: Sequence[int]) -> list[str]:
@@ -129,6 +132,8 @@ def _repeated(fit: Fit, stored: Sequence[int]) -> list[str]:
 
 def _spread(groups: Sequence[str], count: int) -> list[str]:
     """Take some groups from all over the list, the last one first."""
+    if not groups:
+        return []
     at = np.unique(np.linspace(len(groups) - 1, 0, count + 1).round()[:count].astype(int))
     return [groups[i] for i in at]
 
@@ -151,11 +156,18 @@ def _require_enough(config: Config, fit: Fit, groups: Sequence[str]) -> None:
 
 
 def rows_of(samples: Samples, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Cut rows by run and stimulus: one presentation each, in the order of the story."""
+    """Cut rows by run, stimulus and passage of it, each in the order of time.
+
+    A new passage begins where the stimulus starts again, or goes on after a part that was not
+    played: its clock then steps otherwise than that of the recording.
+    """
     parts = []
     for run in np.unique(samples.run[rows]):
         of_run = rows[samples.run[rows] == run]
         for stimulus in np.unique(samples.stimulus[of_run]):
             mine = of_run[samples.stimulus[of_run] == stimulus]
-            parts.append(mine[np.argsort(samples.stimulus_s[mine], kind="stable")])
+            mine = mine[np.argsort(samples.time_s[mine], kind="stable")]
+            onset = samples.time_s[mine] - samples.stimulus_s[mine]
+            jumps = np.flatnonzero(np.abs(np.diff(onset)) > SAME_CLOCK_S) + 1
+            parts += np.split(mine, jumps)
     return parts

@@ -18,14 +18,22 @@ from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.audio import load_audio
 from bids_brainalign.outputs.tuned_models import ModelCard, models_folder, write_tuned
 from bids_brainalign.store.atomic import write_json
-from bids_brainalign.store.digest import digest_of
+from bids_brainalign.store.digest import code_digest, digest_of
 from bids_brainalign.store.steps import Step
 from bids_brainalign.tuning.adapter_files import save_adapters, save_merged
 from bids_brainalign.tuning.alive import require_alive
+from bids_brainalign.tuning.device_memory import memory_advice
 from bids_brainalign.tuning.loop import LOG_NAME, train
 from bids_brainalign.tuning.losses import parse_loss
 from bids_brainalign.tuning.readouts import TunedModel
-from bids_brainalign.tuning.stories import Story, block_permuted, moved
+from bids_brainalign.tuning.stories import (
+    PERMUTED_BLOCK_ROWS,
+    PERMUTED_DISTANCE_ROWS,
+    SAMPLE_RATE_HZ,
+    Story,
+    block_permuted,
+    moved,
+)
 from bids_brainalign.workflow.assemble import Assembly, assemble
 from bids_brainalign.workflow.encoding import fit_inputs
 from bids_brainalign.workflow.extraction import device_of
@@ -41,7 +49,9 @@ logger = logging.getLogger(__name__)
 
 PERMUTED = "permuted"
 EPOCHS = "epochs.json"
-BEST, LAST = "best", "last"
+LAST = "last"
+LEAST_ROWS = PERMUTED_BLOCK_ROWS + PERMUTED_DISTANCE_ROWS
+"""Of a passage: with fewer, its blocks can't be moved far enough; `tuned` does without it, too."""
 
 
 def tuned_name(space: Space, variant: str) -> str:
@@ -64,7 +74,7 @@ def tuning_step(
         return tune(config, fit, space, spaces, variant, inputs)
 
     return Step(
-        name=f"tuning {fit.name.stem} {tuned_name(space, variant)}",
+        name=f"tuning {fit.name.stem} {fit.name.datatype} {tuned_name(space, variant)}",
         inputs=inputs,
         modules=("bids_brainalign.workflow.tuning",),
         work=work,
@@ -86,6 +96,7 @@ def tune(
     inputs: dict[str, object],
 ) -> list[Path]:
     """Train, choose the epoch on the validation stories, and write the model of that epoch."""
+    loss, key = parse_loss(config.tuning.loss), training_key(inputs)
     assembly = assemble(config, fit, spaces)
     ridge = StoryRidge(config, assembly)
     columns = tuned_targets(config, inputs, assembly)
@@ -96,15 +107,18 @@ def tune(
     seed = seed_of(config, "tuning", "weights")
     backbone = backbone_of(config, space, seed=seed)
     batches = batches_of(config, stories, backbone, assembly.delays)
-    loss, key = parse_loss(config.tuning.loss), digest_of(inputs)
-    model = model_of(config, backbone, batches, n_targets=len(columns), seed=seed)
-    device = device_of(config)
-    model.to(device)
-    require_alive(model, moved(batches.batch(0, 0), device), loss)
-    folder = config.paths.work_dir / "tuning" / key[:24]
+    device, settings = device_of(config), loop_settings(config, variant)
+    with memory_advice(
+        batches_per_update=settings.batches_per_update, precision=settings.precision
+    ):
+        model = model_of(
+            config, backbone, batches, n_targets=len(columns), seed=seed, device=device
+        )
+        require_alive(model, moved(batches.batch(0, 0), device), loss)
+    folder = training_folder(config, inputs)
     choice = EpochChoice(config, space, ridge, columns, folder)
     trained = train(
-        model, batches, loss, loop_settings(config, variant), folder,
+        model, batches, loss, settings, folder,
         on_epoch=choice.keep, validation=choice.loss, key=key,
     )  # fmt: skip
     logger.info(
@@ -123,17 +137,32 @@ def tune(
         training=sorted({story.name for story in stories}),
         roles=assembly.plan.notes,
     )
-    adapters = folder / BEST / "adapters"
-    written = write_tuned(
+    adapters = choice.folder / "adapters"
+    return write_tuned(
         models_folder(config.paths.output_dir, fit.name, tuned_name(space, variant)),
-        model=folder / BEST / "model",
+        model=choice.folder / "model",
         adapters=adapters if adapters.is_dir() else None,
         log=folder / LOG_NAME,
         means=choice.means,
         card=card,
     )
-    shutil.rmtree(folder)
-    return written
+
+
+def training_key(inputs: dict[str, object]) -> str:
+    """Digest of what a training depends on, its code too: only the same one is gone on with."""
+    return digest_of([inputs, code_digest((__name__,))])
+
+
+def training_folder(config: Config, inputs: dict[str, object]) -> Path:
+    """Where a training keeps its checkpoints and models; removed after its step is done."""
+    return config.paths.work_dir / "tuning" / training_key(inputs)[:24]
+
+
+def forget_training(config: Config, step: Step) -> None:
+    """Remove what a finished step was made from; renamed first, as no half may be gone on with."""
+    folder = training_folder(config, dict(step.inputs))
+    if folder.is_dir():
+        shutil.rmtree(folder.rename(folder.with_name(f".{folder.name}")))
 
 
 def training_stories(
@@ -144,19 +173,45 @@ def training_stories(
     by_name = {p.stimulus.name: p.stimulus for p in assembly.fit.presentations}
     names = sorted(by_name)
     waves = {name: load_audio(by_name[name].path) for name in _names(names, assembly, ridge.train)}
-    stories = []
+    stories, short = [], 0
     for rows in rows_of(samples, ridge.train):
+        if len(rows) < LEAST_ROWS:
+            short += 1
+            continue
         name = names[samples.stimulus[rows[0]]]
-        kept = np.concatenate([[True], np.diff(samples.stimulus_s[rows]) > 0])
+        times = samples.stimulus_s[rows]
+        start, stop = _played(assembly, int(samples.run[rows[0]]), name, times)
+        heard = slice(round(start * SAMPLE_RATE_HZ), round(stop * SAMPLE_RATE_HZ))
         stories.append(
             Story(
                 name=name,
-                wave=waves[name],
-                times_s=samples.stimulus_s[rows][kept],
-                responses=np.ascontiguousarray(ridge.responses[rows[kept]][:, columns]),
+                wave=waves[name][heard],
+                times_s=times - start,
+                responses=np.ascontiguousarray(ridge.responses[rows][:, columns]),
             )
         )
+    if short:
+        logger.warning(
+            "tuning %s: %d passages with fewer than %d samples are left out, as they can't be "
+            "put in another order for the control", assembly.fit.name.stem, short, LEAST_ROWS,
+        )  # fmt: skip
+    if not stories:
+        raise BrainAlignError(
+            f"{assembly.fit.name.stem}: no training story has {LEAST_ROWS} samples in one piece",
+            fix="tune on recordings of longer stories",
+        )
     return stories
+
+
+def _played(
+    assembly: Assembly, run: int, name: str, times: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Seconds of the stimulus that were played around these rows, from its segments."""
+    mine = assembly.fit.of(assembly.fit.recordings[run])
+    segments = np.array([s for p in mine if p.stimulus.name == name for s in p.segments])
+    inside = (segments[:, :1] <= times) & (times <= segments[:, 1:])
+    played = segments[inside.any(axis=1)]
+    return float(played[:, 0].min()), float(played[:, 1].max())
 
 
 def _names(names: Sequence[str], assembly: Assembly, rows: NDArray[np.int64]) -> list[str]:
@@ -229,6 +284,11 @@ class EpochChoice:
         self.means: list[float] = json.loads(path.read_text()) if path.is_file() else []
 
     @property
+    def folder(self) -> Path:
+        """Of the best model."""
+        return self._folder / f"best-{self.best}"
+
+    @property
     def best(self) -> int:
         """Epoch with the best score; the earliest of equals."""
         return int(np.argmax(self.means))
@@ -256,6 +316,9 @@ class EpochChoice:
         del model  # `loss` has written it
         self.means = [*self.means[:epoch], self._score]
         if self.best == epoch:
-            shutil.rmtree(self._folder / BEST, ignore_errors=True)
-            (self._folder / LAST).rename(self._folder / BEST)
+            shutil.rmtree(self.folder, ignore_errors=True)
+            (self._folder / LAST).rename(self.folder)
         write_json(self._folder / EPOCHS, self.means)
+        for old in self._folder.glob("best-*"):
+            if old != self.folder:
+                shutil.rmtree(old)

@@ -89,7 +89,7 @@ def comparison_step(
         return _compare(config, fit, tuned, references, spaces, inputs)
 
     return Step(
-        name=f"tuning comparison {fit.name.stem} {tuned.name}",
+        name=f"tuning comparison {fit.name.stem} {fit.name.datatype} {tuned.name}",
         inputs=fit_inputs(config, fit, spaces)
         | {"compared": [[s.name, s.digest] for s in (tuned, *references)]},
         modules=("bids_brainalign.workflow.tuning_comparison",),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.encoding.many_targets import many_targets
+from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.statistics.folds import Split
 from bids_brainalign.tuning.adaptation import Adaptation, adapt
 from bids_brainalign.tuning.backbone import Backbone
@@ -17,7 +18,7 @@ from bids_brainalign.tuning.block_batches import BlockBatches, BlockSettings
 from bids_brainalign.tuning.clip_batches import ClipBatches, ClipSettings
 from bids_brainalign.tuning.loop_settings import LoopSettings
 from bids_brainalign.tuning.readouts import Readout, TunedModel, features_and_responses
-from bids_brainalign.tuning.stories import Story
+from bids_brainalign.tuning.stories import Batch, Story, moved
 from bids_brainalign.workflow.extraction import device_of
 from bids_brainalign.workflow.spaces import Space, seed_of
 
@@ -43,6 +44,13 @@ def batches_of(
         interval = stories[0].interval_s
         settings = ClipSettings(clip_s=own.clip_s, offset_s=interval / 2, rows=own.batch_rows)
         return ClipBatches(stories, settings)
+    if stories[0].interval_s < own.step_s and own.source == "windows":
+        raise BrainAlignError(
+            f"[tuning]: a feature every {own.step_s:g} s can't follow responses every "
+            f"{stories[0].interval_s:g} s",
+            fix='source = "dense" in [tuning], which takes all frames of the model',
+            exit_code=ExitCode.USAGE,
+        )
     blocks = BlockSettings(
         rows=own.batch_rows,
         delays=tuple(delay for delay in delays if delay >= 0),
@@ -76,7 +84,13 @@ def backbone_of(config: Config, space: Space, *, seed: int) -> Backbone:
 
 
 def model_of(
-    config: Config, backbone: Backbone, batches: BatchSource, *, n_targets: int, seed: int
+    config: Config,
+    backbone: Backbone,
+    batches: BatchSource,
+    *,
+    n_targets: int,
+    seed: int,
+    device: str,
 ) -> TunedModel:
     """Put the readout on a backbone; what is fixed from training stories is fixed here."""
     own = config.tuning
@@ -87,12 +101,15 @@ def model_of(
         normalisation={"training": "training", "block": "block"}.get(own.normalisation, "none"),  # type: ignore[arg-type]
         head="pinned" if own.readout == "pinned" else "trained",
     )
-    model = TunedModel(backbone, n_targets=n_targets, readout=readout, seed=seed)
-    every = [batches.batch(0, index) for index in range(len(batches))]
+    model = TunedModel(backbone, n_targets=n_targets, readout=readout, seed=seed).to(device)
+
+    def every() -> Iterator[Batch]:  # one at a time: together they may not fit into memory
+        return (moved(batches.batch(0, index), device) for index in range(len(batches)))
+
     if readout.normalisation == "training":
-        model.fit_normalisation(every)
+        model.fit_normalisation(every())
     if readout.head == "pinned":
-        model.pin(*pinned_weights(config, *features_and_responses(model, every)))
+        model.pin(*pinned_weights(config, *features_and_responses(model, every())))
     return model
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
+from bids_brainalign.alignment.hrf import FIR
 from bids_brainalign.config.schema import Config
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.outputs.tuned_models import ADAPTERS, models_folder
@@ -35,7 +36,7 @@ def tuning_steps(
     """
     if not config.tuning.variants:
         return
-    from bids_brainalign.workflow.tuning import tuned_name, tuning_step
+    from bids_brainalign.workflow.tuning import forget_training, tuned_name, tuning_step
 
     space = tuned_space(config, spaces)
     found: dict[str, Space] = {}
@@ -44,6 +45,7 @@ def tuning_steps(
         yield step
         if step.name not in succeeded:
             continue
+        forget_training(config, step)
         model = _space_of(config, fit, space, tuned_name(space, variant))
         extraction = feature_steps(config, model, stimuli_of(config, [fit]))
         yield from extraction
@@ -53,6 +55,34 @@ def tuning_steps(
     if TUNED in found:
         controls = [model for variant, model in found.items() if variant != TUNED]
         yield comparison_step(config, fit, found[TUNED], [space, *controls], spaces)
+
+
+def require_tunable(config: Config, spaces: Sequence[Space]) -> None:
+    """Refuse what can't be tuned before any work.
+
+    Raises
+    ------
+    BrainAlignError
+        No or several models, an unknown loss, or settings that exclude each other (64).
+    """
+    if not config.tuning.variants:
+        return
+    from bids_brainalign.tuning.losses import parse_loss
+
+    tuned_space(config, spaces)
+    parse_loss(config.tuning.loss)
+    own = config.tuning
+    wrong = ""
+    if config.paths.folds is not None:
+        wrong = "--folds and [tuning] both say what is held out: give test_stories in [tuning]"
+    elif own.input == "blocks" and config.fmri.hrf != FIR and "fmri" in config.modalities:
+        wrong = 'blocks need delays: hrf = "fir" in [fmri], or input = "clips" in [tuning]'
+    elif own.readout == "pinned" and own.normalisation == "block":
+        wrong = 'a pinned readout needs fixed statistics: normalisation = "training" in [tuning]'
+    if wrong:
+        raise BrainAlignError(
+            wrong, fix="change one of the two settings", exit_code=ExitCode.USAGE
+        )
 
 
 def tuned_space(config: Config, spaces: Sequence[Space]) -> Space:

@@ -14,14 +14,17 @@ from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.audio import load_audio
 from bids_brainalign.features.models import open_model
 from bids_brainalign.responses.types import Response
+from bids_brainalign.statistics.folds import Samples
 from bids_brainalign.store.steps import StepCache
 from bids_brainalign.workflow.assemble import assemble
 from bids_brainalign.workflow.extraction import feature_steps, stimuli_of
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.responses import load_response, response_path, save_response
 from bids_brainalign.workflow.spaces import list_spaces
-from bids_brainalign.workflow.tuning import tuned_targets
-from bids_brainalign.workflow.tuning_steps import tuned_space, tuning_steps
+from bids_brainalign.workflow.story_ridge import StoryRidge
+from bids_brainalign.workflow.story_roles import rows_of
+from bids_brainalign.workflow.tuning import training_stories, tuned_targets
+from bids_brainalign.workflow.tuning_steps import require_tunable, tuned_space, tuning_steps
 from tests.workflow.planted import make_fit
 
 N_TARGETS = 8
@@ -151,7 +154,7 @@ def test_a_second_run_has_nothing_to_do(tuned):
 
 def test_tuned_models_open_like_others(tuned):
     _, config, fit, _ = tuned
-    folder = config.paths.output_dir / "sub-01/models" / f"{fit.name.stem}_desc-w2vTuned"
+    folder = config.paths.output_dir / "sub-01/models" / f"{fit.name.stem}_desc-w2vTuned_ieeg"
     model = open_model(folder)
     assert model.n_layers == 3
     epochs = pd.read_csv(folder / "epochs.tsv", sep="\t")
@@ -202,7 +205,7 @@ def test_test_responses_change_nothing_of_the_model(made, tmp_path):
             run(here, fit, spaces)
         finally:
             save_response(path, before)
-        folder = here.paths.output_dir / "sub-01/models" / f"{fit.name.stem}_desc-w2vTuned"
+        folder = here.paths.output_dir / "sub-01/models" / f"{fit.name.stem}_desc-w2vTuned_ieeg"
         digests.append(load_file(folder / "model.safetensors"))
         assert {p.name for p in (folder / "adapters").iterdir()} == {
             "adapter_config.json", "adapter_model.safetensors"
@@ -267,3 +270,49 @@ def test_the_model_to_tune_must_be_clear(made):
     assert caught.value.exit_code == ExitCode.USAGE
     named = replace(config, tuning=replace(SETTINGS, model="m1"))
     assert tuned_space(named, models).name == "m1"
+
+
+def test_what_cannot_be_tuned_is_refused_before_any_work(made):
+    config, _, spaces = made
+    require_tunable(config, spaces)
+
+    def refused(**settings):
+        with pytest.raises(BrainAlignError) as caught:
+            require_tunable(replace(config, tuning=replace(SETTINGS, **settings)), spaces)
+        assert caught.value.exit_code == ExitCode.USAGE
+        return str(caught.value)
+
+    assert "no speech model other" in refused(model="other")
+    assert "mes" in refused(loss="mes")
+    assert "pinned" in refused(readout="pinned", normalisation="block")
+    folds = replace(config, paths=replace(config.paths, folds=config.paths.bids_dir / "f.tsv"))
+    with pytest.raises(BrainAlignError, match="--folds"):
+        require_tunable(folds, spaces)
+
+
+def test_passages_are_told_apart_by_their_clocks():
+    """Two passes of one story in one run, and one that leaves out a part."""
+    clock = np.concatenate([np.arange(10.0), np.arange(10.0), [0, 1, 2, 7, 8]])
+    time = np.concatenate([np.arange(10) + 5.0, np.arange(10) + 20.3, np.arange(5) + 40.0])
+    n = len(clock)
+    zeros = np.zeros(n, dtype=np.int64)
+    samples = Samples(zeros, zeros, time, zeros, clock, 1.0)
+    parts = rows_of(samples, np.arange(n))
+    assert [len(part) for part in parts] == [10, 10, 3, 2]
+    assert np.array_equal(np.concatenate(parts), np.arange(n))
+
+
+def test_only_what_was_played_is_heard(made):
+    """A story of which the first 20 s were not played gives audio from 20 s on."""
+    config, fit, spaces = made
+    late = tuple(replace(p, segments=((20.0, 40.0),)) for p in fit.presentations)
+    part = Fit(fit.name, fit.recordings, late)
+    assembly = assemble(config, part, spaces)
+    stories = training_stories(
+        config, assembly, StoryRidge(config, assembly), np.arange(N_TARGETS)
+    )
+    whole = {p.stimulus.name: load_audio(p.stimulus.path) for p in fit.presentations}
+    for story in stories:
+        np.testing.assert_array_equal(story.wave, whole[story.name][20 * 16_000 :])
+        assert story.times_s.min() >= 0
+        assert story.times_s.max() <= 20
