@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 
 from bids_brainalign.config.tuning import Tuning
 
@@ -31,11 +32,11 @@ def ranges(tuning: Tuning) -> Iterator[tuple[str, object, str, bool]]:
     for name in ("epochs", "batch_rows", "batches_per_update", "lora_rank", "lora_alpha",
                  "clip_s", "window_s", "step_s", "checkpoint_updates"):  # fmt: skip
         value = getattr(tuning, name)
-        yield f"tuning.{name}", value, "above 0", value > 0
+        yield f"tuning.{name}", value, "above 0", 0 < value < inf
     for name in ("learning_rate", "head_learning_rate", "patience", "bottleneck", "weight_decay",
                  "clip_norm"):  # fmt: skip
         value = getattr(tuning, name)
-        yield f"tuning.{name}", value, "0 or more", value >= 0
+        yield f"tuning.{name}", value, "0 or more", 0 <= value < inf
     for name in ("warmup_share", "lora_dropout"):
         value = getattr(tuning, name)
         yield f"tuning.{name}", value, "from 0 to below 1", 0 <= value < 1

@@ -14,6 +14,7 @@ from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.tuning.backbone import Backbone
 
 Kind = Literal["full", "lora"]
+FrontEnd = Literal["frozen", "thawed"]
 ATTENTION_INPUTS = ("q_proj", "k_proj", "v_proj")
 """Query, key and value, which bear these names in all families."""
 _FRONT_ENDS = (
@@ -31,7 +32,7 @@ class Adaptation:
     """What of a backbone is trained."""
 
     kind: Kind = "full"
-    cnn: Literal["frozen", "thawed"] = "frozen"
+    cnn: FrontEnd = "frozen"
     """The convolutions before the transformer, and Whisper's positions; only for ``full``."""
     up_to_layer: int | None = None
     """Blocks that make layers 1 to this one are trained; None: to the layer that is read."""

@@ -17,6 +17,8 @@ from bids_brainalign.features.dense import FrameGrid
 from bids_brainalign.tuning.clip_batches import cut_clips
 from bids_brainalign.tuning.stories import SAMPLE_RATE_HZ, Batch, Story, even_parts
 
+Source = Literal["windows", "dense"]
+
 _Rows = NDArray[np.int64]
 _Cut = tuple[_Rows, _Rows, _Rows, tuple[_Rows, _Rows]]
 """First sample of every clip and the one after its last; then, for every frame that is read, the
@@ -31,7 +33,7 @@ class BlockSettings:
     """Rows per block at most; a story is cut into blocks of nearly equal size."""
     delays: tuple[int, ...] = (1, 2, 3, 4)
     """In rows, not negative."""
-    source: Literal["windows", "dense"] = "windows"
+    source: Source = "windows"
     """``windows``: one feature per short window, as published. ``dense``: all frames of long
     clips, which encodes the audio about twice instead of `window_s / step_s` = 16 times."""
     window_s: float = 4.0

@@ -10,6 +10,8 @@ import torch
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.tuning.schedule import ScheduleName
 
+Precision = Literal["fp32", "bf16", "fp16"]
+
 
 @dataclass(frozen=True)
 class LoopSettings:
@@ -29,7 +31,7 @@ class LoopSettings:
     warmup_share: float = 0.1
     clip_norm: float | None = None
     """Longest gradient; longer ones are shortened to it."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Precision = "fp32"
     """Of the model's forward pass; weights and loss stay float32."""
     seed: int = 0
     shuffle: bool = True

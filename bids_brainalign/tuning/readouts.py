@@ -16,6 +16,7 @@ from bids_brainalign.tuning.backbone import Backbone
 from bids_brainalign.tuning.stories import Batch
 
 Normalisation = Literal["none", "training", "block"]
+Head = Literal["trained", "pinned"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Readout:
     ``block``: by those of the batch's own rows in training and by their running means at
     evaluation, as published for BrainWavLM; ten rows estimate them badly, and evaluation then
     differs from training."""
-    head: Literal["trained", "pinned"] = "trained"
+    head: Head = "trained"
     """``pinned``: weights are given once (`TunedModel.pin`) and never trained."""
 
     def __post_init__(self) -> None:

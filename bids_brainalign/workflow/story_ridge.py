@@ -58,7 +58,6 @@ class StoryRidge:
             assembly, plan=replace(assembly.plan, folds=(blind,)), draws=(), aside=()
         )
         self._voxels: Voxelwise | None = None
-        problem = problem_of(config, self.assembly, slice(None), None)
         if assembly.fit.modality == "fmri":
             self._voxels = Voxelwise(
                 lambda columns: problem_of(config, self.assembly, columns, None),
@@ -66,9 +65,10 @@ class StoryRidge:
                 config.paths.work_dir,
             )
             self.responses: Array32 = self._voxels.responses
+            self._problem = self._voxels.problem
         else:
-            self.responses = problem.fold_responses(0)
-        self._problem = problem
+            self._problem = problem_of(config, self.assembly, slice(None), None)
+            self.responses = self._problem.fold_responses(0)
 
     @property
     def train(self) -> NDArray[np.int64]:

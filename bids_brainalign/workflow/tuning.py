@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -100,7 +100,8 @@ def tune(
     assembly = assemble(config, fit, spaces)
     ridge = StoryRidge(config, assembly)
     columns = tuned_targets(config, inputs, assembly)
-    stories = training_stories(config, assembly, ridge, columns)
+    waves = waves_of(ridge)
+    stories = training_stories(assembly, ridge, columns, waves)
     if variant == PERMUTED:
         seed = seed_of(config, "tuning", "order", fit.participant)
         stories = [block_permuted(story, seed=seed) for story in stories]
@@ -116,7 +117,7 @@ def tune(
         )
         require_alive(model, moved(batches.batch(0, 0), device), loss)
     folder = training_folder(config, inputs)
-    choice = EpochChoice(config, space, ridge, columns, folder)
+    choice = EpochChoice(config, space, ridge, columns, waves, folder)
     trained = train(
         model, batches, loss, settings, folder,
         on_epoch=choice.keep, validation=choice.loss, key=key,
@@ -165,14 +166,26 @@ def forget_training(config: Config, step: Step) -> None:
         shutil.rmtree(folder.rename(folder.with_name(f".{folder.name}")))
 
 
+def waves_of(ridge: StoryRidge) -> dict[str, NDArray[np.float32]]:
+    """Load the audio of all training and validation stories, by name of the stimulus."""
+    stimuli = {p.stimulus.name: p.stimulus for p in ridge.assembly.fit.presentations}
+    names = sorted(stimuli)
+    heard = np.concatenate([ridge.train, ridge.validation])
+    return {
+        names[index]: load_audio(stimuli[names[index]].path)
+        for index in np.unique(ridge.assembly.samples.stimulus[heard])
+    }
+
+
 def training_stories(
-    config: Config, assembly: Assembly, ridge: StoryRidge, columns: NDArray[np.int64]
+    assembly: Assembly,
+    ridge: StoryRidge,
+    columns: NDArray[np.int64],
+    waves: Mapping[str, NDArray[np.float32]],
 ) -> list[Story]:
     """Presentations of the training stories: audio, times of the responses, responses."""
     samples = assembly.samples
-    by_name = {p.stimulus.name: p.stimulus for p in assembly.fit.presentations}
-    names = sorted(by_name)
-    waves = {name: load_audio(by_name[name].path) for name in _names(names, assembly, ridge.train)}
+    names = sorted({p.stimulus.name for p in assembly.fit.presentations})
     stories, short = [], 0
     for rows in rows_of(samples, ridge.train):
         if len(rows) < LEAST_ROWS:
@@ -212,10 +225,6 @@ def _played(
     inside = (segments[:, :1] <= times) & (times <= segments[:, 1:])
     played = segments[inside.any(axis=1)]
     return float(played[:, 0].min()), float(played[:, 1].max())
-
-
-def _names(names: Sequence[str], assembly: Assembly, rows: NDArray[np.int64]) -> list[str]:
-    return [names[index] for index in np.unique(assembly.samples.stimulus[rows])]
 
 
 def tuned_targets(
@@ -270,14 +279,11 @@ class EpochChoice:
         space: Space,
         ridge: StoryRidge,
         columns: NDArray[np.int64],
+        waves: Mapping[str, NDArray[np.float32]],
         folder: Path,
     ) -> None:
         self._config, self._space, self._ridge, self._columns = config, space, ridge, columns
-        self._folder = folder
-        stimuli = {p.stimulus.name: p.stimulus for p in ridge.assembly.fit.presentations}
-        heard = np.concatenate([ridge.train, ridge.validation])
-        names = _names(sorted(stimuli), ridge.assembly, heard)
-        self._waves = {name: load_audio(stimuli[name].path) for name in names}
+        self._waves, self._folder = waves, folder
         path = folder / EPOCHS
         self._score = np.nan
         """Of the epoch that was evaluated last."""

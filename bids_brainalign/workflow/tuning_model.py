@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +12,20 @@ from bids_brainalign.config.schema import Config
 from bids_brainalign.encoding.many_targets import many_targets
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.statistics.folds import Split
-from bids_brainalign.tuning.adaptation import Adaptation, adapt
+from bids_brainalign.tuning.adaptation import Adaptation, FrontEnd, Kind, adapt
 from bids_brainalign.tuning.backbone import Backbone
 from bids_brainalign.tuning.batch_order import BatchSource
-from bids_brainalign.tuning.block_batches import BlockBatches, BlockSettings
+from bids_brainalign.tuning.block_batches import BlockBatches, BlockSettings, Source
 from bids_brainalign.tuning.clip_batches import ClipBatches, ClipSettings
-from bids_brainalign.tuning.loop_settings import LoopSettings
-from bids_brainalign.tuning.readouts import Readout, TunedModel, features_and_responses
+from bids_brainalign.tuning.loop_settings import LoopSettings, Precision
+from bids_brainalign.tuning.readouts import (
+    Head,
+    Normalisation,
+    Readout,
+    TunedModel,
+    features_and_responses,
+)
+from bids_brainalign.tuning.schedule import ScheduleName
 from bids_brainalign.tuning.stories import Batch, Story, moved
 from bids_brainalign.workflow.extraction import device_of
 from bids_brainalign.workflow.spaces import Space, seed_of
@@ -56,7 +64,7 @@ def batches_of(
         delays=tuple(delay for delay in delays if delay >= 0),
         window_s=own.window_s,
         step_s=own.step_s,
-        source="dense" if own.source == "dense" else "windows",
+        source=cast(Source, own.source),
     )
     return BlockBatches(stories, grid=backbone.grid, settings=blocks, n_frames=backbone.n_frames)
 
@@ -72,8 +80,8 @@ def backbone_of(config: Config, space: Space, *, seed: int) -> Backbone:
         checkpointing=own.gradient_checkpointing,
     )
     adaptation = Adaptation(
-        kind="lora" if own.adaptation == "lora" else "full",
-        cnn="thawed" if own.cnn == "thawed" else "frozen",
+        kind=cast(Kind, own.adaptation),
+        cnn=cast(FrontEnd, own.cnn),
         up_to_layer=None if own.up_to_layer < 0 else own.up_to_layer,
         rank=own.lora_rank,
         alpha=own.lora_alpha,
@@ -98,8 +106,8 @@ def model_of(
     readout = Readout(
         n_delays=1 if first.delays is None else int(first.delays.shape[1]),
         bottleneck=own.bottleneck,
-        normalisation={"training": "training", "block": "block"}.get(own.normalisation, "none"),  # type: ignore[arg-type]
-        head="pinned" if own.readout == "pinned" else "trained",
+        normalisation=cast(Normalisation, own.normalisation),
+        head=cast(Head, own.readout),
     )
     model = TunedModel(backbone, n_targets=n_targets, readout=readout, seed=seed).to(device)
 
@@ -151,10 +159,10 @@ def loop_settings(config: Config, variant: str) -> LoopSettings:
         learning_rates=(("", own.learning_rate), ("head.", own.head_learning_rate)),
         weight_decay=own.weight_decay,
         batches_per_update=own.batches_per_update,
-        schedule="constant" if own.schedule == "constant" else "linear",
+        schedule=cast(ScheduleName, own.schedule),
         warmup_share=own.warmup_share,
         clip_norm=own.clip_norm or None,
-        precision=config.resources.precision,  # type: ignore[arg-type]
+        precision=cast(Precision, config.resources.precision),
         seed=seed_of(config, "tuning", variant),
         patience=own.patience or None,
         checkpoint_updates=own.checkpoint_updates,

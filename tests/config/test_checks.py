@@ -43,6 +43,8 @@ def test_defaults_are_accepted() -> None:
         ({"ridge": {"fixed_alpha": float("nan")}}, "must be above 0"),
         ({"ridge": {"band_weights": (1.5,)}}, "between 0 and 1"),
         ({"nulls": {"n_draws": 0}}, "nulls.n_draws = 0 must be above 0"),
+        ({"tuning": {"learning_rate": float("inf")}}, "must be 0 or more"),
+        ({"tuning": {"clip_s": float("inf")}}, "must be above 0"),
         ({"resources": {"device": "gpu"}}, "resources.device = gpu is not known"),
         ({"resources": {"device": "cuda:x"}}, "auto, cpu, cuda or cuda:0"),
         ({"resources": {"mem_gb": 0.0}}, "must be above 0"),

@@ -23,7 +23,7 @@ from bids_brainalign.workflow.responses import load_response, response_path, sav
 from bids_brainalign.workflow.spaces import list_spaces
 from bids_brainalign.workflow.story_ridge import StoryRidge
 from bids_brainalign.workflow.story_roles import rows_of
-from bids_brainalign.workflow.tuning import training_stories, tuned_targets
+from bids_brainalign.workflow.tuning import training_stories, tuned_targets, waves_of
 from bids_brainalign.workflow.tuning_steps import require_tunable, tuned_space, tuning_steps
 from tests.workflow.planted import make_fit
 
@@ -308,9 +308,8 @@ def test_only_what_was_played_is_heard(made):
     late = tuple(replace(p, segments=((20.0, 40.0),)) for p in fit.presentations)
     part = Fit(fit.name, fit.recordings, late)
     assembly = assemble(config, part, spaces)
-    stories = training_stories(
-        config, assembly, StoryRidge(config, assembly), np.arange(N_TARGETS)
-    )
+    ridge = StoryRidge(config, assembly)
+    stories = training_stories(assembly, ridge, np.arange(N_TARGETS), waves_of(ridge))
     whole = {p.stimulus.name: load_audio(p.stimulus.path) for p in fit.presentations}
     for story in stories:
         np.testing.assert_array_equal(story.wave, whole[story.name][20 * 16_000 :])
