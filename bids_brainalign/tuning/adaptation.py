@@ -149,46 +149,6 @@ def is_adapter(name: str) -> bool:
     return ".lora_A." in name or ".lora_B." in name
 
 
-def gradient_norms(model: nn.Module) -> dict[str, float]:
-    """Give the gradient's Euclidean norm for every layer of a model that has gradients.
-
-    Parameters
-    ----------
-    model : torch module
-        After a backward pass.
-
-    Returns
-    -------
-    dict
-        ``cnn`` (front end), ``input`` (projection and positions), ``block 1`` … (the block that
-        makes layer 1), ``head``; only those with a gradient.
-    """
-    squares: dict[str, torch.Tensor] = {}
-    for backbone_name, backbone in model.named_modules():
-        if not isinstance(backbone, Backbone):
-            continue
-        prefix = f"{backbone_name}." if backbone_name else ""
-        for name, parameter in model.named_parameters():
-            if parameter.grad is None:
-                continue
-            part = _part(name) if name.startswith(prefix) else "head"
-            squares[part] = squares.get(part, 0.0) + parameter.grad.double().square().sum()
-    order = sorted(squares, key=_part_order)
-    return {part: float(squares[part].sqrt()) for part in order}
-
-
-def _part(name: str) -> str:
-    block = _BLOCK.search(name)
-    if block:
-        return f"block {int(block[1]) + 1}"
-    return "cnn" if any(front in name for front in _FRONT_ENDS) else "input"
-
-
-def _part_order(part: str) -> tuple[int, int]:
-    kind, _, number = part.partition(" ")
-    return ("cnn", "input", "block", "head").index(kind), int(number or 0)
-
-
 def _is_free(name: str, *, thawed: bool, top: int) -> bool:
     if name.endswith("masked_spec_embed"):
         return False  # unused, or noise by design: see Backbone

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Protocol
@@ -36,15 +36,24 @@ def batch_seed(seed: int, *, epoch: int, index: int) -> int:
 
 
 def prefetched(
-    batches: BatchSource, epoch: int, indices: Sequence[int]
+    batches: BatchSource,
+    epoch: int,
+    indices: Sequence[int],
+    *,
+    prepare: Callable[[Batch], Batch] | None = None,
 ) -> Iterator[tuple[int, Batch]]:
-    """Give batches with their numbers; the next one is made while one is used."""
+    """Give batches with their numbers; the next one is made, and prepared, while one is used."""
     if not indices:
         return
+
+    def made(index: int) -> Batch:
+        batch = batches.batch(epoch, index)
+        return batch if prepare is None else prepare(batch)
+
     with ThreadPoolExecutor(max_workers=1) as pool:
-        coming = pool.submit(batches.batch, epoch, indices[0])
+        coming = pool.submit(made, indices[0])
         for index, following in pairwise(indices):
             batch = coming.result()
-            coming = pool.submit(batches.batch, epoch, following)
+            coming = pool.submit(made, following)
             yield index, batch
         yield indices[-1], coming.result()

@@ -16,9 +16,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from bids_brainalign.errors import BrainAlignError
-from bids_brainalign.store.atomic import atomic_path
+from bids_brainalign.store.atomic import atomic_path, write_json
+from bids_brainalign.tuning.gradient_log import NormSums
 
-FORMAT = "bids_brainalign tuning checkpoint 1"
+FORMAT = "bids_brainalign tuning checkpoint 2"
+NOTED = "progress.json"
+"""Progress since the newest checkpoint, whose weights are still the same."""
 WEIGHTS_FORMAT = "bids_brainalign tuned weights 1"
 SLOTS = ("checkpoint-0.safetensors", "checkpoint-1.safetensors")
 """Written in turn, so that one is whole at any moment and no more than two lie on the disk."""
@@ -36,6 +39,18 @@ class Progress:
     """Epochs, counted with epoch 0, whose weights were evaluated."""
     validation: tuple[float, ...] = ()
     """Validation loss after each of them, where it is asked for."""
+    norms: tuple[NormSums, ...] = ()
+    """Of the gradients, for each epoch that was begun."""
+
+    @classmethod
+    def read(cls, facts: Mapping[str, Any]) -> Progress:
+        """Read what ``asdict`` gave, by way of JSON."""
+        return cls(
+            facts["updates"],
+            facts["epochs_seen"],
+            tuple(facts["validation"]),
+            tuple(NormSums(one["updates"], tuple(one["sums"])) for one in facts["norms"]),
+        )
 
 
 class Checkpoints:
@@ -43,7 +58,8 @@ class Checkpoints:
 
     A file has the trained parameters and buffers, the state of the optimiser and of the gradient
     scaler, and the progress. The schedule, the order of the data and the random numbers follow
-    from the seed and the progress (see ``loop``), so that they need no place in it.
+    from the seed and the progress (see ``loop``), so that they need no place in it. Beside them
+    lies a small note of the progress since (``progress.json``).
 
     Parameters
     ----------
@@ -67,6 +83,11 @@ class Checkpoints:
         tensors |= _optimiser_tensors(model, optimiser)
         facts = {"key": self._key, "progress": asdict(progress), "scaler": scaler.state_dict()}
         write_tensors(self._folder / self._older(), tensors, form=FORMAT, facts=facts)
+
+    def note(self, progress: Progress) -> None:
+        """Note progress that has changed no weight: small, where a checkpoint may be gigabytes."""
+        facts = {"key": self._key, "progress": asdict(progress)}
+        write_json(self._folder / NOTED, facts)
 
     def load(
         self,
@@ -103,8 +124,18 @@ class Checkpoints:
         _put_optimiser(model, optimiser, _below("optimiser.", tensors))
         if facts["scaler"]:
             scaler.load_state_dict(facts["scaler"])
-        done = facts["progress"]
-        return Progress(done["updates"], done["epochs_seen"], tuple(done["validation"]))
+        progress, noted = Progress.read(facts["progress"]), self._noted()
+        # A note is of another checkpoint where the newest one is damaged.
+        if noted is None or noted.updates != progress.updates:
+            return progress
+        return max(progress, noted, key=lambda one: one.epochs_seen)
+
+    def _noted(self) -> Progress | None:
+        path = self._folder / NOTED
+        if not path.is_file():
+            return None
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        return Progress.read(facts["progress"]) if facts["key"] == self._key else None
 
     def _older(self) -> str:
         """Name of the file that may be lost."""
@@ -255,9 +286,7 @@ def _put_optimiser(
     parameters = dict(model.named_parameters())
     for key, value in tensors.items():
         name, _, kind = key.rpartition(".")
-        # AdamW counts its steps on the CPU; its moments lie where the parameter does.
-        device = "cpu" if kind == "step" else parameters[name].device
-        optimiser.state[parameters[name]][kind] = value.to(device)
+        optimiser.state[parameters[name]][kind] = value.to(parameters[name].device)
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

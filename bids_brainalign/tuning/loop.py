@@ -26,16 +26,19 @@ from bids_brainalign.errors import BrainAlignError
 from bids_brainalign.tuning.batch_order import BatchSource, batch_order, batch_seed, prefetched
 from bids_brainalign.tuning.checkpoints import Checkpoints
 from bids_brainalign.tuning.device_memory import memory_advice
+from bids_brainalign.tuning.gradient_log import NORMS_NAME, with_update, write_norms
+from bids_brainalign.tuning.gradients import Gradients
 from bids_brainalign.tuning.loop_settings import (
     LoopSettings,
     check_settings,
     device_of,
+    in_precision,
     numeric_settings,
 )
 from bids_brainalign.tuning.parameters import parameter_groups, settings_key
 from bids_brainalign.tuning.processes import shared_gradients, start_alike
 from bids_brainalign.tuning.schedule import rate_factor
-from bids_brainalign.tuning.stories import Batch, moved
+from bids_brainalign.tuning.stories import Batch, moved, pinned
 from bids_brainalign.tuning.training_log import LogRow, TrainingLog
 
 LOG_NAME = "training.tsv"
@@ -81,7 +84,8 @@ def train(
     loss : callable
     settings : LoopSettings
     folder : Path
-        For checkpoints and the log (``training.tsv``).
+        For checkpoints, the log (``training.tsv``) and the norms of the gradient of every layer,
+        epoch by epoch (``gradient_norms.tsv``).
     on_epoch : callable
         Gets the number of epochs done, from 0 (before training), and the model in evaluation mode.
         After an interruption it may get an epoch again, with the same weights: what it writes must
@@ -127,7 +131,7 @@ class _Run:
     ) -> None:
         from accelerate import PartialState
 
-        self.settings, self.batches, self.loss = settings, batches, loss
+        self.settings, self.batches, self.loss, self.folder = settings, batches, loss, folder
         self.processes: Any = PartialState(cpu=settings.device == "cpu", timeout=_PATIENT)
         self.device = device_of(settings, self.processes)
         self.model = model.to(self.device)
@@ -136,8 +140,11 @@ class _Run:
         self.rates = [group.learning_rate for group in groups]
         self.parameters = [p for group in groups for p in group.parameters]
         self.optimiser = torch.optim.AdamW(
-            [{"params": group.parameters} for group in groups], weight_decay=settings.weight_decay
+            [{"params": group.parameters} for group in groups],
+            weight_decay=settings.weight_decay,
+            fused=True,
         )
+        self.gradients = Gradients(self.model)
         self.scaler = torch.amp.GradScaler(
             self.device.type,
             init_scale=2.0**9,  # torch's 2¹⁶ / 128: losses are summed over rows before scaling
@@ -151,7 +158,10 @@ class _Run:
             start_alike(model)
         self.progress = self.checkpoints.load(model, self.optimiser, self.scaler)
         self.processes.wait_for_everyone()  # all have read before the first one writes
+        self.saved_updates = self.progress.updates or None
+        """Updates of the newest checkpoint."""
         if self.processes.is_main_process:
+            self._write_norms()
             self.log = TrainingLog(
                 folder / LOG_NAME,
                 [group.name for group in groups],
@@ -173,7 +183,12 @@ class _Run:
         parts = [order[k : k + size] for k in range(done * size, len(order), size)]
         rank, n_processes = self.processes.process_index, self.processes.num_processes
         own = [part[rank::n_processes] for part in parts]
-        stream = prefetched(self.batches, epoch, [index for part in own for index in part])
+        stream = prefetched(
+            self.batches,
+            epoch,
+            [index for part in own for index in part],
+            prepare=pinned if self.device.type == "cuda" else None,
+        )
         self.model.train()
         start = time.perf_counter()
         losses = []
@@ -182,6 +197,8 @@ class _Run:
             is_due = self.progress.updates % self.settings.checkpoint_updates == 0
             if is_due or number == len(own):
                 self._checkpoint()
+        if self.processes.is_main_process:
+            self._write_norms()
         logger.info(
             "Epoch %d of %d: loss %.4g, %.0f s.",
             epoch + 1, self.settings.epochs, np.mean(losses), time.perf_counter() - start,
@@ -199,7 +216,10 @@ class _Run:
         on_epoch: Callable[[int, nn.Module], None],
         validation: Callable[[nn.Module], float] | None,
     ) -> None:
-        """Evaluate the epoch that is done, and note that this was done."""
+        """Evaluate the epoch that is done, and note that this was done.
+
+        The weights are in a checkpoint already, except those before training.
+        """
         from accelerate.utils import broadcast_object_list
 
         self.model.eval()
@@ -216,7 +236,10 @@ class _Run:
             epochs_seen=self.progress.epochs_seen + 1,
             validation=(*self.progress.validation, *(v for v in values if v is not None)),
         )
-        self._checkpoint()
+        if self.saved_updates != self.progress.updates:
+            self._checkpoint()
+        elif self.processes.is_main_process:
+            self.checkpoints.note(self.progress)
 
     def _update(self, epoch: int, own: Iterator[tuple[int, Batch]]) -> float:
         """Step the optimiser with our batches and those of the other processes."""
@@ -228,22 +251,26 @@ class _Run:
             sums += torch.stack([value * n_rows, torch.full_like(value, n_rows)])
         if self.processes.num_processes > 1:
             sums = shared_gradients(self.parameters, sums)
-        loss, n_all = float(sums[0] / sums[1]), float(sums[1])
         self.scaler.unscale_(self.optimiser)
-        for parameter in self.parameters:
-            if parameter.grad is not None:
-                parameter.grad /= n_all
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.clip_norm or math.inf)
+        norms = self.gradients.average(sums[1])
+        # The one time in an update that the device is waited for.
+        values: list[float] = torch.cat([sums[:1] / sums[1], norms]).tolist()
+        loss, norm, *by_layer = values
         # A scaler leaves out updates whose gradient is not finite, and lowers its scale.
         self._refuse_unless_finite("loss", loss)
         if not self.scaler.is_enabled():
-            self._refuse_unless_finite("gradient", float(norm))
+            self._refuse_unless_finite("gradient", norm)
+        self.gradients.shorten(norm, self.settings.clip_norm)
         rates = self._set_rates()
         self.scaler.step(self.optimiser)
         self.scaler.update()
-        self.progress = replace(self.progress, updates=self.progress.updates + 1)
+        self.progress = replace(
+            self.progress,
+            updates=self.progress.updates + 1,
+            norms=with_update(self.progress.norms, epoch, by_layer),
+        )
         if self.processes.is_main_process:
-            self.log.append(LogRow(epoch + 1, self.progress.updates, loss, float(norm), rates))
+            self.log.append(LogRow(epoch + 1, self.progress.updates, loss, norm, rates))
         return loss
 
     def _refuse_unless_finite(self, what: str, value: float) -> None:
@@ -260,8 +287,7 @@ class _Run:
         # Global streams, because the models' own dropout and masking draw from them.
         set_seed(batch_seed(self.settings.seed, epoch=epoch, index=index))
         batch = moved(batch, self.device)
-        half = torch.float16 if self.settings.precision == "fp16" else torch.bfloat16
-        with torch.autocast(self.device.type, half, enabled=self.settings.precision != "fp32"):
+        with in_precision(self.device, self.settings.precision):
             prediction = self.model(batch)
         value = self.loss(prediction.float(), batch.responses)
         total = value * len(batch.responses)
@@ -282,5 +308,11 @@ class _Run:
         return rates
 
     def _checkpoint(self) -> None:
+        self.saved_updates = self.progress.updates
         if self.processes.is_main_process:
             self.checkpoints.save(self.progress, self.model, self.optimiser, self.scaler)
+
+    def _write_norms(self) -> None:
+        """Write the table of the epochs that are done; it follows from the progress alone."""
+        n_whole = self.progress.updates // self.updates_per_epoch
+        write_norms(self.folder / NORMS_NAME, self.gradients.layers, self.progress.norms[:n_whole])

@@ -53,6 +53,12 @@ def numeric_settings(settings: LoopSettings) -> dict[str, object]:
     }
 
 
+def in_precision(device: torch.device, precision: Precision) -> torch.autocast:
+    """Give the context of a model's forward pass."""
+    half = torch.float16 if precision == "fp16" else torch.bfloat16
+    return torch.autocast(device.type, half, enabled=precision != "fp32")
+
+
 def check_settings(settings: LoopSettings, *, has_validation: bool) -> None:
     """Refuse settings that can't be.
 

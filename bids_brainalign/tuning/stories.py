@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -65,7 +66,8 @@ class Batch:
     clips: Tensor
     """(n_clips, n_samples) float32, raw audio; short clips have zeros at their end."""
     n_valid: Tensor
-    """(n_clips,) int64, samples that are audio."""
+    """(n_clips,) int64, samples that are audio; always on the CPU, where lengths are looked at
+    without waiting for a device."""
     mixing: Tensor | None
     """None: row k is clip k (pooled readout). Otherwise sparse COO of shape (n_mixed_rows, total
     frames of all clips, clip-major, padded frame count): Lanczos from frames to rows."""
@@ -76,17 +78,39 @@ class Batch:
     """(n_rows, n_targets) float32."""
     story: int
     """Index of the story in the list that the batches were made from."""
+    front: Tensor | None = None
+    """(n_clips, n_front_dims, n_frames): what the frozen front end of the model gives for the
+    clips, where it is kept (see ``kept_front_end``); the clips are not looked at then."""
 
 
 def moved(batch: Batch, device: torch.device | str) -> Batch:
-    """Give the batch with its tensors on a device."""
+    """Give the batch with what a model reads on a device; without waiting, if it was pinned."""
+    return _each(batch, lambda tensor: tensor.to(device, non_blocking=True))
+
+
+def pinned(batch: Batch) -> Batch:
+    """Give the batch in memory that is copied to a GPU while that computes."""
+    return _each(batch, lambda tensor: tensor.pin_memory())
+
+
+def _each(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
+    """Change all tensors that a model reads, the parts of sparse ones each for itself."""
+    mixing = batch.mixing
+    if mixing is not None:
+        mixing = torch.sparse_coo_tensor(
+            change(mixing.indices()),
+            change(mixing.values()),
+            mixing.shape,
+            is_coalesced=True,
+            check_invariants=False,
+        )
     return replace(
         batch,
-        clips=batch.clips.to(device, non_blocking=True),
-        n_valid=batch.n_valid.to(device),
-        mixing=None if batch.mixing is None else batch.mixing.to(device),
-        delays=None if batch.delays is None else batch.delays.to(device),
-        responses=batch.responses.to(device),
+        clips=change(batch.clips) if batch.front is None else batch.clips,
+        mixing=mixing,
+        delays=None if batch.delays is None else change(batch.delays),
+        responses=change(batch.responses),
+        front=None if batch.front is None else change(batch.front),
     )
 
 

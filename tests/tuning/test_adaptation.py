@@ -8,7 +8,6 @@ from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.tuning.adaptation import (
     Adaptation,
     adapt,
-    gradient_norms,
     with_adapters,
 )
 from bids_brainalign.tuning.alive import require_alive
@@ -155,19 +154,6 @@ def test_checkpointing_with_adapters_gives_the_same_gradients(folders, name):
     for n, gradient in found[0].items():
         near = 1e-4 * float(gradient.abs().max())
         torch.testing.assert_close(found[1][n], gradient, atol=near, rtol=0)
-
-
-def test_gradient_norms_per_layer(folders):
-    model = tuned(folders["hubert"], KINDS["thawed"], layer=None)
-    batch = pooled_batch()
-    assert gradient_norms(model) == {}
-    mse(model(batch), batch.responses).backward()
-    norms = gradient_norms(model)
-    assert list(norms) == ["cnn", "input", "block 1", "block 2", "block 3", "head"]
-    total = torch.nn.utils.clip_grad_norm_(model.parameters(), 1e9)
-    assert sum(n**2 for n in norms.values()) == pytest.approx(float(total) ** 2, rel=1e-4)
-    block = model.backbone.net.encoder.layers[1].parameters()
-    assert norms["block 2"] == pytest.approx(float(torch.nn.utils.clip_grad_norm_(block, 1e9)))
 
 
 @pytest.mark.parametrize(

@@ -41,11 +41,12 @@ def start(folder: Path, mode: str, number: float, **environment: str) -> subproc
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tensor, str]:
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tensor, str, str]:
     folder = tmp_path_factory.mktemp("uninterrupted")
     model = Noisy()
     run(folder, model)
-    return weights_of(model), (folder / "training.tsv").read_text()
+    log, norms = ((folder / name).read_text() for name in ("training.tsv", "gradient_norms.tsv"))
+    return weights_of(model), log, norms
 
 
 def test_updates_are_those_of_plain_adam(tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def test_every_epoch_has_every_batch_in_its_own_order(tmp_path: Path) -> None:
 
 
 def test_what_runs_between_epochs_changes_nothing(
-    tmp_path: Path, uninterrupted: tuple[Tensor, str]
+    tmp_path: Path, uninterrupted: tuple[Tensor, str, str]
 ) -> None:
     def draw(epoch: int, model: nn.Module) -> None:
         torch.rand(7), np.random.rand(3), random.random()  # noqa: NPY002, S311
@@ -119,7 +120,7 @@ def test_what_runs_between_epochs_changes_nothing(
     assert torch.equal(weights_of(model), uninterrupted[0])
 
 
-def test_seeds_differ(tmp_path: Path, uninterrupted: tuple[Tensor, str]) -> None:
+def test_seeds_differ(tmp_path: Path, uninterrupted: tuple[Tensor, str, str]) -> None:
     model = Noisy()
     run(tmp_path, model, settings=replace(SETTINGS, seed=6))
     assert not torch.allclose(weights_of(model), uninterrupted[0], atol=1e-4)
@@ -135,7 +136,7 @@ def test_early_stop_after_patience_and_again_nothing_to_do(tmp_path: Path) -> No
     assert again == done
 
 
-def test_the_log_has_every_update(uninterrupted: tuple[Tensor, str]) -> None:
+def test_the_log_has_every_update(uninterrupted: tuple[Tensor, str, str]) -> None:
     header, *lines = uninterrupted[1].splitlines()
     assert header.split("\t") == [
         "epoch", "update", "loss", "gradient_norm",
@@ -151,7 +152,7 @@ def test_the_log_has_every_update(uninterrupted: tuple[Tensor, str]) -> None:
 
 @pytest.mark.parametrize(("mode", "number"), [("batch", 10), ("write", 5)])
 def test_killed_and_run_again_gives_the_same(
-    tmp_path: Path, uninterrupted: tuple[Tensor, str], mode: str, number: int
+    tmp_path: Path, uninterrupted: tuple[Tensor, str, str], mode: str, number: int
 ) -> None:
     process = start(tmp_path, mode, number)
     process.communicate()
@@ -163,13 +164,14 @@ def test_killed_and_run_again_gives_the_same(
     assert len(source.asked) < 21
     assert torch.equal(weights_of(model), uninterrupted[0])
     assert (tmp_path / "training.tsv").read_text() == uninterrupted[1]
+    assert (tmp_path / "gradient_norms.tsv").read_text() == uninterrupted[2]
     assert len(list(tmp_path.glob("*.safetensors"))) == 2
     assert not list(tmp_path.glob(".tmp-*checkpoint*"))
 
 
 @pytest.mark.slow
 def test_killed_at_any_time_again_and_again(
-    tmp_path: Path, uninterrupted: tuple[Tensor, str]
+    tmp_path: Path, uninterrupted: tuple[Tensor, str, str]
 ) -> None:
     rng = np.random.default_rng(0)
     kills = 0
@@ -187,9 +189,12 @@ def test_killed_at_any_time_again_and_again(
     run(tmp_path, model)
     assert torch.equal(weights_of(model), uninterrupted[0])
     assert (tmp_path / "training.tsv").read_text() == uninterrupted[1]
+    assert (tmp_path / "gradient_norms.tsv").read_text() == uninterrupted[2]
 
 
-def test_two_processes_update_as_one(tmp_path: Path, uninterrupted: tuple[Tensor, str]) -> None:
+def test_two_processes_update_as_one(
+    tmp_path: Path, uninterrupted: tuple[Tensor, str, str]
+) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
