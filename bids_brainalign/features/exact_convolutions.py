@@ -38,5 +38,5 @@ def _forward(module: nn.Conv1d, usual: Any, hidden: Tensor) -> Tensor:
         return usual(hidden)  # type: ignore[no-any-return]
     bias = None if module.bias is None else module.bias.float()
     with torch.autocast("cpu", enabled=False):
-        found = module._conv_forward(hidden.float(), module.weight.float(), bias)
+        found: Tensor = module._conv_forward(hidden.float(), module.weight.float(), bias)
     return found.to(hidden.dtype)
