@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from bids_brainalign.errors import BrainAlignError, ExitCode
+from bids_brainalign.features.exact_convolutions import exact_on_cpu
 from bids_brainalign.features.folders import cannot_load
 
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -46,7 +47,7 @@ def placed(model: Any, *, device: str, precision: str) -> tuple[Any, torch.devic
         ``fp32``, ``bf16`` or ``fp16``.
     """
     where, kind = torch.device(device), _PRECISIONS[precision]
-    return model.eval().to(where, kind), where, kind
+    return exact_on_cpu(model.eval().to(where, kind)), where, kind
 
 
 def hidden_states(output: Any) -> list[NDArray[np.float32]]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.dense import FrameGrid
+from bids_brainalign.features.exact_convolutions import exact_on_cpu
 from bids_brainalign.features.folders import FAMILIES, cannot_load, model_facts
 from bids_brainalign.features.loading import load_pretrained, quiet_transformers
 from bids_brainalign.features.waveform import config_and_extractor as waveform_folder
@@ -193,7 +194,7 @@ class Backbone(nn.Module):
             )
         if not regularised:
             _switch_off(config)
-        model = load_pretrained(AutoModel, self.folder, config=config)
+        model = exact_on_cpu(load_pretrained(AutoModel, self.folder, config=config))
         route_wavlm_attention(model)
         model.encoder.layers = model.encoder.layers[: self.layer]
         if getattr(config, "do_stable_layer_norm", False):
