@@ -26,10 +26,11 @@ from torch import Tensor, nn
 from transformers import AutoModel, Wav2Vec2Config, Wav2Vec2FeatureExtractor, WavLMConfig
 
 from bids_brainalign.tuning.adaptation import Adaptation, adapt
-from bids_brainalign.tuning.backbone import Backbone, standardised
+from bids_brainalign.tuning.backbone import Backbone
 from bids_brainalign.tuning.batch_order import batch_order
 from bids_brainalign.tuning.block_batches import BlockBatches, BlockSettings
 from bids_brainalign.tuning.clip_batches import ClipBatches, ClipSettings
+from bids_brainalign.tuning.front_end import standardised
 from bids_brainalign.tuning.loop import train
 from bids_brainalign.tuning.loop_settings import LoopSettings
 from bids_brainalign.tuning.readouts import Readout, TunedModel

@@ -16,6 +16,7 @@ from bids_brainalign.store.atomic import write_text
 
 TRAINING_LOG = "training_log.tsv"
 EPOCH_TABLE = "epochs.tsv"
+NORM_TABLE = "gradient_norms.tsv"
 ADAPTERS = "adapters"
 EPOCH_COLUMNS = {
     "epoch": "Passes over the training stories; 0 is the original",
@@ -28,6 +29,13 @@ LOG_COLUMNS = {
     "update": "Updates since the start of training",
     "loss": "Mean over rows, before the update",
     "gradient_norm": "Of all parameters together, before clipping",
+}
+NORM_COLUMNS = {
+    "epoch": "Pass over the training stories, from 1",
+    "layer": "Part of the model: 1 and up are the blocks that make these layers, 0 what comes "
+    "before them (convolutions, projection, positions), head the readout; only what is trained",
+    "gradient_norm": "Euclidean norm of its gradient before clipping, mean over the updates of "
+    "the epoch; n/a where all were left out (fp16)",
 }
 _WITHHELD = ".tmp"
 
@@ -47,8 +55,9 @@ this folder to `--models NAME=FOLDER`.{adapters}
 - {targets} targets; epoch {epoch} of {n_epochs} was chosen on the validation stories{untouched}.
 - {roles}
 
-`epochs.tsv` holds the validation score of every epoch, `training_log.tsv` every update. Whether
-tuning helped on the test stories is told by `*_tuning.tsv` of this participant, and only there.
+`epochs.tsv` holds the validation score of every epoch, `training_log.tsv` every update,
+`gradient_norms.tsv` the gradient of every layer. Whether tuning helped on the test stories is told
+by `*_tuning.tsv` of this participant, and only there.
 A model tuned on one participant's responses to a few hours of speech is no better speech
 recogniser: look at its probes before using it for anything else.
 
@@ -92,8 +101,8 @@ def models_folder(root: Path, name: FitName, model: str) -> Path:
 
 
 def write_tuned(
-    folder: Path, *, model: Path, adapters: Path | None, log: Path, means: Sequence[float],
-    card: ModelCard,
+    folder: Path, *, model: Path, adapters: Path | None, log: Path, norms: Path,
+    means: Sequence[float], card: ModelCard,
 ) -> list[Path]:  # fmt: skip
     """Write a tuned model, whole or not at all.
 
@@ -105,6 +114,8 @@ def write_tuned(
         Folders of weights.
     log : Path
         The training log.
+    norms : Path
+        Norms of the gradient per epoch and layer.
     means : sequence of float
         Validation score of every epoch, from 0.
     card : ModelCard
@@ -127,6 +138,8 @@ def write_tuned(
         if name not in LOG_COLUMNS
     }
     write_tsv(fresh / TRAINING_LOG, table, LOG_COLUMNS | rates)
+    by_layer = pd.read_csv(norms, sep="\t", dtype={"layer": str})
+    write_tsv(fresh / NORM_TABLE, by_layer, NORM_COLUMNS)
     epochs = pd.DataFrame({"epoch": range(len(means)), "r_validation": list(means)})
     epochs["chosen"] = epochs["epoch"] == card.epoch
     write_tsv(fresh / EPOCH_TABLE, epochs, EPOCH_COLUMNS)

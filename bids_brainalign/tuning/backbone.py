@@ -18,7 +18,15 @@ from bids_brainalign.features.waveform import config_and_extractor as waveform_f
 from bids_brainalign.features.waveform import grid_of
 from bids_brainalign.features.whisper import GRID as WHISPER_GRID
 from bids_brainalign.features.whisper import config_and_extractor as whisper_folder
+from bids_brainalign.tuning.front_end import (
+    by_length,
+    heard_samples,
+    in_order,
+    standardised,
+    take_computed,
+)
 from bids_brainalign.tuning.log_mel import LogMel
+from bids_brainalign.tuning.regularisation import switch_off
 from bids_brainalign.tuning.wavlm_attention import route_wavlm_attention
 
 WAVEFORM_FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
@@ -27,16 +35,6 @@ TUNABLE = ("whisper", *WAVEFORM_FAMILIES)
 CPU_SAMPLES = 160_000
 """Samples run together on a CPU: larger passes fall out of its caches. 12 clips of 10 s at once
 take 1.3 times as long as one at a time, 145 windows of 4 s 1.7 times as long as two."""
-_RANDOM_PARTS = (
-    "hidden_dropout",
-    "activation_dropout",
-    "attention_dropout",
-    "feat_proj_dropout",
-    "layerdrop",
-    "dropout",
-    "encoder_layerdrop",
-)
-"""Probabilities in a configuration that make the encoder's training mode random."""
 
 
 class Backbone(nn.Module):
@@ -138,7 +136,9 @@ class Backbone(nn.Module):
             return math.ceil(n_samples / self.grid.stride)
         return self.grid.n_frames(n_samples)
 
-    def forward(self, clips: Tensor, n_valid: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, clips: Tensor, n_valid: Tensor, front: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Give the frames of the layer that is read.
 
         Parameters
@@ -146,7 +146,9 @@ class Backbone(nn.Module):
         clips : Tensor of shape (n_clips, n_samples), float32
             16 kHz, raw; what follows the audio of a short clip is not heard.
         n_valid : Tensor of shape (n_clips,), int64
-            Samples that are audio.
+            Samples that are audio; on the CPU, or the device has to be waited for.
+        front : Tensor of shape (n_clips, n_front_dims, n_frames), optional
+            What :meth:`front_end` gave for these clips: instead of computing it again.
 
         Returns
         -------
@@ -162,27 +164,94 @@ class Backbone(nn.Module):
         """
         lengths = [int(n) for n in n_valid.tolist()]
         self._check(lengths, n_samples=clips.shape[1])
-        counts = torch.tensor([self.n_frames(n) for n in lengths], device=clips.device)
-        positions = torch.arange(self.n_frames(clips.shape[1]), device=clips.device)
+        device = clips.device if front is None else front.device
+        counts = torch.tensor([self.n_frames(n) for n in lengths])
+        counts = counts.to(device, non_blocking=True)
+        positions = torch.arange(self.n_frames(clips.shape[1]), device=device)
         valid = positions < counts[:, None]  # (n_clips, n_frames)
-        at_once = len(clips)
-        if clips.device.type == "cpu":
-            at_once = max(1, CPU_SAMPLES // clips.shape[1])
-        hidden = torch.cat(
-            [
-                self._frames(clips[k : k + at_once], n_valid[k : k + at_once])
-                for k in range(0, len(clips), at_once)
-            ]
-        )
-        return hidden.masked_fill(~valid[:, :, None], 0.0), valid
+        parts = []
+        for some in self._together(clips, device):
+            given = self._front(clips[some], lengths[some]) if front is None else front[some]
+            parts.append(self._frames(given, lengths[some], n_samples=clips.shape[1]))
+        return torch.cat(parts).masked_fill(~valid[:, :, None], 0.0), valid
 
-    def _frames(self, clips: Tensor, n_valid: Tensor) -> Tensor:
-        """Run clips together; what is after the end of a clip is not said."""
+    @property
+    def front_is_fixed(self) -> bool:
+        """Whether the front end gives the same for a clip whenever it is asked, and at a cost.
+
+        Whisper's is cheap, and its spectrogram cheaper still.
+        """
         if self.family == "whisper":
-            return self._whisper_frames(clips, n_valid.tolist())
+            return False
+        return not any(p.requires_grad for p in self._model().feature_extractor.parameters())
+
+    @property
+    def n_front_dims(self) -> int:
+        """Channels of the last convolution, in the families that hear waveforms."""
+        return int(self._model().config.conv_dim[-1])
+
+    @torch.no_grad()
+    def front_end(self, clips: Tensor, n_valid: Tensor) -> Tensor:
+        """Give the output of the frozen convolutions, as :meth:`forward` computes it.
+
+        Returns
+        -------
+        Tensor of shape (n_clips, n_front_dims, n_frames)
+        """
+        lengths = [int(n) for n in n_valid.tolist()]
+        self._check(lengths, n_samples=clips.shape[1])
+        parts = self._together(clips, clips.device)
+        return torch.cat([self._front(clips[some], lengths[some]) for some in parts])
+
+    def _together(self, clips: Tensor, device: torch.device) -> list[slice]:
+        """Which clips are run together."""
+        at_once = len(clips)
+        if device.type == "cpu":
+            at_once = max(1, CPU_SAMPLES // clips.shape[1])
+        return [slice(k, k + at_once) for k in range(0, len(clips), at_once)]
+
+    def _front(self, clips: Tensor, lengths: list[int]) -> Tensor:
+        """Give what comes before the transformer; after the end of a clip it is not said."""
+        if self.family == "whisper":
+            quiet = clips.masked_fill(~heard_samples(clips, lengths), 0.0)
+            missing = self._window_samples - clips.shape[1]
+            mel: Tensor = self.log_mel(nn.functional.pad(quiet, (0, missing)))
+            return mel
+        convolve = self._model().feature_extractor
         if self._takes_mask:
-            return self._masked_frames(clips, n_valid)
-        return self._frames_by_length(clips, n_valid.tolist())
+            heard = heard_samples(clips, lengths)
+            if self._normalises:
+                clips = standardised(clips, heard)
+            found: Tensor = convolve(clips.masked_fill(~heard, 0.0))
+            return found
+        n_frames, parts = self.n_frames(clips.shape[1]), []
+        for length, rows in by_length(lengths):
+            alike = clips[rows, :length]
+            if self._normalises:
+                alike = standardised(alike, torch.ones_like(alike, dtype=torch.bool))
+            front = convolve(alike)
+            parts.append(nn.functional.pad(front, (0, n_frames - front.shape[2])))
+        return in_order(parts, lengths)
+
+    def _frames(self, front: Tensor, lengths: list[int], *, n_samples: int) -> Tensor:
+        """Run clips together; what is after the end of a clip is not said."""
+        n_frames = self.n_frames(n_samples)
+        if self.family == "whisper":
+            output: Tensor = self.net(input_features=front).last_hidden_state
+            return output[:, :n_frames]
+        if self._takes_mask:
+            # Without padding no mask is needed, and attention runs faster.
+            mask = None
+            if min(lengths) < n_samples:
+                mask = heard_samples(front.new_empty(len(front), n_samples), lengths).long()
+            hidden: Tensor = self.net(input_values=front, attention_mask=mask).last_hidden_state
+            return hidden
+        parts = []
+        for length, rows in by_length(lengths):
+            n_own = self.n_frames(length)
+            frames = self.net(input_values=front[rows, :, :n_own]).last_hidden_state
+            parts.append(nn.functional.pad(frames, (0, 0, 0, n_frames - n_own)))
+        return in_order(parts, lengths)
 
     def _open_waveform(self, config: Any, regularised: bool) -> tuple[nn.Module, FrameGrid]:
         from transformers import AutoModel
@@ -193,9 +262,10 @@ class Backbone(nn.Module):
                 self.folder, ValueError("its front end or its adapter is not the family's usual")
             )
         if not regularised:
-            _switch_off(config)
+            switch_off(config)
         model = exact_on_cpu(load_pretrained(AutoModel, self.folder, config=config))
         route_wavlm_attention(model)
+        take_computed(model.feature_extractor)
         model.encoder.layers = model.encoder.layers[: self.layer]
         if getattr(config, "do_stable_layer_norm", False):
             model.encoder.layer_norm = nn.Identity()
@@ -207,7 +277,7 @@ class Backbone(nn.Module):
         from transformers import WhisperModel
 
         if not regularised:
-            _switch_off(config)
+            switch_off(config)
         whole = load_pretrained(WhisperModel, self.folder, part="encoder.", config=config)
         encoder = whole.encoder
         encoder.layers = encoder.layers[: self.layer]
@@ -235,41 +305,6 @@ class Backbone(nn.Module):
                 fix="make the clips shorter",
             )
 
-    def _whisper_frames(self, clips: Tensor, lengths: list[int]) -> Tensor:
-        padded = clips.new_zeros(len(clips), self._window_samples)
-        for row, n in enumerate(lengths):
-            padded[row, :n] = clips[row, :n]
-        output: Tensor = self.net(input_features=self.log_mel(padded)).last_hidden_state
-        return output[:, : self.n_frames(clips.shape[1])]
-
-    def _masked_frames(self, clips: Tensor, n_valid: Tensor) -> Tensor:
-        heard = (
-            torch.arange(clips.shape[1], device=clips.device) < n_valid.to(clips.device)[:, None]
-        )
-        if self._normalises:
-            clips = standardised(clips, heard)
-        # Without padding no mask is needed, and attention runs faster.
-        mask = None if bool(heard.all()) else heard.long()
-        hidden: Tensor = self.net(
-            input_values=clips.masked_fill(~heard, 0.0), attention_mask=mask
-        ).last_hidden_state
-        return hidden
-
-    def _frames_by_length(self, clips: Tensor, lengths: list[int]) -> Tensor:
-        parts: list[Tensor] = []
-        order: list[int] = []
-        for length in sorted(set(lengths)):
-            rows = [row for row, n in enumerate(lengths) if n == length]
-            alike = clips[rows, :length]
-            if self._normalises:
-                alike = standardised(alike, torch.ones_like(alike, dtype=torch.bool))
-            frames = self.net(input_values=alike).last_hidden_state
-            missing = self.n_frames(clips.shape[1]) - frames.shape[1]
-            parts.append(nn.functional.pad(frames, (0, 0, 0, missing)))
-            order.extend(rows)
-        back = torch.tensor(order, device=clips.device).argsort()
-        return torch.cat(parts)[back]
-
 
 class _EncoderOnly(nn.Module):
     """Whisper's encoder under the name that it has in the whole model."""
@@ -280,28 +315,3 @@ class _EncoderOnly(nn.Module):
 
     def forward(self, input_features: Tensor) -> Any:
         return self.encoder(input_features)
-
-
-def standardised(clips: Tensor, heard: Tensor) -> Tensor:
-    """Give every clip mean 0 and variance 1 over its own audio, as the models' processors do.
-
-    Parameters
-    ----------
-    clips : Tensor of shape (n_clips, n_samples)
-    heard : bool Tensor of shape (n_clips, n_samples)
-        Which samples are audio.
-    """
-    n = heard.sum(dim=1, keepdim=True)
-    mean = (clips * heard).sum(dim=1, keepdim=True) / n
-    centred = (clips - mean) * heard
-    variance = centred.square().sum(dim=1, keepdim=True) / n
-    return centred / torch.sqrt(variance + 1e-7)
-
-
-def _switch_off(config: Any) -> None:
-    """Make training mode compute what evaluation mode does."""
-    for name in _RANDOM_PARTS:
-        if hasattr(config, name):
-            setattr(config, name, 0.0)
-    # Configurations that don't have it (data2vec's) are taken to mean True.
-    config.apply_spec_augment = False

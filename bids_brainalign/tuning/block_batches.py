@@ -103,6 +103,11 @@ class BlockBatches:
             for part in even_parts(plan.kept, most=self.settings.rows)
         ]
 
+    @property
+    def repeats(self) -> bool:
+        """Whether a batch of a number has the same clips in every epoch: yes."""
+        return True
+
     def __len__(self) -> int:
         return len(self._parts)
 

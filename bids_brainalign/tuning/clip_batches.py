@@ -63,6 +63,11 @@ class ClipBatches:
             for part in even_parts(np.arange(len(kept)), most=self.settings.rows)
         ]
 
+    @property
+    def repeats(self) -> bool:
+        """Whether a batch of a number has the same clips in every epoch."""
+        return not self.settings.shuffle
+
     def __len__(self) -> int:
         return len(self._parts)
 

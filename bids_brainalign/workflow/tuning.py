@@ -23,6 +23,8 @@ from bids_brainalign.store.steps import Step
 from bids_brainalign.tuning.adapter_files import save_adapters, save_merged
 from bids_brainalign.tuning.alive import require_alive
 from bids_brainalign.tuning.device_memory import memory_advice
+from bids_brainalign.tuning.gradient_log import NORMS_NAME
+from bids_brainalign.tuning.kept_front_end import with_kept_front_end
 from bids_brainalign.tuning.loop import LOG_NAME, train
 from bids_brainalign.tuning.losses import parse_loss
 from bids_brainalign.tuning.readouts import TunedModel
@@ -117,6 +119,7 @@ def tune(
         )
         require_alive(model, moved(batches.batch(0, 0), device), loss)
     folder = training_folder(config, inputs)
+    batches = with_kept_front_end(batches, backbone, folder, key=key, precision=settings.precision)
     choice = EpochChoice(config, space, ridge, columns, waves, folder)
     trained = train(
         model, batches, loss, settings, folder,
@@ -144,6 +147,7 @@ def tune(
         model=choice.folder / "model",
         adapters=adapters if adapters.is_dir() else None,
         log=folder / LOG_NAME,
+        norms=folder / NORMS_NAME,
         means=choice.means,
         card=card,
     )
