@@ -100,7 +100,7 @@ class KeptFrontEnd:
             if read_facts(path, form=FORMAT)["key"] != self._key:
                 return None
             with safe_open(path, framework="pt") as file:
-                # In the thread that prepares batches; what is only mapped is read where it is used.
+                # In the thread that prepares batches: what is mapped is read where it is used.
                 front: Tensor = file.get_tensor("front").clone()
         except SafetensorError:
             logger.warning("%s is damaged: it is made anew.", path)
