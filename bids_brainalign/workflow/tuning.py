@@ -45,6 +45,7 @@ from bids_brainalign.workflow.parcels import parcels_of
 from bids_brainalign.workflow.spaces import Space, seed_of
 from bids_brainalign.workflow.story_ridge import StoryRidge, frames_of
 from bids_brainalign.workflow.story_roles import rows_of
+from bids_brainalign.workflow.training_folders import held, remove_finished
 from bids_brainalign.workflow.tuning_model import backbone_of, batches_of, loop_settings, model_of
 
 logger = logging.getLogger(__name__)
@@ -72,11 +73,15 @@ def tuning_step(
         "precision": config.resources.precision,
     }
 
+    name = f"tuning {fit.name.stem} {fit.name.datatype} {tuned_name(space, variant)}"
+
     def work() -> list[Path]:
-        return tune(config, fit, space, spaces, variant, inputs)
+        folder = training_folder(config, inputs)
+        with held(folder, step=name, output_dir=config.paths.output_dir):
+            return tune(config, fit, space, spaces, variant, inputs)
 
     return Step(
-        name=f"tuning {fit.name.stem} {fit.name.datatype} {tuned_name(space, variant)}",
+        name=name,
         inputs=inputs,
         modules=("bids_brainalign.workflow.tuning",),
         work=work,
@@ -164,10 +169,9 @@ def training_folder(config: Config, inputs: dict[str, object]) -> Path:
 
 
 def forget_training(config: Config, step: Step) -> None:
-    """Remove what a finished step was made from; renamed first, as no half may be gone on with."""
+    """Remove what a finished step was made from, and what it left under other settings."""
     folder = training_folder(config, dict(step.inputs))
-    if folder.is_dir():
-        shutil.rmtree(folder.rename(folder.with_name(f".{folder.name}")))
+    remove_finished(folder, step=step.name, output_dir=config.paths.output_dir)
 
 
 def waves_of(ridge: StoryRidge) -> dict[str, NDArray[np.float32]]:
