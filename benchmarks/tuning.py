@@ -2,6 +2,8 @@
 
 Weights are random and audio is noise: the cost doesn't depend on them. Both loops see the same
 clips in the same order, train the same parameters with Adam, and must report the same losses.
+In the first epoch the output of the frozen front end is computed and kept, in later ones it is
+read; all that the loop does besides (checkpoints, log, norms) is counted.
 ``clips`` are those of a pooled readout (a clip per response), ``windows`` and ``dense`` blocks of
 responses with their history, as short windows or as long clips (one feature space more, which the
 plain loop isn't run on). On a GPU seconds are by the clock and memory is the GPU's:
@@ -31,6 +33,7 @@ from bids_brainalign.tuning.batch_order import batch_order
 from bids_brainalign.tuning.block_batches import BlockBatches, BlockSettings
 from bids_brainalign.tuning.clip_batches import ClipBatches, ClipSettings
 from bids_brainalign.tuning.front_end import standardised
+from bids_brainalign.tuning.kept_front_end import with_kept_front_end
 from bids_brainalign.tuning.loop import train
 from bids_brainalign.tuning.loop_settings import LoopSettings
 from bids_brainalign.tuning.readouts import Readout, TunedModel
@@ -49,7 +52,10 @@ TR_S = 2.0045
 class Measured:
     """One loop."""
 
-    seconds: float
+    first: float
+    """Seconds of the first epoch, with all that comes before it."""
+    later: float
+    """Of the quickest later epoch."""
     losses: list[float]
     memory_gb: float | None
 
@@ -92,31 +98,39 @@ def clock(device: str) -> float:
     return time.perf_counter()
 
 
-def measured(device: str, loop: Callable[[], list[float]]) -> Measured:
+def measured(device: str, loop: Callable[[Callable[[], None]], list[float]]) -> Measured:
+    """Run a loop that calls what it is given at the end of every epoch."""
     if device != "cpu":
         torch.cuda.reset_peak_memory_stats()
-    start = clock(device)
-    losses = loop()
-    seconds = clock(device) - start
+    times = [clock(device)]
+    losses = loop(lambda: times.append(clock(device)))
+    first, *later = np.diff(times).tolist()
     memory = None if device == "cpu" else torch.cuda.max_memory_allocated() / 1e9
-    return Measured(seconds, losses, memory)
+    return Measured(first, min(later), losses, memory)
 
 
-def our_loop(model: TunedModel, batches: Any, settings: LoopSettings) -> list[float]:
-    with tempfile.TemporaryDirectory() as folder:
-        train(
-            model, batches, nn.functional.mse_loss, settings, Path(folder),
-            on_epoch=lambda epoch, model: None,
+def our_loop(
+    model: TunedModel, batches: Any, settings: LoopSettings, tick: Callable[[], None]
+) -> list[float]:
+    def on_epoch(epoch: int, model: nn.Module) -> None:
+        if epoch:
+            tick()
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = with_kept_front_end(
+            batches, model.backbone.to(settings.device), folder, key="",
+            precision=settings.precision,
         )  # fmt: skip
-        log = (Path(folder) / "training.tsv").read_text().splitlines()[1:]
+        train(model, source, nn.functional.mse_loss, settings, folder, on_epoch=on_epoch)
+        log = (folder / "training.tsv").read_text().splitlines()[1:]
     return [float(line.split("\t")[2]) for line in log]
 
 
 def plain_loop(
-    folder: Path, model: TunedModel, batches: Any, settings: LoopSettings
+    stock: Any, model: TunedModel, batches: Any, settings: LoopSettings, tick: Callable[[], None]
 ) -> list[float]:
     """What one writes in an afternoon: stock model, one clip at a time."""
-    stock: Any = AutoModel.from_pretrained(folder).eval().to(settings.device)
     trained = {n.removeprefix("net.") for n, p in model.backbone.named_parameters()
                if p.requires_grad}  # fmt: skip
     for name, parameter in stock.named_parameters():
@@ -124,18 +138,19 @@ def plain_loop(
     head = model.head.to(settings.device)
     parameters = [p for p in (*stock.parameters(), *head.parameters()) if p.requires_grad]
     adam = torch.optim.Adam(parameters, lr=settings.learning_rates[0][1])
-    order = batch_order(len(batches), seed=settings.seed, epoch=0)
     losses = []
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(settings.precision, torch.bfloat16)
-    for index in order:
-        batch = moved(batches.batch(0, index), settings.device)
-        with torch.autocast(settings.device, half, enabled=settings.precision != "fp32"):
-            predicted = head(plain_features(stock, model, batch))
-        loss = nn.functional.mse_loss(predicted.float(), batch.responses)
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-        losses.append(float(loss.detach()))
+    for epoch in range(settings.epochs):
+        for index in batch_order(len(batches), seed=settings.seed, epoch=epoch):
+            batch = moved(batches.batch(epoch, index), settings.device)
+            with torch.autocast(settings.device, half, enabled=settings.precision != "fp32"):
+                predicted = head(plain_features(stock, model, batch))
+            loss = nn.functional.mse_loss(predicted.float(), batch.responses)
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+            losses.append(float(loss.detach()))
+        tick()
     return losses
 
 
@@ -163,8 +178,8 @@ def plain_features(stock: Any, model: TunedModel, batch: Batch) -> Tensor:
 def case_rows(kind: str, folder: Path, asked: argparse.Namespace) -> list[Row]:
     """Both loops, turn by turn; the smallest seconds of each count."""
     settings = LoopSettings(
-        epochs=1, learning_rates=(("", 1e-4),), schedule="constant", device=asked.device,
-        precision=asked.precision,
+        epochs=asked.epochs, learning_rates=(("", 1e-4),), schedule="constant",
+        device=asked.device, precision=asked.precision,
     )  # fmt: skip
     stories = make_stories(asked)
     n_delays = 1 if kind == "clips" else len(BlockSettings().delays)
@@ -180,30 +195,46 @@ def case_rows(kind: str, folder: Path, asked: argparse.Namespace) -> list[Row]:
     plain: list[Measured] = []
     for _ in range(asked.repeats):
         model = make_model(folder, asked, n_delays=n_delays)
-        ours.append(measured(asked.device, lambda m=model: our_loop(m, batches, settings)))
+        ours.append(
+            measured(asked.device, lambda tick, m=model: our_loop(m, batches, settings, tick))
+        )
         if kind != "dense":
             model = make_model(folder, asked, n_delays=n_delays)
+            stock = AutoModel.from_pretrained(folder).eval().to(settings.device)
             plain.append(
-                measured(asked.device, lambda m=model: plain_loop(folder, m, batches, settings))
+                measured(
+                    asked.device,
+                    lambda tick, m=model, s=stock: plain_loop(s, m, batches, settings, tick),
+                )
             )
-    best = min(ours, key=lambda one: one.seconds)
     n_clips = sum(len(batches.batch(0, k).clips) for k in range(len(batches)))
     n_rows = sum(len(batches.rows(0, k)) for k in range(len(batches)))
     case = (f"tuning {asked.family}-{asked.size} {asked.precision}, {kind}: {n_rows} responses, "
             f"{n_clips} clips, {asked.targets} targets")  # fmt: skip
-    rows = [row(case, "bids_brainalign", best, ours=best, n_clips=n_clips)]
-    if plain:
-        other = min(plain, key=lambda one: one.seconds)
-        rows.append(row(case, "clip after clip, stock model", other, ours=best, n_clips=n_clips))
+    return [
+        one
+        for part in ("first", "later")
+        for one in part_rows(case, part, ours, plain, n_clips=n_clips)
+    ]
+
+
+def part_rows(
+    case: str, part: str, ours: list[Measured], plain: list[Measured], *, n_clips: int
+) -> list[Row]:
+    """First or later epochs of both loops, the smallest seconds of each."""
+    best = min(getattr(one, part) for one in ours)
+    rows = []
+    for tool, tried in (("bids_brainalign", ours), ("clip after clip, stock model", plain)):
+        if not tried:
+            continue
+        seconds = min(getattr(one, part) for one in tried)
+        speed = f"{n_clips / seconds:.3g} clips/s"
+        if tried is plain:
+            differing = np.abs(np.subtract(tried[0].losses, ours[0].losses)).max()
+            speed += f"; losses differ by {differing:.1g} of {ours[0].losses[0]:.2g} at most"
+        name = f"{case}, {'first epoch' if part == 'first' else 'later epochs'}"
+        rows.append(Row(name, tool, seconds, seconds / best, tried[0].memory_gb, speed))
     return rows
-
-
-def row(case: str, tool: str, one: Measured, *, ours: Measured, n_clips: int) -> Row:
-    speed = f"{n_clips / one.seconds:.3g} clips/s"
-    if one is not ours:
-        differing = np.abs(np.subtract(one.losses, ours.losses)).max()
-        speed += f"; losses differ by {differing:.1g} of {ours.losses[0]:.2g} at most"
-    return Row(case, tool, one.seconds, one.seconds / ours.seconds, one.memory_gb, speed)
 
 
 def main() -> None:
@@ -220,6 +251,7 @@ def main() -> None:
     parser.add_argument("--targets", type=int, default=1000)
     parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"), default="fp32")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--epochs", type=int, default=3, help="two at least")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", action="store_true")

@@ -19,8 +19,8 @@ from tests.workflow.test_tuning import write_model
 pytestmark = pytest.mark.cli
 
 EPOCHS = 4
-UPDATES = 14
-"""Of an epoch: two stories of 55 rows in batches of 8 at most."""
+UPDATES = 8
+"""Of an epoch: two stories of 60 s (TR 1.5 s, ends trimmed), each in 4 batches of 8 rows."""
 SHORT = f"""
 [tuning]
 variants = ["tuned"]
