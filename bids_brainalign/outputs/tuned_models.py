@@ -39,7 +39,7 @@ tags: [brain-tuning, bids_brainalign]
 ---
 # {name} (sub-{participant})
 
-{base}, tuned on the brain responses of one participant by bids_brainalign. `model.safetensors` is
+{base}, tuned on {trained_on} by bids_brainalign. `model.safetensors` is
 the whole model in the layout of the original: open it with `AutoModel.from_pretrained`, or give
 this folder to `--models NAME=FOLDER`.{adapters}
 
@@ -71,6 +71,8 @@ class ModelCard:
     base: str
     """NAME of the original."""
     participant: str
+    trained_on: str
+    """What was predicted, in words."""
     settings: Mapping[str, object]
     epoch: int
     n_epochs: int
@@ -132,6 +134,7 @@ def write_tuned(
     write_tsv(fresh / EPOCH_TABLE, epochs, EPOCH_COLUMNS)
     text = CARD.format(
         base=card.base, name=card.name, participant=card.participant,
+        trained_on=card.trained_on,
         adapters=_ADAPTERS if adapters is not None else "",
         training=", ".join(card.training), targets=card.n_targets, epoch=card.epoch,
         n_epochs=card.n_epochs,

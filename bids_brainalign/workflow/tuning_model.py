@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_brainalign.config.schema import Config
+from bids_brainalign.config.variants import Variant
 from bids_brainalign.encoding.many_targets import many_targets
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.statistics.folds import Split
@@ -97,7 +98,6 @@ def model_of(
     batches: BatchSource,
     *,
     n_targets: int,
-    seed: int,
     device: str,
 ) -> TunedModel:
     """Put the readout on a backbone; what is fixed from training stories is fixed here."""
@@ -109,6 +109,7 @@ def model_of(
         normalisation=cast(Normalisation, own.normalisation),
         head=cast(Head, own.readout),
     )
+    seed = weights_seed(config)
     model = TunedModel(backbone, n_targets=n_targets, readout=readout, seed=seed).to(device)
 
     def every() -> Iterator[Batch]:  # one at a time: together they may not fit into memory
@@ -151,8 +152,17 @@ def pinned_weights(
     return weights, np.asarray(responses.mean(axis=0) - centre @ weights, dtype=np.float32)
 
 
-def loop_settings(config: Config, variant: str) -> LoopSettings:
-    """Give the settings of the loop."""
+def weights_seed(config: Config) -> int:
+    """Seed of adapters and readout; ``seed`` in ``[tuning]`` gives others."""
+    return seed_of(config, "tuning", "weights", *_numbered(config))
+
+
+def _numbered(config: Config) -> list[str]:
+    return [str(config.tuning.seed)] if config.tuning.seed else []
+
+
+def loop_settings(config: Config, variant: Variant) -> LoopSettings:
+    """Give the settings of the loop; settings that are compared see batches in the same order."""
     own = config.tuning
     return LoopSettings(
         epochs=own.epochs,
@@ -163,7 +173,7 @@ def loop_settings(config: Config, variant: str) -> LoopSettings:
         warmup_share=own.warmup_share,
         clip_norm=own.clip_norm or None,
         precision=cast(Precision, config.resources.precision),
-        seed=seed_of(config, "tuning", variant),
+        seed=seed_of(config, "tuning", variant.kind, *_numbered(config)),
         patience=own.patience or None,
         checkpoint_updates=own.checkpoint_updates,
         device=device_of(config),
