@@ -16,6 +16,7 @@ from bids_brainalign.store.atomic import write_text
 
 TRAINING_LOG = "training_log.tsv"
 EPOCH_TABLE = "epochs.tsv"
+GRADIENT_TABLE = "gradient_norms.tsv"
 ADAPTERS = "adapters"
 EPOCH_COLUMNS = {
     "epoch": "Passes over the training stories; 0 is the original",

@@ -9,13 +9,12 @@ from bids_brainalign.alignment.hrf import FIR
 from bids_brainalign.config.schema import Config
 from bids_brainalign.config.variants import TUNED, Variant, variants_of
 from bids_brainalign.errors import BrainAlignError, ExitCode
-from bids_brainalign.outputs.tuned_models import ADAPTERS, models_folder
-from bids_brainalign.store.digest import digest_of, file_digest
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.encoding import encoding_step
 from bids_brainalign.workflow.extraction import feature_steps, stimuli_of
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.spaces import Space
+from bids_brainalign.workflow.tuned_spaces import space_of_tuned
 from bids_brainalign.workflow.tuning_comparison import comparison_step
 from bids_brainalign.workflow.tuning_stability import seeds_of, stability_step
 
@@ -50,7 +49,7 @@ def tuning_steps(
         if step.name not in succeeded:
             continue
         forget_training(config, step)
-        model = _space_of(config, fit, space, tuned_name(space, variant))
+        model = space_of_tuned(config, fit, space, tuned_name(space, variant))
         extraction = feature_steps(config, model, stimuli_of(config, [fit]))
         yield from extraction
         if all(part.name in succeeded for part in extraction):
@@ -138,14 +137,3 @@ def tuned_space(config: Config, spaces: Sequence[Space]) -> Space:
         fix="give one by --models NAME=FOLDER, or name it: model in [tuning]",
         exit_code=ExitCode.USAGE,
     )  # fmt: skip
-
-
-def _space_of(config: Config, fit: Fit, original: Space, name: str) -> Space:
-    folder = models_folder(config.paths.output_dir, fit.name, name)
-    memo = config.paths.work_dir / "digests"
-    files = {
-        path.name: file_digest(path, memo)
-        for path in sorted(folder.iterdir())
-        if path.suffix in {".safetensors", ".json"} and path.parent.name != ADAPTERS
-    }
-    return replace(original, name=name, source=folder, digest=digest_of(files))

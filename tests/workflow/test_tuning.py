@@ -10,20 +10,23 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, Wav2Vec2Config, Wav2Vec2FeatureExtractor
 
-from bids_brainalign.config.schema import Features, Ieeg, Ridge, Tuning
+from bids_brainalign.config.schema import Features, Ieeg, Probes, Ridge, Tuning
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.audio import load_audio
 from bids_brainalign.features.models import open_model
+from bids_brainalign.probes.splits import PARTS
 from bids_brainalign.responses.types import Response
 from bids_brainalign.statistics.folds import Samples
 from bids_brainalign.store.steps import StepCache
 from bids_brainalign.workflow.assemble import assemble
 from bids_brainalign.workflow.extraction import feature_steps, stimuli_of
 from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.probe_material import own_material
+from bids_brainalign.workflow.probing import probe_models
 from bids_brainalign.workflow.responses import load_response, response_path, save_response
 from bids_brainalign.workflow.spaces import list_spaces
 from bids_brainalign.workflow.story_ridge import StoryRidge
-from bids_brainalign.workflow.story_roles import rows_of
+from bids_brainalign.workflow.story_roles import roles, rows_of
 from bids_brainalign.workflow.tuning_data import (
     feature_targets,
     training_stories,
@@ -174,6 +177,33 @@ def test_tuned_models_open_like_others(tuned):
     assert f"epoch {best['epoch']} of {SETTINGS.epochs}" in card
     assert str(folder.parent) not in card
     assert (folder / "training_log.tsv").is_file()
+
+
+def test_tuned_models_are_probed_beside_their_original(tuned):
+    """On the test story of the tuning, which no training has heard."""
+    _, config, fit, spaces = tuned
+    probed = replace(config, probes=Probes(kinds=("mfcc",), n_null=20, n_bootstrap=50))
+    material = own_material(probed, [fit])
+    role = roles(probed, fit, ())
+    assert [PARTS[part] for part in material.parts.part] == [role[c.name] for c in material.clips]
+    assert "those of the tuning" in material.rule
+    units = probe_models(probed, [fit], spaces, "run")
+    assert {unit.status for unit in units} <= {"done", "reused"}
+    folder = config.paths.output_dir / "group"
+    after = read_probes(folder / "desc-w2vTunedSub01_probes.tsv")
+    before = read_probes(folder / "desc-w2v_probes.tsv")
+    changes = pd.read_csv(folder / "desc-w2vTunedSub01AndW2v_changes.tsv", sep="\t")
+    mine = changes[changes["probe"] == "mfcc"]
+    np.testing.assert_allclose(mine["after"], after, atol=1e-6)
+    np.testing.assert_allclose(mine["before"], before, atol=1e-6)
+    # The convolutions are frozen, the blocks are not.
+    assert mine["change"].iloc[0] == pytest.approx(0, abs=1e-6)
+    assert mine["change"].iloc[1:].abs().min() > 1e-5
+
+
+def read_probes(path):
+    found = pd.read_csv(path, sep="\t", na_values="n/a")
+    return found.loc[found["metric"] == "r", "score"].to_numpy()
 
 
 def test_epochs_are_chosen_without_the_test_story(made):
