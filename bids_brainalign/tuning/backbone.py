@@ -19,6 +19,11 @@ from bids_brainalign.features.waveform import grid_of
 from bids_brainalign.features.whisper import GRID as WHISPER_GRID
 from bids_brainalign.features.whisper import config_and_extractor as whisper_folder
 from bids_brainalign.tuning.log_mel import LogMel
+from bids_brainalign.tuning.training_noise import (
+    require_mask_vector,
+    switch_off,
+    take_given_masks,
+)
 from bids_brainalign.tuning.wavlm_attention import route_wavlm_attention
 
 WAVEFORM_FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
@@ -27,16 +32,6 @@ TUNABLE = ("whisper", *WAVEFORM_FAMILIES)
 CPU_SAMPLES = 160_000
 """Samples run together on a CPU: larger passes fall out of its caches. 12 clips of 10 s at once
 take 1.3 times as long as one at a time, 145 windows of 4 s 1.7 times as long as two."""
-_RANDOM_PARTS = (
-    "hidden_dropout",
-    "activation_dropout",
-    "attention_dropout",
-    "feat_proj_dropout",
-    "layerdrop",
-    "dropout",
-    "encoder_layerdrop",
-)
-"""Probabilities in a configuration that make the encoder's training mode random."""
 
 
 class Backbone(nn.Module):
@@ -67,6 +62,8 @@ class Backbone(nn.Module):
     layer : int
     grid : FrameGrid
         Where the frames lie in the audio.
+    window_samples : int or None
+        Longest clip; None: any. Whisper hears so much whatever is in it.
 
     Notes
     -----
@@ -107,6 +104,7 @@ class Backbone(nn.Module):
         self.folder, self.family = folder, facts.model_type
         self.n_blocks, self.n_dims = facts.n_layers - 1, facts.n_dims
         self.layer = self.n_blocks if layer is None else layer
+        self.window_samples: int | None = None
         if not 0 <= self.layer <= self.n_blocks:
             raise BrainAlignError(
                 f"{folder.name} has no layer {layer}: its layers are 0 to {self.n_blocks}",
@@ -138,7 +136,9 @@ class Backbone(nn.Module):
             return math.ceil(n_samples / self.grid.stride)
         return self.grid.n_frames(n_samples)
 
-    def forward(self, clips: Tensor, n_valid: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, clips: Tensor, n_valid: Tensor, masked: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Give the frames of the layer that is read.
 
         Parameters
@@ -147,6 +147,10 @@ class Backbone(nn.Module):
             16 kHz, raw; what follows the audio of a short clip is not heard.
         n_valid : Tensor of shape (n_clips,), int64
             Samples that are audio.
+        masked : bool Tensor of shape (n_clips, n_frames), optional
+            Frames that the blocks don't get: what the front end made of them is replaced by the
+            model's own mask vector. Whisper has none: there, the spectrogram's frames below them
+            are replaced by the mean of the clip's others.
 
         Returns
         -------
@@ -158,7 +162,8 @@ class Backbone(nn.Module):
         Raises
         ------
         BrainAlignError
-            A clip is shorter than one frame, or longer than Whisper's window (65).
+            A clip is shorter than one frame, or longer than Whisper's window (65); a model
+            without a mask vector (66).
         """
         lengths = [int(n) for n in n_valid.tolist()]
         self._check(lengths, n_samples=clips.shape[1])
@@ -168,21 +173,24 @@ class Backbone(nn.Module):
         at_once = len(clips)
         if clips.device.type == "cpu":
             at_once = max(1, CPU_SAMPLES // clips.shape[1])
+        parts = [slice(k, k + at_once) for k in range(0, len(clips), at_once)]
         hidden = torch.cat(
             [
-                self._frames(clips[k : k + at_once], n_valid[k : k + at_once])
-                for k in range(0, len(clips), at_once)
+                self._frames(clips[k], n_valid[k], None if masked is None else masked[k])
+                for k in parts
             ]
         )
         return hidden.masked_fill(~valid[:, :, None], 0.0), valid
 
-    def _frames(self, clips: Tensor, n_valid: Tensor) -> Tensor:
+    def _frames(self, clips: Tensor, n_valid: Tensor, masked: Tensor | None) -> Tensor:
         """Run clips together; what is after the end of a clip is not said."""
         if self.family == "whisper":
-            return self._whisper_frames(clips, n_valid.tolist())
+            return self._whisper_frames(clips, n_valid.tolist(), masked)
+        if masked is not None:
+            require_mask_vector(self._model(), self.folder)
         if self._takes_mask:
-            return self._masked_frames(clips, n_valid)
-        return self._frames_by_length(clips, n_valid.tolist())
+            return self._padded_frames(clips, n_valid, masked)
+        return self._frames_by_length(clips, n_valid.tolist(), masked)
 
     def _open_waveform(self, config: Any, regularised: bool) -> tuple[nn.Module, FrameGrid]:
         from transformers import AutoModel
@@ -193,8 +201,9 @@ class Backbone(nn.Module):
                 self.folder, ValueError("its front end or its adapter is not the family's usual")
             )
         if not regularised:
-            _switch_off(config)
+            switch_off(config)
         model = exact_on_cpu(load_pretrained(AutoModel, self.folder, config=config))
+        take_given_masks(model.config, draws_own=regularised)
         route_wavlm_attention(model)
         model.encoder.layers = model.encoder.layers[: self.layer]
         if getattr(config, "do_stable_layer_norm", False):
@@ -207,13 +216,13 @@ class Backbone(nn.Module):
         from transformers import WhisperModel
 
         if not regularised:
-            _switch_off(config)
+            switch_off(config)
         whole = load_pretrained(WhisperModel, self.folder, part="encoder.", config=config)
         encoder = whole.encoder
         encoder.layers = encoder.layers[: self.layer]
         if self.layer < self.n_blocks:
             encoder.layer_norm = nn.Identity()
-        self._window_samples = int(config.max_source_positions) * WHISPER_GRID.stride
+        self.window_samples = int(config.max_source_positions) * WHISPER_GRID.stride
         return _EncoderOnly(encoder), WHISPER_GRID, LogMel(self._extractor)
 
     def _model(self) -> Any:
@@ -228,21 +237,23 @@ class Backbone(nn.Module):
                 f"{self.grid.receptive} and at most the {n_samples} of its batch",
                 fix="leave out responses without audio before them",
             )
-        if self.family == "whisper" and n_samples > self._window_samples:
+        if self.window_samples is not None and n_samples > self.window_samples:
             raise BrainAlignError(
-                f"Whisper hears clips of at most {self._window_samples / 16_000:g} s, not "
+                f"Whisper hears clips of at most {self.window_samples / 16_000:g} s, not "
                 f"{n_samples / 16_000:g} s",
                 fix="make the clips shorter",
             )
 
-    def _whisper_frames(self, clips: Tensor, lengths: list[int]) -> Tensor:
-        padded = clips.new_zeros(len(clips), self._window_samples)
+    def _whisper_frames(self, clips: Tensor, lengths: list[int], masked: Tensor | None) -> Tensor:
+        assert self.window_samples is not None  # noqa: S101 - Whisper has one
+        padded = clips.new_zeros(len(clips), self.window_samples)
         for row, n in enumerate(lengths):
             padded[row, :n] = clips[row, :n]
-        output: Tensor = self.net(input_features=self.log_mel(padded)).last_hidden_state
+        spectra = self.log_mel(padded, lengths, masked)
+        output: Tensor = self.net(input_features=spectra).last_hidden_state
         return output[:, : self.n_frames(clips.shape[1])]
 
-    def _masked_frames(self, clips: Tensor, n_valid: Tensor) -> Tensor:
+    def _padded_frames(self, clips: Tensor, n_valid: Tensor, masked: Tensor | None) -> Tensor:
         heard = (
             torch.arange(clips.shape[1], device=clips.device) < n_valid.to(clips.device)[:, None]
         )
@@ -251,11 +262,15 @@ class Backbone(nn.Module):
         # Without padding no mask is needed, and attention runs faster.
         mask = None if bool(heard.all()) else heard.long()
         hidden: Tensor = self.net(
-            input_values=clips.masked_fill(~heard, 0.0), attention_mask=mask
+            input_values=clips.masked_fill(~heard, 0.0),
+            attention_mask=mask,
+            mask_time_indices=masked,
         ).last_hidden_state
         return hidden
 
-    def _frames_by_length(self, clips: Tensor, lengths: list[int]) -> Tensor:
+    def _frames_by_length(
+        self, clips: Tensor, lengths: list[int], masked: Tensor | None
+    ) -> Tensor:
         parts: list[Tensor] = []
         order: list[int] = []
         for length in sorted(set(lengths)):
@@ -263,7 +278,8 @@ class Backbone(nn.Module):
             alike = clips[rows, :length]
             if self._normalises:
                 alike = standardised(alike, torch.ones_like(alike, dtype=torch.bool))
-            frames = self.net(input_values=alike).last_hidden_state
+            hidden = None if masked is None else masked[rows, : self.n_frames(length)]
+            frames = self.net(input_values=alike, mask_time_indices=hidden).last_hidden_state
             missing = self.n_frames(clips.shape[1]) - frames.shape[1]
             parts.append(nn.functional.pad(frames, (0, 0, 0, missing)))
             order.extend(rows)
@@ -296,12 +312,3 @@ def standardised(clips: Tensor, heard: Tensor) -> Tensor:
     centred = (clips - mean) * heard
     variance = centred.square().sum(dim=1, keepdim=True) / n
     return centred / torch.sqrt(variance + 1e-7)
-
-
-def _switch_off(config: Any) -> None:
-    """Make training mode compute what evaluation mode does."""
-    for name in _RANDOM_PARTS:
-        if hasattr(config, name):
-            setattr(config, name, 0.0)
-    # Configurations that don't have it (data2vec's) are taken to mean True.
-    config.apply_spec_augment = False

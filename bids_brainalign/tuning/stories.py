@@ -73,9 +73,12 @@ class Batch:
     """None, or int64 (n_rows, n_delays): index into the mixed rows of each delayed copy; -1 =
     zeros (before the story began)."""
     responses: Tensor
-    """(n_rows, n_targets) float32."""
+    """(n_rows, n_targets) float32; of masked prediction (n_rows,) int64, the cluster of every
+    masked frame, clip after clip."""
     story: int
     """Index of the story in the list that the batches were made from."""
+    masked: Tensor | None = None
+    """None, or bool (n_clips, n_frames): frames that are hidden from the model."""
 
 
 def moved(batch: Batch, device: torch.device | str) -> Batch:
@@ -87,6 +90,7 @@ def moved(batch: Batch, device: torch.device | str) -> Batch:
         mixing=None if batch.mixing is None else batch.mixing.to(device),
         delays=None if batch.delays is None else batch.delays.to(device),
         responses=batch.responses.to(device),
+        masked=None if batch.masked is None else batch.masked.to(device),
     )
 
 
