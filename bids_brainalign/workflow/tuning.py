@@ -19,7 +19,6 @@ from bids_brainalign.store.steps import Step
 from bids_brainalign.tuning.alive import require_alive
 from bids_brainalign.tuning.device_memory import memory_advice
 from bids_brainalign.tuning.loop import LOG_NAME, train
-from bids_brainalign.tuning.losses import parse_loss
 from bids_brainalign.tuning.stories import block_permuted, moved
 from bids_brainalign.workflow.assemble import assemble
 from bids_brainalign.workflow.encoding import fit_inputs
@@ -36,9 +35,9 @@ from bids_brainalign.workflow.tuning_data import (
 )
 from bids_brainalign.workflow.tuning_model import (
     backbone_of,
-    batches_of,
     loop_settings,
-    model_of,
+    masked_task,
+    response_task,
     weights_seed,
 )
 
@@ -102,11 +101,7 @@ def tune(
     `config` has the settings of the variant. Whatever is trained on, the epoch is chosen by ridge
     from the model's features to the responses that ``targets`` names.
     """
-    loss, key, name = (
-        parse_loss(config.tuning.loss),
-        training_key(inputs),
-        tuned_name(space, variant),
-    )
+    name, folder = tuned_name(space, variant), training_folder(config, inputs)
     assembly = assemble(config, fit, spaces)
     ridge = StoryRidge(config, assembly)
     columns = tuned_targets(config, inputs, assembly)
@@ -117,20 +112,20 @@ def tune(
     if variant.kind == PERMUTED:
         seed = seed_of(config, "tuning", "order", fit.participant)
         stories = [block_permuted(story, seed=seed) for story in stories]
-    n_targets = stories[0].responses.shape[1]
     backbone = backbone_of(config, space, seed=weights_seed(config))
-    batches = batches_of(config, stories, backbone, assembly.delays)
     device, settings = device_of(config), loop_settings(config, variant)
     with memory_advice(
         batches_per_update=settings.batches_per_update, precision=settings.precision
     ):
-        model = model_of(config, backbone, batches, n_targets=n_targets, device=device)
-        require_alive(model, moved(batches.batch(0, 0), device), loss)
-    folder = training_folder(config, inputs)
+        if variant.kind == STIMULUS:
+            task = masked_task(config, backbone, stories, folder)
+        else:
+            task = response_task(config, backbone, stories, assembly.delays)
+        require_alive(task.model, moved(task.batches.batch(0, 0), device), task.loss)
     choice = EpochChoice(config, space, ridge, columns, waves, folder)
     trained = train(
-        model, batches, loss, settings, folder,
-        on_epoch=choice.keep, validation=choice.loss, key=key,
+        task.model, task.batches, task.loss, settings, folder,
+        on_epoch=choice.keep, validation=choice.loss, key=training_key(inputs),
     )  # fmt: skip
     logger.info(
         "%s: epoch %d of %d is best on the validation stories, r %.4f (original %.4f)",
@@ -144,7 +139,7 @@ def tune(
         settings=_of_training(variant),
         epoch=choice.best,
         n_epochs=trained.epochs,
-        n_targets=n_targets,
+        n_targets=task.n_targets,
         training=sorted({story.name for story in stories}),
         roles=assembly.plan.notes,
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -18,7 +20,16 @@ from bids_brainalign.tuning.backbone import Backbone
 from bids_brainalign.tuning.batch_order import BatchSource
 from bids_brainalign.tuning.block_batches import BlockBatches, BlockSettings, Source
 from bids_brainalign.tuning.clip_batches import ClipBatches, ClipSettings
+from bids_brainalign.tuning.clusters import cluster_frames
 from bids_brainalign.tuning.loop_settings import LoopSettings, Precision
+from bids_brainalign.tuning.losses import Loss, parse_loss
+from bids_brainalign.tuning.masked_prediction import (
+    MaskedBatches,
+    MaskedModel,
+    MaskSettings,
+    heard_once,
+    masked_loss,
+)
 from bids_brainalign.tuning.readouts import (
     Head,
     Normalisation,
@@ -90,6 +101,42 @@ def backbone_of(config: Config, space: Space, *, seed: int) -> Backbone:
         target_modules=own.lora_modules or Adaptation.target_modules,
     )
     return adapt(backbone, adaptation, seed=seed)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained, on what, to what end."""
+
+    model: TunedModel | MaskedModel
+    batches: BatchSource
+    loss: Loss
+    n_targets: int
+    """Numbers per row, or clusters, that are predicted."""
+
+
+def response_task(
+    config: Config, backbone: Backbone, stories: Sequence[Story], delays: Sequence[int]
+) -> Task:
+    """Predict the responses of stories, or what stands in their place."""
+    batches = batches_of(config, stories, backbone, delays)
+    n_targets = stories[0].responses.shape[1]
+    model = model_of(config, backbone, batches, n_targets=n_targets, device=device_of(config))
+    return Task(model, batches, parse_loss(config.tuning.loss), n_targets)
+
+
+def masked_task(
+    config: Config, backbone: Backbone, stories: Sequence[Story], folder: Path
+) -> Task:
+    """Predict hidden frames of the stories' audio; clusters of frames are kept in `folder`."""
+    device, seed = device_of(config), weights_seed(config)
+    heard = heard_once(stories)
+    folder.mkdir(parents=True, exist_ok=True)
+    clusters = cluster_frames(
+        backbone, heard, seed=seed, device=device, path=folder / "clusters.npz"
+    )
+    batches = MaskedBatches(heard, clusters, backbone=backbone, settings=MaskSettings(seed=seed))
+    model = MaskedModel(backbone, n_clusters=clusters.n_clusters, seed=seed).to(device)
+    return Task(model, batches, masked_loss, clusters.n_clusters)
 
 
 def model_of(
