@@ -156,6 +156,15 @@ def _add_material(group: argparse._ArgumentGroup) -> None:
         help="brain-tuning: go on with three stories, which can't tell whether it helped",
     )
     group.add_argument(
+        "--compare",
+        dest="tuning.compare",
+        nargs="+",
+        action="extend",
+        metavar="SETTING=A,B",
+        help="brain-tuning: train each of these values, too, e.g. readout-layer=6,last "
+        "cnn=frozen,thawed seed=0,1,2; several settings are crossed",
+    )
+    group.add_argument(
         "--save",
         nargs="+",
         action="extend",

@@ -20,6 +20,7 @@ from bids_brainalign.config.schema import (
 from bids_brainalign.config.toml import nearest
 from bids_brainalign.config.tuning_checks import choices as tuning_choices
 from bids_brainalign.config.tuning_checks import ranges as tuning_ranges
+from bids_brainalign.config.variants import variant_label, variants_of
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
 LEVELS = ("participant", "group")
@@ -107,6 +108,7 @@ def _check_names(config: Config) -> None:
     taken = {"lowlevel": "lowlevel, the name of the baseline"}
     taken |= {label: f"{label}, a table about the recordings" for label in RECORDING_LABELS}
     names = [name for name, _ in (*config.features.models, *config.paths.features)]
+    variants = [variant.name for variant in variants_of(config.tuning)]
     for name in names:
         label = re.sub(r"[^A-Za-z0-9]", "", name)
         if not LABEL.fullmatch(name) or not label:
@@ -120,8 +122,8 @@ def _check_names(config: Config) -> None:
         for mode in FEATURE_MODES[1:]:
             for end in ("", "Untrained"):
                 taken[f"{label}{mode.capitalize()}{end}"] = f"{name} in {mode} mode"
-        for variant in config.tuning.variants:
-            taken[f"{label}{variant.capitalize()}"] = f"{name}, {variant}"
+        for variant in variants:
+            taken[f"{label}{variant_label(variant)}"] = f"{name}, {variant}"
         for end in ("", "Untrained"):
             taken[f"{label}Decoder{end}"] = f"the decoder of {name}"
 

@@ -15,8 +15,17 @@ class Tuning:
     """
 
     variants: tuple[str, ...] = ()
-    """What is trained: ``tuned``, and its control ``permuted`` (the same with responses in blocks
-    of another order). None: nothing is."""
+    """What is trained: ``tuned``, and its controls: ``permuted`` (the same with responses in
+    blocks of another order), ``stimulus`` (the training stories without responses: masked frames
+    are predicted), ``features=NAME`` (features of another model of the run in place of responses:
+    of a language model, or a larger speech model). None: nothing is."""
+    compare: tuple[str, ...] = ()
+    """Settings of which each value is trained, too: ``readout-layer=6,last``,
+    ``cnn=frozen,thawed``, ``seed=0,1,2``; values of several settings are crossed."""
+    seed: int = 0
+    """Of first weights, order of batches and dropout, together with the master seed."""
+    feature_layer: int = -1
+    """Layer of NAME that ``features=NAME`` predicts; −1: the last."""
     model: str = ""
     """NAME of the model that is tuned; empty: the only speech model of the run."""
     test_stories: tuple[str, ...] = ()

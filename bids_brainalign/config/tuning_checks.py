@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from math import inf
 
 from bids_brainalign.config.tuning import Tuning
+from bids_brainalign.config.variants import TUNED, settings_of
 
 CHOICES = {
-    "variants": ("tuned", "permuted"),
     "input": ("clips", "blocks"),
     "adaptation": ("full", "lora"),
     "cnn": ("frozen", "thawed"),
@@ -21,14 +21,20 @@ CHOICES = {
 
 def choices(tuning: Tuning) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Key, value, what it may be."""
-    for name, known in CHOICES.items():
-        value = getattr(tuning, name)
-        for one in value if isinstance(value, tuple) else (value,):
-            yield f"tuning.{name}", one, known
+    for settings in settings_of(tuning):
+        for name, known in CHOICES.items():
+            yield f"tuning.{name}", getattr(settings, name), known
 
 
 def ranges(tuning: Tuning) -> Iterator[tuple[str, object, str, bool]]:
     """Key, value, rule in words, and whether it holds."""
+    for settings in settings_of(tuning):
+        yield from _ranges(settings)
+    tuned = not tuning.variants or TUNED in tuning.variants
+    yield "tuning.variants", tuning.variants, "with tuned: a control alone tells nothing", tuned
+
+
+def _ranges(tuning: Tuning) -> Iterator[tuple[str, object, str, bool]]:
     for name in ("epochs", "batch_rows", "batches_per_update", "lora_rank", "lora_alpha",
                  "clip_s", "window_s", "step_s", "checkpoint_updates"):  # fmt: skip
         value = getattr(tuning, name)
@@ -40,5 +46,6 @@ def ranges(tuning: Tuning) -> Iterator[tuple[str, object, str, bool]]:
     for name in ("warmup_share", "lora_dropout"):
         value = getattr(tuning, name)
         yield f"tuning.{name}", value, "from 0 to below 1", 0 <= value < 1
-    tuned = not tuning.variants or "tuned" in tuning.variants
-    yield "tuning.variants", tuning.variants, "with tuned: a control alone tells nothing", tuned
+    for name in ("readout_layer", "up_to_layer", "feature_layer"):
+        value = getattr(tuning, name)
+        yield f"tuning.{name}", value, "-1 (the last) or more", value >= -1

@@ -68,6 +68,8 @@ IGNORED = (
     "*_contrast.json",
     "*_tuning.tsv",
     "*_tuning.json",
+    "*_stability.tsv",
+    "*_stability.json",
     "models",
     "*_similarity.tsv",
     "*_similarity.json",
@@ -109,7 +111,8 @@ Written by bids_brainalign {version}. Open `index.html` first.
 - `*_transcription.tsv` (with `--transcribe`): what Whisper's decoder writes down from predicted
   encoder states, beside what it writes from other windows, the mean state and the true states.
 - `*_tuning.tsv`, `stat-rDelta` (with `[tuning]`): a model tuned on these responses against its
-  original and its control, on test stories; `sub-*/models/`: its weights, log and card.
+  original, its controls and (with `--compare`) other settings, on test stories;
+  `*_stability.tsv`: the gain over seeds; `sub-*/models/`: weights, log and card of every model.
 - `*_similarity.tsv` (with `--similarity`): likeness of layers and responses, by CKA and RSA; in
   `group/` of layers and layers.
 - `group/*_probes.tsv` (with `--probes`): what linear probes read from each layer of a model;

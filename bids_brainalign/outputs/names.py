@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bids_brainalign.config.variants import variant_label
 from bids_brainalign.dataset.types import Recording
 
 
@@ -23,10 +24,12 @@ def analysis_label(model: str, encoder: str = "ridge") -> str:
     'whisperbaseGru'
     >>> analysis_label("whisper-base:causal:untrained")
     'whisperbaseCausalUntrained'
+    >>> analysis_label("wav2vec2:tuned:readout-layer=6")
+    'wav2vec2TunedReadoutLayer6'
     """
     suffix = "" if encoder == "ridge" else encoder.capitalize()
     name, *variants = model.split(":")
-    return re.sub(r"[^A-Za-z0-9]", "", name) + "".join(v.capitalize() for v in variants) + suffix
+    return re.sub(r"[^A-Za-z0-9]", "", name) + "".join(map(variant_label, variants)) + suffix
 
 
 def pair_label(model: str, other: str) -> str:

@@ -16,7 +16,7 @@ from bids_brainalign.store.atomic import write_text
 
 TRAINING_LOG = "training_log.tsv"
 EPOCH_TABLE = "epochs.tsv"
-NORM_TABLE = "gradient_norms.tsv"
+GRADIENT_TABLE = "gradient_norms.tsv"
 ADAPTERS = "adapters"
 EPOCH_COLUMNS = {
     "epoch": "Passes over the training stories; 0 is the original",
@@ -47,7 +47,7 @@ tags: [brain-tuning, bids_brainalign]
 ---
 # {name} (sub-{participant})
 
-{base}, tuned on the brain responses of one participant by bids_brainalign. `model.safetensors` is
+{base}, tuned on {trained_on} by bids_brainalign. `model.safetensors` is
 the whole model in the layout of the original: open it with `AutoModel.from_pretrained`, or give
 this folder to `--models NAME=FOLDER`.{adapters}
 
@@ -80,6 +80,8 @@ class ModelCard:
     base: str
     """NAME of the original."""
     participant: str
+    trained_on: str
+    """What was predicted, in words."""
     settings: Mapping[str, object]
     epoch: int
     n_epochs: int
@@ -139,12 +141,13 @@ def write_tuned(
     }
     write_tsv(fresh / TRAINING_LOG, table, LOG_COLUMNS | rates)
     by_layer = pd.read_csv(norms, sep="\t", dtype={"layer": str})
-    write_tsv(fresh / NORM_TABLE, by_layer, NORM_COLUMNS)
+    write_tsv(fresh / GRADIENT_TABLE, by_layer, NORM_COLUMNS)
     epochs = pd.DataFrame({"epoch": range(len(means)), "r_validation": list(means)})
     epochs["chosen"] = epochs["epoch"] == card.epoch
     write_tsv(fresh / EPOCH_TABLE, epochs, EPOCH_COLUMNS)
     text = CARD.format(
         base=card.base, name=card.name, participant=card.participant,
+        trained_on=card.trained_on,
         adapters=_ADAPTERS if adapters is not None else "",
         training=", ".join(card.training), targets=card.n_targets, epoch=card.epoch,
         n_epochs=card.n_epochs,

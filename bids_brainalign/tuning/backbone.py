@@ -26,7 +26,11 @@ from bids_brainalign.tuning.front_end import (
     take_computed,
 )
 from bids_brainalign.tuning.log_mel import LogMel
-from bids_brainalign.tuning.regularisation import switch_off
+from bids_brainalign.tuning.training_noise import (
+    require_mask_vector,
+    switch_off,
+    take_given_masks,
+)
 from bids_brainalign.tuning.wavlm_attention import route_wavlm_attention
 
 WAVEFORM_FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
@@ -65,6 +69,8 @@ class Backbone(nn.Module):
     layer : int
     grid : FrameGrid
         Where the frames lie in the audio.
+    window_samples : int or None
+        Longest clip; None: any. Whisper hears so much whatever is in it.
 
     Notes
     -----
@@ -105,6 +111,7 @@ class Backbone(nn.Module):
         self.folder, self.family = folder, facts.model_type
         self.n_blocks, self.n_dims = facts.n_layers - 1, facts.n_dims
         self.layer = self.n_blocks if layer is None else layer
+        self.window_samples: int | None = None
         if not 0 <= self.layer <= self.n_blocks:
             raise BrainAlignError(
                 f"{folder.name} has no layer {layer}: its layers are 0 to {self.n_blocks}",
@@ -137,7 +144,12 @@ class Backbone(nn.Module):
         return self.grid.n_frames(n_samples)
 
     def forward(
-        self, clips: Tensor, n_valid: Tensor, front: Tensor | None = None
+        self,
+        clips: Tensor,
+        n_valid: Tensor,
+        masked: Tensor | None = None,
+        *,
+        front: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Give the frames of the layer that is read.
 
@@ -147,6 +159,10 @@ class Backbone(nn.Module):
             16 kHz, raw; what follows the audio of a short clip is not heard.
         n_valid : Tensor of shape (n_clips,), int64
             Samples that are audio; on the CPU, or the device has to be waited for.
+        masked : bool Tensor of shape (n_clips, n_frames), optional
+            Frames that the blocks don't get: what the front end made of them is replaced by the
+            model's own mask vector. Whisper has none: there, the spectrogram's frames below them
+            are replaced by the mean of the clip's others.
         front : Tensor of shape (n_clips, n_front_dims, n_frames), optional
             What :meth:`front_end` gave for these clips: instead of computing it again.
 
@@ -160,7 +176,8 @@ class Backbone(nn.Module):
         Raises
         ------
         BrainAlignError
-            A clip is shorter than one frame, or longer than Whisper's window (65).
+            A clip is shorter than one frame, or longer than Whisper's window (65); a model
+            without a mask vector (66).
         """
         lengths = [int(n) for n in n_valid.tolist()]
         self._check(lengths, n_samples=clips.shape[1])
@@ -171,8 +188,12 @@ class Backbone(nn.Module):
         valid = positions < counts[:, None]  # (n_clips, n_frames)
         parts = []
         for some in self._together(clips, device):
-            given = self._front(clips[some], lengths[some]) if front is None else front[some]
-            parts.append(self._frames(given, lengths[some], n_samples=clips.shape[1]))
+            hidden = None if masked is None else masked[some]
+            if front is None:
+                given = self._front(clips[some], lengths[some], hidden)
+            else:
+                given = front[some]
+            parts.append(self._frames(given, lengths[some], hidden, n_samples=clips.shape[1]))
         return torch.cat(parts).masked_fill(~valid[:, :, None], 0.0), valid
 
     @property
@@ -201,7 +222,7 @@ class Backbone(nn.Module):
         lengths = [int(n) for n in n_valid.tolist()]
         self._check(lengths, n_samples=clips.shape[1])
         parts = self._together(clips, clips.device)
-        return torch.cat([self._front(clips[some], lengths[some]) for some in parts])
+        return torch.cat([self._front(clips[some], lengths[some], None) for some in parts])
 
     def _together(self, clips: Tensor, device: torch.device) -> list[slice]:
         """Which clips are run together."""
@@ -210,12 +231,12 @@ class Backbone(nn.Module):
             at_once = max(1, CPU_SAMPLES // clips.shape[1])
         return [slice(k, k + at_once) for k in range(0, len(clips), at_once)]
 
-    def _front(self, clips: Tensor, lengths: list[int]) -> Tensor:
+    def _front(self, clips: Tensor, lengths: list[int], masked: Tensor | None) -> Tensor:
         """Give what comes before the transformer; after the end of a clip it is not said."""
         if self.family == "whisper":
             quiet = clips.masked_fill(~heard_samples(clips, lengths), 0.0)
-            missing = self._window_samples - clips.shape[1]
-            mel: Tensor = self.log_mel(nn.functional.pad(quiet, (0, missing)))
+            missing = (self.window_samples or 0) - clips.shape[1]
+            mel: Tensor = self.log_mel(nn.functional.pad(quiet, (0, missing)), lengths, masked)
             return mel
         convolve = self._model().feature_extractor
         if self._takes_mask:
@@ -233,23 +254,32 @@ class Backbone(nn.Module):
             parts.append(nn.functional.pad(front, (0, n_frames - front.shape[2])))
         return in_order(parts, lengths)
 
-    def _frames(self, front: Tensor, lengths: list[int], *, n_samples: int) -> Tensor:
+    def _frames(
+        self, front: Tensor, lengths: list[int], masked: Tensor | None, *, n_samples: int
+    ) -> Tensor:
         """Run clips together; what is after the end of a clip is not said."""
         n_frames = self.n_frames(n_samples)
         if self.family == "whisper":
             output: Tensor = self.net(input_features=front).last_hidden_state
             return output[:, :n_frames]
+        if masked is not None:
+            require_mask_vector(self._model(), self.folder)
         if self._takes_mask:
             # Without padding no mask is needed, and attention runs faster.
             mask = None
             if min(lengths) < n_samples:
                 mask = heard_samples(front.new_empty(len(front), n_samples), lengths).long()
-            hidden: Tensor = self.net(input_values=front, attention_mask=mask).last_hidden_state
-            return hidden
+            found: Tensor = self.net(
+                input_values=front, attention_mask=mask, mask_time_indices=masked
+            ).last_hidden_state
+            return found
         parts = []
         for length, rows in by_length(lengths):
             n_own = self.n_frames(length)
-            frames = self.net(input_values=front[rows, :, :n_own]).last_hidden_state
+            hidden = None if masked is None else masked[rows, :n_own]
+            frames = self.net(
+                input_values=front[rows, :, :n_own], mask_time_indices=hidden
+            ).last_hidden_state
             parts.append(nn.functional.pad(frames, (0, 0, 0, n_frames - n_own)))
         return in_order(parts, lengths)
 
@@ -264,6 +294,7 @@ class Backbone(nn.Module):
         if not regularised:
             switch_off(config)
         model = exact_on_cpu(load_pretrained(AutoModel, self.folder, config=config))
+        take_given_masks(model.config, draws_own=regularised)
         route_wavlm_attention(model)
         take_computed(model.feature_extractor)
         model.encoder.layers = model.encoder.layers[: self.layer]
@@ -283,7 +314,7 @@ class Backbone(nn.Module):
         encoder.layers = encoder.layers[: self.layer]
         if self.layer < self.n_blocks:
             encoder.layer_norm = nn.Identity()
-        self._window_samples = int(config.max_source_positions) * WHISPER_GRID.stride
+        self.window_samples = int(config.max_source_positions) * WHISPER_GRID.stride
         return _EncoderOnly(encoder), WHISPER_GRID, LogMel(self._extractor)
 
     def _model(self) -> Any:
@@ -298,9 +329,9 @@ class Backbone(nn.Module):
                 f"{self.grid.receptive} and at most the {n_samples} of its batch",
                 fix="leave out responses without audio before them",
             )
-        if self.family == "whisper" and n_samples > self._window_samples:
+        if self.window_samples is not None and n_samples > self.window_samples:
             raise BrainAlignError(
-                f"Whisper hears clips of at most {self._window_samples / 16_000:g} s, not "
+                f"Whisper hears clips of at most {self.window_samples / 16_000:g} s, not "
                 f"{n_samples / 16_000:g} s",
                 fix="make the clips shorter",
             )

@@ -120,7 +120,7 @@ class TunedModel(nn.Module):
 
     def mixed(self, batch: Batch) -> Tensor:
         """Give one row of features per clip, or per mixture of frames, (n_mixed_rows, n_dims)."""
-        hidden, valid = self.backbone(batch.clips, batch.n_valid, batch.front)
+        hidden, valid = self.backbone(batch.clips, batch.n_valid, front=batch.front)
         # Sums over frames in full precision; sparse products don't exist in others.
         with torch.autocast(hidden.device.type, enabled=False):
             hidden = hidden.float()

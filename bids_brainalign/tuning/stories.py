@@ -75,9 +75,12 @@ class Batch:
     """None, or int64 (n_rows, n_delays): index into the mixed rows of each delayed copy; -1 =
     zeros (before the story began)."""
     responses: Tensor
-    """(n_rows, n_targets) float32."""
+    """(n_rows, n_targets) float32; of masked prediction (n_rows,) int64, the cluster of every
+    masked frame, clip after clip."""
     story: int
     """Index of the story in the list that the batches were made from."""
+    masked: Tensor | None = None
+    """None, or bool (n_clips, n_frames): frames that are hidden from the model."""
     front: Tensor | None = None
     """(n_clips, n_front_dims, n_frames): what the frozen front end of the model gives for the
     clips, where it is kept (see ``kept_front_end``); the clips are not looked at then."""
@@ -110,6 +113,7 @@ def _each(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
         mixing=mixing,
         delays=None if batch.delays is None else change(batch.delays),
         responses=change(batch.responses),
+        masked=None if batch.masked is None else change(batch.masked),
         front=None if batch.front is None else change(batch.front),
     )
 

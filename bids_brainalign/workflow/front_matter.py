@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from bids_brainalign.config.schema import Config
+from bids_brainalign.config.variants import variants_of
 from bids_brainalign.outputs.citation import write_citation
 from bids_brainalign.outputs.description import write_dataset_description, write_descriptions
 from bids_brainalign.outputs.names import analysis_label, pair_label
@@ -13,6 +14,8 @@ from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.phone_times import stimuli_to_align
 from bids_brainalign.workflow.probes import probe_labels
 from bids_brainalign.workflow.spaces import Space
+from bids_brainalign.workflow.tuned_spaces import names_of_fits
+from bids_brainalign.workflow.tuning_steps import tuned_space
 
 _MODES = {
     "dense": "",
@@ -26,11 +29,11 @@ _MODES = {
 def write_front_matter(config: Config, fits: Sequence[Fit], spaces: Sequence[Space]) -> None:
     """Write dataset_description.json, descriptions.tsv, README and the citation text."""
     write_dataset_description(config.paths.output_dir, config.paths.bids_dir)
-    _write_labels(config, spaces)
+    _write_labels(config, fits, spaces)
     _write_citation(config, fits, spaces)
 
 
-def _write_labels(config: Config, spaces: Sequence[Space]) -> None:
+def _write_labels(config: Config, fits: Sequence[Fit], spaces: Sequence[Space]) -> None:
     labels = {
         "onset": "responses averaged around onsets of stimuli, words, speech and phones",
         "repeats": "noise ceilings from repeated presentations",
@@ -52,8 +55,24 @@ def _write_labels(config: Config, spaces: Sequence[Space]) -> None:
         compared = [s.name for s in spaces if s.kind in {"model", "static", "own"}]
         for first, second in combinations(compared, 2):
             labels[pair_label(first, second)] = f"variance of {first} and {second}, and shared"
-    labels |= probe_labels(config, spaces)
+    labels |= probe_labels(config, spaces) | _tuned_labels(config, fits, spaces)
     write_descriptions(config.paths.output_dir, labels)
+
+
+def _tuned_labels(config: Config, fits: Sequence[Fit], spaces: Sequence[Space]) -> dict[str, str]:
+    """Labels of models that this run tunes, and of their probes."""
+    if not config.tuning.variants:
+        return {}
+    original, labels = tuned_space(config, spaces), {}
+    for variant in variants_of(config.tuning):
+        name = f"{original.name}:{variant.name}"
+        labels[analysis_label(name)] = what = f"layers of {original.name}, {variant.name}"
+        if config.probes.kinds:
+            for who in names_of_fits(fits):
+                mine = f"{name}:{who}"
+                labels[analysis_label(mine)] = f"{what}, on {who}"
+                labels[pair_label(mine, original.name)] = f"{mine} against {original.name}"
+    return labels
 
 
 def _eeg_signal(config: Config) -> str:

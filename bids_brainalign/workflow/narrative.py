@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bids_brainalign.alignment.hrf import FIR
 from bids_brainalign.config.schema import WHISPER_WINDOW_S, Config
+from bids_brainalign.config.variants import variants_of
 from bids_brainalign.dataset.ready_made import HIGH_GAMMA
 from bids_brainalign.dataset.stimuli import annotations_used
 from bids_brainalign.features.decoder_folder import decoder_facts
@@ -267,7 +268,7 @@ def _compared(config: Config, space: Space) -> str:
     """Say what a model is held against."""
     if space.kind == "lowlevel":
         return ""
-    tuned = space.name.partition(":")[2] in config.tuning.variants
+    tuned = space.name.partition(":")[2] in {v.name for v in variants_of(config.tuning)}
     twin = config.features.untrained and space.kind == "model" and not tuned
     random = ", and with the same architecture with random weights" if twin else ""
     return f" The model is compared with low-level features by two-band ridge{random}."

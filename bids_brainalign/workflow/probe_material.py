@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from bids_brainalign.probes.splits import OUT, Parts, check_disjoint, split_clip
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.phone_times import load_phone_times
 from bids_brainalign.workflow.spaces import rate_of, seed_of
+from bids_brainalign.workflow.story_roles import TEST, shared_roles
 
 STIMULI = "stimuli"
 """Name of the dataset's own stimuli among the data of probes."""
@@ -28,6 +29,9 @@ WITHIN = (
     "there are fewer than three stories, so the time of each is parted (first 60 % for training, "
     "then 20 % for validation, then 20 % for the test, with a gap after each border)"
 )
+
+
+AS_TUNED = "training, validation and test stories are those of the tuning"
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,11 @@ def own_material(config: Config, fits: Sequence[Fit]) -> Material:
     parts = None
     if len(set(groups)) >= 3:
         rng = np.random.default_rng(seed_of(config, "probes", STIMULI))
-        parts = split_clips([None] * len(clips), groups, official=[None] * len(clips), rng=rng)
+        role = shared_roles(config, fits)
+        official = [role.get(clip.name) for clip in clips]
+        parts = split_clips([None] * len(clips), groups, official=official, rng=rng)
+        if role:
+            parts = replace(parts, rule=f"{AS_TUNED} (test: {_held(role)})")
     annotated = [
         [None if t is None else t.round(6).to_numpy().tolist() for t in (clip.words, clip.phones)]
         for clip in clips
@@ -118,6 +126,10 @@ def own_material(config: Config, fits: Sequence[Fit]) -> Material:
         stimuli=tuple(stimulus for stimulus, _ in stimuli),
         rates_hz=tuple(rates[stimulus.name] for stimulus, _ in stimuli),
     )
+
+
+def _held(role: Mapping[str, str]) -> str:
+    return ", ".join(sorted(name for name, part in role.items() if part == TEST))
 
 
 def _of_stimulus(config: Config, stimulus: Stimulus, group: str) -> Clip:

@@ -97,8 +97,11 @@ def _participant(config: Config, run_id: str) -> Summary:
     if not config.control.reports_only:
         fits = _find_phones(config, fits, units, run_id)
         units += _extract_features(config, fits, spaces, run_id)
-        units += probe_models(config, fits, spaces, run_id)
+        if not config.tuning.variants:
+            units += probe_models(config, fits, spaces, run_id)
         units += _run_fits(config, fits, spaces, run_id)
+        if config.tuning.variants:  # what was tuned is probed as well
+            units += probe_models(config, fits, spaces, run_id)
     report = None
     if "reports" in config.control.steps:
         participants = sorted({fit.participant for fit in fits})

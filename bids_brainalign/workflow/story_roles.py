@@ -11,6 +11,7 @@ from bids_brainalign.config.schema import Config
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.statistics.folds import Fold, FoldPlan, Samples, Split, away_in_time
 from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.repeats import stored_counts
 
 TEST, VALIDATION, TRAIN = "test", "validation", "train"
 KIND = "stories of tuning"
@@ -119,6 +120,28 @@ def roles(config: Config, fit: Fit, stored: Sequence[int]) -> dict[str, str]:
         )
     role_of = {g: role for role, members in of_role.items() for g in members}
     return {name: role_of.get(group, TRAIN) for name, group in groups.items()}
+
+
+def shared_roles(config: Config, fits: Sequence[Fit]) -> dict[str, str]:
+    """Give the role of every stimulus in the tuning of all fits.
+
+    Returns
+    -------
+    dict of str to str
+        By name of the stimulus. Empty without tuning, where a fit has too few stories or no
+        responses, and where a stimulus has different roles for different fits.
+    """
+    if not config.tuning.variants:
+        return {}
+    found: dict[str, str] = {}
+    for fit in fits:
+        try:
+            own = roles(config, fit, stored_counts(config, fit))
+        except (BrainAlignError, OSError):
+            return {}
+        if any(found.setdefault(name, role) != role for name, role in own.items()):
+            return {}
+    return found
 
 
 def _repeated(fit: Fit, stored: Sequence[int]) -> list[str]:

@@ -50,8 +50,10 @@ COLUMNS = {
     "hemisphere": "L or R",
     "region": "Anatomical region, or region of interest",
     "model": "The tuned model",
-    "reference": "What it is held against: its original, or the control (NAME:permuted: tuned in "
-    "the same way on responses in blocks of another order)",
+    "reference": "What it is held against: its original, a control trained in the same way "
+    "(NAME:permuted: on responses in blocks of another order; NAME:stimulus: on the stories "
+    "without responses; NAME:features=OTHER: on features of another model), or the model of "
+    "another setting (NAME:tuned:SETTING=VALUE)",
     "n_targets": "Channels or voxels in it",
     "n_samples": "Samples of the test stories",
     "r": "r of the tuned model on the test stories, layer and penalty chosen on the validation "

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bids_brainalign.config.schema import Config
+from bids_brainalign.config.variants import Variant
 from bids_brainalign.encoding.many_targets import many_targets
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.statistics.folds import Split
@@ -17,7 +20,16 @@ from bids_brainalign.tuning.backbone import Backbone
 from bids_brainalign.tuning.batch_order import BatchSource
 from bids_brainalign.tuning.block_batches import BlockBatches, BlockSettings, Source
 from bids_brainalign.tuning.clip_batches import ClipBatches, ClipSettings
+from bids_brainalign.tuning.clusters import cluster_frames
 from bids_brainalign.tuning.loop_settings import LoopSettings, Precision
+from bids_brainalign.tuning.losses import Loss, parse_loss
+from bids_brainalign.tuning.masked_prediction import (
+    MaskedBatches,
+    MaskedModel,
+    MaskSettings,
+    heard_once,
+    masked_loss,
+)
 from bids_brainalign.tuning.readouts import (
     Head,
     Normalisation,
@@ -91,13 +103,48 @@ def backbone_of(config: Config, space: Space, *, seed: int) -> Backbone:
     return adapt(backbone, adaptation, seed=seed)
 
 
+@dataclass(frozen=True)
+class Task:
+    """What is trained, on what, to what end."""
+
+    model: TunedModel | MaskedModel
+    batches: BatchSource
+    loss: Loss
+    n_targets: int
+    """Numbers per row, or clusters, that are predicted."""
+
+
+def response_task(
+    config: Config, backbone: Backbone, stories: Sequence[Story], delays: Sequence[int]
+) -> Task:
+    """Predict the responses of stories, or what stands in their place."""
+    batches = batches_of(config, stories, backbone, delays)
+    n_targets = stories[0].responses.shape[1]
+    model = model_of(config, backbone, batches, n_targets=n_targets, device=device_of(config))
+    return Task(model, batches, parse_loss(config.tuning.loss), n_targets)
+
+
+def masked_task(
+    config: Config, backbone: Backbone, stories: Sequence[Story], folder: Path
+) -> Task:
+    """Predict hidden frames of the stories' audio; clusters of frames are kept in `folder`."""
+    device, seed = device_of(config), weights_seed(config)
+    heard = heard_once(stories)
+    folder.mkdir(parents=True, exist_ok=True)
+    clusters = cluster_frames(
+        backbone, heard, seed=seed, device=device, path=folder / "clusters.npz"
+    )
+    batches = MaskedBatches(heard, clusters, backbone=backbone, settings=MaskSettings(seed=seed))
+    model = MaskedModel(backbone, n_clusters=clusters.n_clusters, seed=seed).to(device)
+    return Task(model, batches, masked_loss, clusters.n_clusters)
+
+
 def model_of(
     config: Config,
     backbone: Backbone,
     batches: BatchSource,
     *,
     n_targets: int,
-    seed: int,
     device: str,
 ) -> TunedModel:
     """Put the readout on a backbone; what is fixed from training stories is fixed here."""
@@ -109,6 +156,7 @@ def model_of(
         normalisation=cast(Normalisation, own.normalisation),
         head=cast(Head, own.readout),
     )
+    seed = weights_seed(config)
     model = TunedModel(backbone, n_targets=n_targets, readout=readout, seed=seed).to(device)
 
     def every() -> Iterator[Batch]:  # one at a time: together they may not fit into memory
@@ -151,8 +199,17 @@ def pinned_weights(
     return weights, np.asarray(responses.mean(axis=0) - centre @ weights, dtype=np.float32)
 
 
-def loop_settings(config: Config, variant: str) -> LoopSettings:
-    """Give the settings of the loop."""
+def weights_seed(config: Config) -> int:
+    """Seed of adapters and readout; ``seed`` in ``[tuning]`` gives others."""
+    return seed_of(config, "tuning", "weights", *_numbered(config))
+
+
+def _numbered(config: Config) -> list[str]:
+    return [str(config.tuning.seed)] if config.tuning.seed else []
+
+
+def loop_settings(config: Config, variant: Variant) -> LoopSettings:
+    """Give the settings of the loop; settings that are compared see batches in the same order."""
     own = config.tuning
     return LoopSettings(
         epochs=own.epochs,
@@ -163,7 +220,7 @@ def loop_settings(config: Config, variant: str) -> LoopSettings:
         warmup_share=own.warmup_share,
         clip_norm=own.clip_norm or None,
         precision=cast(Precision, config.resources.precision),
-        seed=seed_of(config, "tuning", variant),
+        seed=seed_of(config, "tuning", variant.kind, *_numbered(config)),
         patience=own.patience or None,
         checkpoint_updates=own.checkpoint_updates,
         device=device_of(config),

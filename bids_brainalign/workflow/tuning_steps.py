@@ -7,23 +7,25 @@ from dataclasses import replace
 
 from bids_brainalign.alignment.hrf import FIR
 from bids_brainalign.config.schema import Config
+from bids_brainalign.config.variants import TUNED, Variant, variants_of
 from bids_brainalign.errors import BrainAlignError, ExitCode
-from bids_brainalign.outputs.tuned_models import ADAPTERS, models_folder
-from bids_brainalign.store.digest import digest_of, file_digest
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.encoding import encoding_step
 from bids_brainalign.workflow.extraction import feature_steps, stimuli_of
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.spaces import Space
+from bids_brainalign.workflow.tuned_spaces import space_of_tuned
 from bids_brainalign.workflow.tuning_comparison import comparison_step
-
-TUNED = "tuned"
+from bids_brainalign.workflow.tuning_stability import seeds_of, stability_step
 
 
 def tuning_steps(
     config: Config, fit: Fit, spaces: Sequence[Space], succeeded: Collection[str]
 ) -> Iterator[Step]:
-    """Give the steps of every variant, and the comparison of the tuned model.
+    """Give the steps of every training, and what they tell beside each other.
+
+    The tuned model is held against its original, its controls and all compared settings; each of
+    these settings against the original.
 
     Parameters
     ----------
@@ -34,27 +36,36 @@ def tuning_steps(
     succeeded : collection of str
         Names of steps that did not fail.
     """
-    if not config.tuning.variants:
+    variants = variants_of(config.tuning)
+    if not variants:
         return
     from bids_brainalign.workflow.tuning import forget_training, tuned_name, tuning_step
 
     space = tuned_space(config, spaces)
-    found: dict[str, Space] = {}
-    for variant in config.tuning.variants:
+    found: dict[Variant, Space] = {}
+    for variant in variants:
         step = tuning_step(config, fit, space, spaces, variant)
         yield step
         if step.name not in succeeded:
             continue
         forget_training(config, step)
-        model = _space_of(config, fit, space, tuned_name(space, variant))
+        model = space_of_tuned(config, fit, space, tuned_name(space, variant))
         extraction = feature_steps(config, model, stimuli_of(config, [fit]))
         yield from extraction
         if all(part.name in succeeded for part in extraction):
             found[variant] = model
             yield encoding_step(config, fit, model, None, spaces)
-    if TUNED in found:
-        controls = [model for variant, model in found.items() if variant != TUNED]
-        yield comparison_step(config, fit, found[TUNED], [space, *controls], spaces)
+    compared: dict[Variant, Space] = {}
+    for variant, model in found.items():
+        if variant.is_control:
+            continue
+        others = [o for o in found.values() if o is not model] if variant.name == TUNED else []
+        step = comparison_step(config, fit, model, [space, *others], spaces)
+        yield step
+        if step.name in succeeded:
+            compared[variant] = model
+    if seeds_of(compared):
+        yield stability_step(config, fit, space, compared, spaces)
 
 
 def require_tunable(config: Config, spaces: Sequence[Space]) -> None:
@@ -65,11 +76,19 @@ def require_tunable(config: Config, spaces: Sequence[Space]) -> None:
     BrainAlignError
         No or several models, an unknown loss, or settings that exclude each other (64).
     """
-    if not config.tuning.variants:
+    variants = variants_of(config.tuning)
+    if not variants:
         return
+    tuned = tuned_space(config, spaces)
+    for variant in variants:
+        _require_possible(replace(config, tuning=variant.settings))
+        if variant.features:
+            _require_features(variant.features, tuned, spaces)
+
+
+def _require_possible(config: Config) -> None:
     from bids_brainalign.tuning.losses import parse_loss
 
-    tuned_space(config, spaces)
     parse_loss(config.tuning.loss)
     own = config.tuning
     wrong = ""
@@ -82,6 +101,18 @@ def require_tunable(config: Config, spaces: Sequence[Space]) -> None:
     if wrong:
         raise BrainAlignError(
             wrong, fix="change one of the two settings", exit_code=ExitCode.USAGE
+        )
+
+
+def _require_features(name: str, tuned: Space, spaces: Sequence[Space]) -> None:
+    """Refuse features to be predicted that this run doesn't make."""
+    known = [s.name for s in spaces if s.kind != "lowlevel" and s.name != tuned.name]
+    if name not in known:
+        raise BrainAlignError(
+            f"variants in [tuning]: features={name} is none of the models of this run",
+            where=f"models beside {tuned.name}: {', '.join(known) or 'none'}",
+            fix=f"give it by --models {name}=FOLDER, or leave the control out",
+            exit_code=ExitCode.USAGE,
         )
 
 
@@ -106,14 +137,3 @@ def tuned_space(config: Config, spaces: Sequence[Space]) -> Space:
         fix="give one by --models NAME=FOLDER, or name it: model in [tuning]",
         exit_code=ExitCode.USAGE,
     )  # fmt: skip
-
-
-def _space_of(config: Config, fit: Fit, original: Space, name: str) -> Space:
-    folder = models_folder(config.paths.output_dir, fit.name, name)
-    memo = config.paths.work_dir / "digests"
-    files = {
-        path.name: file_digest(path, memo)
-        for path in sorted(folder.iterdir())
-        if path.suffix in {".safetensors", ".json"} and path.parent.name != ADAPTERS
-    }
-    return replace(original, name=name, source=folder, digest=digest_of(files))

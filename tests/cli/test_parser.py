@@ -112,6 +112,10 @@ USAGE = [
     ("--original tuned", "'tuned' is not NAME=NAME"),
     ("--original a=b a=c", "a is given twice"),
     ("--models a=model --original a=b", "two models of --models (a)"),
+    ("--recipe brain-tuning --compare sed=1", "did you mean seed?"),
+    ("--recipe brain-tuning --compare cnn=frozn,thawed", "did you mean frozen?"),
+    ("--recipe brain-tuning --compare seed=1 loss", "'loss' is not SETTING=VALUE,VALUE"),
+    ("--compare seed=1", "settings can only be compared where a model is tuned"),
     ("--clean-workdir -w other-work", "is not a work folder of this program"),
 ]  # fmt: skip
 
@@ -178,6 +182,7 @@ def test_other_errors(line: str, code: int, fragment: str) -> None:
 TRAPS = [
     "--participant-label 01 02 bids out participant",
     "--models a=model bids out participant",
+    "--compare seed=1,2 bids out participant",
     "-t story bids out participant",
     "bids out --steps encoding participant",
     "--participant_label 01 bids out participant",
@@ -249,6 +254,8 @@ def test_missing_positionals(line: str) -> None:
         ("--clean-workdir", "control.clean_workdir", True),
         ("--skip_bids_validation", "control.skip_bids_validation", True),
         ("--recipe layerwise-fmri", "modalities", ("fmri",)),
+        ("--recipe brain-tuning --compare seed=1,2 --compare cnn=thawed", "tuning.compare",
+         ("seed=1,2", "cnn=thawed")),
         ("--random-seed 3", "random_seed", 3),
     ],
 )  # fmt: skip

@@ -186,6 +186,6 @@ def test_frames_from_it_are_those_of_the_clips(folders: dict[str, Path], family:
     assert not front.requires_grad
     expected, valid = backbone(clips, n_valid)
     silent = torch.full_like(clips, torch.nan)  # the clips themselves are not looked at
-    found, also_valid = backbone(silent, n_valid, front)
+    found, also_valid = backbone(silent, n_valid, front=front)
     assert torch.equal(found, expected)
     assert torch.equal(valid, also_valid)

@@ -1,6 +1,7 @@
 """Tuning a small wav2vec2 on responses that were made by a changed copy of it."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,21 +10,29 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, Wav2Vec2Config, Wav2Vec2FeatureExtractor
 
-from bids_brainalign.config.schema import Features, Ieeg, Ridge, Tuning
+from bids_brainalign.config.schema import Features, Ieeg, Probes, Ridge, Tuning
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.audio import load_audio
 from bids_brainalign.features.models import open_model
+from bids_brainalign.probes.splits import PARTS
 from bids_brainalign.responses.types import Response
 from bids_brainalign.statistics.folds import Samples
 from bids_brainalign.store.steps import StepCache
 from bids_brainalign.workflow.assemble import assemble
 from bids_brainalign.workflow.extraction import feature_steps, stimuli_of
 from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.probe_material import own_material
+from bids_brainalign.workflow.probing import probe_models
 from bids_brainalign.workflow.responses import load_response, response_path, save_response
 from bids_brainalign.workflow.spaces import list_spaces
 from bids_brainalign.workflow.story_ridge import StoryRidge
-from bids_brainalign.workflow.story_roles import rows_of
-from bids_brainalign.workflow.tuning import training_stories, tuned_targets, waves_of
+from bids_brainalign.workflow.story_roles import roles, rows_of
+from bids_brainalign.workflow.tuning_data import (
+    feature_targets,
+    training_stories,
+    tuned_targets,
+    waves_of,
+)
 from bids_brainalign.workflow.tuning_steps import require_tunable, tuned_space, tuning_steps
 from tests.workflow.planted import make_fit
 
@@ -170,6 +179,31 @@ def test_tuned_models_open_like_others(tuned):
     assert (folder / "training_log.tsv").is_file()
 
 
+def test_tuned_models_are_probed_beside_their_original(tuned):
+    """On the test story of the tuning, which no training has heard."""
+    _, config, fit, spaces = tuned
+    probed = replace(config, probes=Probes(kinds=("mfcc",), n_null=20, n_bootstrap=50))
+    material = own_material(probed, [fit])
+    role = roles(probed, fit, (0,) * len(fit.recordings))
+    assert [PARTS[part] for part in material.parts.part] == [role[c.name] for c in material.clips]
+    assert "those of the tuning" in material.rule
+    units = probe_models(probed, [fit], spaces, "run")
+    assert {unit.status for unit in units} <= {"done", "reused"}
+    folder = config.paths.output_dir / "group"
+    after = read_probes(folder / "desc-w2vTunedSub01_probes.tsv")
+    before = read_probes(folder / "desc-w2v_probes.tsv")
+    changes = pd.read_csv(folder / "desc-w2vTunedSub01AndW2v_changes.tsv", sep="\t")
+    mine = changes[(changes["probe"] == "mfcc") & (changes["metric"] == "r")]
+    np.testing.assert_allclose(mine["after"], after, atol=1e-6)
+    np.testing.assert_allclose(mine["before"], before, atol=1e-6)
+    assert mine["change"].abs().min() > 1e-5
+
+
+def read_probes(path):
+    found = pd.read_csv(path, sep="\t", na_values="n/a")
+    return found.loc[found["metric"] == "r", "score"].to_numpy()
+
+
 def test_epochs_are_chosen_without_the_test_story(made):
     config, fit, spaces = made
     plan = assemble(config, fit, spaces).plan
@@ -211,6 +245,76 @@ def test_test_responses_change_nothing_of_the_model(made, tmp_path):
             "adapter_config.json", "adapter_model.safetensors"
         }  # fmt: skip
     assert all(torch.equal(digests[0][name], digests[1][name]) for name in digests[0])
+
+
+def test_controls_and_compared_settings_stand_beside_the_tuned_model(made, tmp_path):
+    """Another layer, another seed, features of a larger model: every one with its own table."""
+    config, fit, spaces = made
+    original = Path(config.features.models[0][1])
+    here = replace(
+        config,
+        paths=replace(config.paths, output_dir=tmp_path / "out"),
+        features=replace(
+            config.features,
+            models=(*config.features.models,
+                    ("larger", str(original.parent / "changed"))),
+        ),
+        tuning=replace(
+            SETTINGS, model="w2v", variants=("tuned", "features=larger", "stimulus"), epochs=2,
+            compare=("readout-layer=1,last", "seed=0,1"),
+        ),
+    )  # fmt: skip
+    spaces = list_spaces(here)
+    for space in spaces:
+        for step in feature_steps(here, space, stimuli_of(here, [fit])):
+            step.work()
+    assert set(run(here, fit, spaces).values()) == {"done"}
+    folder = here.paths.output_dir / fit.name.folder
+    found = table(here, fit)
+    assert list(dict.fromkeys(found["reference"])) == [
+        "w2v", "w2v:features=larger", "w2v:stimulus", "w2v:tuned:readout-layer=1",
+        "w2v:tuned:readout-layer=1:seed=1", "w2v:tuned:seed=1",
+    ]  # fmt: skip
+    for label in ("TunedReadoutLayer1", "TunedReadoutLayer1Seed1", "TunedSeed1"):
+        own = pd.read_csv(folder / f"{fit.name.stem}_desc-w2v{label}_tuning.tsv", sep="\t")
+        assert set(own["reference"]) == {"w2v"}
+        np.testing.assert_allclose(
+            own["r"], found.loc[found["reference"] == own["model"][0], "r_reference"], atol=1e-6
+        )
+    stability = pd.read_csv(
+        folder / f"{fit.name.stem}_desc-w2vTuned_stability.tsv", sep="\t", na_values="n/a"
+    )
+    assert len(stability) == 2 * N_TARGETS
+    assert set(stability["settings"].dropna()) == {"readout_layer=1"}
+    second = pd.read_csv(folder / f"{fit.name.stem}_desc-w2vTunedSeed1_tuning.tsv", sep="\t")
+    both = np.stack([found.loc[found["reference"] == "w2v", "r"], second["r"]])
+    mine = stability[stability["settings"].isna()]
+    np.testing.assert_allclose(mine["r_sd"], both.std(axis=0, ddof=1), atol=1e-5)
+    np.testing.assert_allclose(mine["r"], both.mean(axis=0), atol=1e-5)
+    models = here.paths.output_dir / "sub-01/models"
+    weights = {path.name: load_file(path / "model.safetensors") for path in models.iterdir()}
+    assert len(weights) == 6
+    cards = [(path / "README.md").read_text() for path in models.iterdir()]
+    assert sum("features of larger" in card for card in cards) == 1
+    # The second block is not trained where the first one is read.
+    first = weights[f"{fit.name.stem}_desc-w2vTunedReadoutLayer1_ieeg"]
+    for name, weight in load_file(original / "model.safetensors").items():
+        if ".layers.1." in name:
+            assert torch.equal(first[name], weight)
+
+
+def test_features_of_another_model_are_standardised_over_training_rows(made):
+    config, fit, spaces = made
+    assembly = assemble(config, fit, spaces)
+    ridge = StoryRidge(config, assembly)
+    space = tuned_space(config, spaces)
+    found = feature_targets(config, assembly, space, ridge.train)
+    assert found.shape == (len(assembly.samples.time_s), 32)
+    np.testing.assert_allclose(found[ridge.train].mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(found[ridge.train].std(axis=0), 1, atol=1e-3)
+    deep = replace(config, tuning=replace(SETTINGS, feature_layer=3))
+    with pytest.raises(BrainAlignError, match="layers 0 to 2"):
+        feature_targets(deep, assembly, space, ridge.train)
 
 
 def test_three_stories_are_refused_unless_allowed(made):
@@ -285,6 +389,8 @@ def test_what_cannot_be_tuned_is_refused_before_any_work(made):
     assert "no speech model other" in refused(model="other")
     assert "mes" in refused(loss="mes")
     assert "pinned" in refused(readout="pinned", normalisation="block")
+    assert "models beside w2v: none" in refused(variants=("tuned", "features=gpt2"))
+    assert "mes" in refused(compare=("loss=mse,mes",))
     folds = replace(config, paths=replace(config.paths, folds=config.paths.bids_dir / "f.tsv"))
     with pytest.raises(BrainAlignError, match="--folds"):
         require_tunable(folds, spaces)
@@ -309,7 +415,9 @@ def test_only_what_was_played_is_heard(made):
     part = Fit(fit.name, fit.recordings, late)
     assembly = assemble(config, part, spaces)
     ridge = StoryRidge(config, assembly)
-    stories = training_stories(assembly, ridge, np.arange(N_TARGETS), waves_of(ridge))
+    stories = training_stories(
+        assembly, ridge.train, lambda rows: ridge.responses[rows], waves_of(ridge)
+    )
     whole = {p.stimulus.name: load_audio(p.stimulus.path) for p in fit.presentations}
     for story in stories:
         np.testing.assert_array_equal(story.wave, whole[story.name][20 * 16_000 :])
