@@ -12,13 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_brainalign.config.schema import Config
-from bids_brainalign.config.variants import FEATURES, PERMUTED, STIMULUS, TUNED, Variant
+from bids_brainalign.config.variants import FEATURES, PERMUTED, STIMULUS, TOGETHER, TUNED, Variant
 from bids_brainalign.outputs.tuned_models import ModelCard, models_folder, write_tuned
 from bids_brainalign.store.digest import code_digest, digest_of
 from bids_brainalign.store.steps import Step
 from bids_brainalign.tuning.alive import require_alive
+from bids_brainalign.tuning.backbone import Backbone
+from bids_brainalign.tuning.batch_order import BatchSource
 from bids_brainalign.tuning.device_memory import memory_advice
-from bids_brainalign.tuning.loop import LOG_NAME, train
+from bids_brainalign.tuning.loop import LOG_NAME, Trained, train
+from bids_brainalign.tuning.loop_settings import LoopSettings
 from bids_brainalign.tuning.losses import parse_loss
 from bids_brainalign.tuning.stories import block_permuted, moved
 from bids_brainalign.workflow.assemble import assemble
@@ -28,6 +31,7 @@ from bids_brainalign.workflow.extraction import device_of
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.spaces import Space, seed_of
 from bids_brainalign.workflow.story_ridge import StoryRidge
+from bids_brainalign.workflow.tuned_facts import facts_of
 from bids_brainalign.workflow.tuning_data import (
     feature_targets,
     training_stories,
@@ -49,6 +53,7 @@ TRAINED_ON = {
     PERMUTED: "brain responses of one participant in blocks of another order (a control)",
     STIMULUS: "the stories that one participant heard, without responses (a control)",
     FEATURES: "features of {} for the stories that one participant heard (a control)",
+    TOGETHER: "brain responses of several participants in turn",
 }
 
 
@@ -63,7 +68,7 @@ def tuning_step(
     """Train one variant of the model of a space."""
     config = replace(config, tuning=variant.settings)
     inputs = fit_inputs(config, fit, spaces) | {
-        "tuning": _of_training(variant),
+        "tuning": settings_of_training(variant),
         "variant": variant.kind,
         "model": [space.name, space.digest],
         "precision": config.resources.precision,
@@ -80,9 +85,9 @@ def tuning_step(
     )
 
 
-def _of_training(variant: Variant) -> dict[str, object]:
+def settings_of_training(variant: Variant) -> dict[str, object]:
     """List what changes a tuned model: not which others are trained, nor how it is kept."""
-    left_out = {"variants", "compare", "checkpoint_updates", "feature_layer"}
+    left_out = {"variants", "compare", "transfer", "checkpoint_updates", "feature_layer"}
     settings = {k: v for k, v in asdict(variant.settings).items() if k not in left_out}
     if variant.kind == FEATURES:
         settings["predicts"] = [variant.features, variant.settings.feature_layer]
@@ -102,11 +107,7 @@ def tune(
     `config` has the settings of the variant. Whatever is trained on, the epoch is chosen by ridge
     from the model's features to the responses that ``targets`` names.
     """
-    loss, key, name = (
-        parse_loss(config.tuning.loss),
-        training_key(inputs),
-        tuned_name(space, variant),
-    )
+    name, folder = tuned_name(space, variant), training_folder(config, inputs)
     assembly = assemble(config, fit, spaces)
     ridge = StoryRidge(config, assembly)
     columns = tuned_targets(config, inputs, assembly)
@@ -120,14 +121,64 @@ def tune(
     n_targets = stories[0].responses.shape[1]
     backbone = backbone_of(config, space, seed=weights_seed(config))
     batches = batches_of(config, stories, backbone, assembly.delays)
-    device, settings = device_of(config), loop_settings(config, variant)
+    choice = EpochChoice(config, space, [(ridge, columns)], waves, folder)
+    trained = trained_epochs(
+        config, loop_settings(config, variant), backbone, batches, choice,
+        n_targets=n_targets, folder=folder, key=training_key(inputs), name=name,
+    )  # fmt: skip
+    card = ModelCard(
+        name=name,
+        base=space.model,
+        participants=(fit.participant,),
+        trained_on=TRAINED_ON[variant.kind].format(variant.features),
+        settings=settings_of_training(variant),
+        epoch=choice.best,
+        n_epochs=trained.epochs,
+        n_targets=n_targets,
+        training=sorted({story.name for story in stories}),
+        roles=assembly.plan.notes,
+        facts=facts_of(config, space, [assembly]),
+    )
+    return write_chosen(models_folder(config.paths.output_dir, fit.name, name), choice, card,
+                        folder=folder)  # fmt: skip
+
+
+def trained_epochs(
+    config: Config,
+    settings: LoopSettings,
+    backbone: Backbone,
+    batches: BatchSource,
+    choice: EpochChoice,
+    *,
+    n_targets: int,
+    folder: Path,
+    key: str,
+    name: str,
+) -> Trained:
+    """Put a readout on a backbone and train both; `choice` looks at every epoch.
+
+    Parameters
+    ----------
+    config : Config
+        With the settings of the variant.
+    settings : LoopSettings
+    backbone : Backbone
+    batches : BatchSource
+    choice : EpochChoice
+    n_targets : int
+    folder : Path
+        Of the training.
+    key : str
+        Of the training: only the same one is gone on with.
+    name : str
+        As in the ``model`` column.
+    """
+    loss, device = parse_loss(config.tuning.loss), device_of(config)
     with memory_advice(
         batches_per_update=settings.batches_per_update, precision=settings.precision
     ):
         model = model_of(config, backbone, batches, n_targets=n_targets, device=device)
         require_alive(model, moved(batches.batch(0, 0), device), loss)
-    folder = training_folder(config, inputs)
-    choice = EpochChoice(config, space, ridge, columns, waves, folder)
     trained = train(
         model, batches, loss, settings, folder,
         on_epoch=choice.keep, validation=choice.loss, key=key,
@@ -136,21 +187,16 @@ def tune(
         "%s: epoch %d of %d is best on the validation stories, r %.4f (original %.4f)",
         name, choice.best, trained.epochs, choice.means[choice.best], choice.means[0],
     )  # fmt: skip
-    card = ModelCard(
-        name=name,
-        base=space.model,
-        participant=fit.participant,
-        trained_on=TRAINED_ON[variant.kind].format(variant.features),
-        settings=_of_training(variant),
-        epoch=choice.best,
-        n_epochs=trained.epochs,
-        n_targets=n_targets,
-        training=sorted({story.name for story in stories}),
-        roles=assembly.plan.notes,
-    )
+    return trained
+
+
+def write_chosen(
+    target: Path, choice: EpochChoice, card: ModelCard, *, folder: Path
+) -> list[Path]:
+    """Write the model of the chosen epoch, from the folder of its training."""
     adapters = choice.folder / "adapters"
     return write_tuned(
-        models_folder(config.paths.output_dir, fit.name, name),
+        target,
         model=choice.folder / "model",
         adapters=adapters if adapters.is_dir() else None,
         log=folder / LOG_NAME,

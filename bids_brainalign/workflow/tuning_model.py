@@ -36,7 +36,7 @@ PINNED_FOLDS = 3
 
 def batches_of(
     config: Config, stories: Sequence[Story], backbone: Backbone, delays: Sequence[int]
-) -> BatchSource:
+) -> ClipBatches | BlockBatches:
     """Cut stories into clips or blocks.
 
     Parameters
