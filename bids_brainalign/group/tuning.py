@@ -202,7 +202,7 @@ def names_of_targets(models: Sequence[str], first: str) -> dict[str, str]:
 
 def _values(tables: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Mean over the targets of a region, then over sessions."""
-    rows = tables.copy()
+    rows = tables.reset_index(drop=True)
     text = ["modality", "session", "target", "target_type", "hemisphere", "region"]
     for column in text:
         rows[column] = rows[column].astype(object).fillna("n/a").astype(str)
