@@ -165,6 +165,13 @@ def _add_material(group: argparse._ArgumentGroup) -> None:
         "cnn=frozen,thawed seed=0,1,2; several settings are crossed",
     )
     group.add_argument(
+        "--transfer",
+        dest="tuning.transfer",
+        action="store_true",
+        help="brain-tuning: score every participant with the models that were tuned on others, "
+        "too",
+    )
+    group.add_argument(
         "--save",
         nargs="+",
         action="extend",

@@ -18,10 +18,13 @@ class Tuning:
     """What is trained: ``tuned``, and its controls: ``permuted`` (the same with responses in
     blocks of another order), ``stimulus`` (the training stories without responses: masked frames
     are predicted), ``features=NAME`` (features of another model of the run in place of responses:
-    of a language model, or a larger speech model). None: nothing is."""
+    of a language model, or a larger speech model); ``together``: one model on the responses of all
+    participants of the run, beside those of their own. None: nothing is."""
     compare: tuple[str, ...] = ()
     """Settings of which each value is trained, too: ``readout-layer=6,last``,
     ``cnn=frozen,thawed``, ``seed=0,1,2``; values of several settings are crossed."""
+    transfer: bool = False
+    """Score every participant with the models that were tuned on others, too."""
     seed: int = 0
     """Of first weights, order of batches and dropout, together with the master seed."""
     feature_layer: int = -1

@@ -31,6 +31,13 @@ def ranges(tuning: Tuning) -> Iterator[tuple[str, object, str, bool]]:
     for settings in settings_of(tuning):
         yield from _ranges(settings)
     tuned = not tuning.variants or TUNED in tuning.variants
+    can = bool(tuning.variants) or not tuning.transfer
+    yield (
+        "tuning.transfer",
+        tuning.transfer,
+        "given where a model is tuned ([tuning] variants)",
+        can,
+    )
     yield "tuning.variants", tuning.variants, "with tuned: a control alone tells nothing", tuned
 
 

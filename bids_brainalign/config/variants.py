@@ -14,10 +14,11 @@ from bids_brainalign.config.tuning import Tuning
 from bids_brainalign.errors import BrainAlignError, ExitCode
 
 TUNED, PERMUTED, STIMULUS, FEATURES = "tuned", "permuted", "stimulus", "features"
-KINDS = (TUNED, PERMUTED, STIMULUS, FEATURES)
+TOGETHER = "together"
+KINDS = (TUNED, PERMUTED, STIMULUS, FEATURES, TOGETHER)
 _FEATURES = re.compile(rf"{FEATURES}[:=](.+)")
 FIXED = ("variants", "compare", "model", "test_stories", "validation_stories",
-         "allow_few_stories", "lora_modules", "checkpoint_updates")  # fmt: skip
+         "allow_few_stories", "lora_modules", "checkpoint_updates", "transfer")  # fmt: skip
 """Settings that all trainings of a run share."""
 LAST = "last"
 """Stands for −1 where a layer is asked for."""
@@ -32,7 +33,8 @@ class Variant:
     ``tuned:cnn=thawed``, ``features=gpt2``."""
     kind: str
     """What it is trained on: ``tuned`` (responses), ``permuted`` (responses in blocks of another
-    order), ``stimulus`` (its own masked frames), ``features`` (features of another model)."""
+    order), ``stimulus`` (its own masked frames), ``features`` (features of another model),
+    ``together`` (responses of all participants of the run)."""
     settings: Tuning
     changed: tuple[tuple[str, str], ...] = ()
     """Settings in which it differs from ``tuned``, and their values as given."""
@@ -42,7 +44,7 @@ class Variant:
     @property
     def is_control(self) -> bool:
         """Whether `tuned` is held against it as a control."""
-        return self.kind != TUNED
+        return self.kind not in (TUNED, TOGETHER)
 
 
 def variants_of(tuning: Tuning) -> tuple[Variant, ...]:
@@ -102,7 +104,7 @@ def _control(name: str, tuning: Tuning) -> Variant:
     if match:
         return Variant(f"{FEATURES}={match[1]}", FEATURES, tuning, features=match[1])
     if name not in KINDS or name == FEATURES:
-        known = (TUNED, PERMUTED, STIMULUS, f"{FEATURES}=NAME")
+        known = (TUNED, PERMUTED, STIMULUS, f"{FEATURES}=NAME", TOGETHER)
         raise _usage(f"tuning.variants: {name} is not known", nearest(name, known))
     return Variant(name, name, tuning)
 

@@ -98,7 +98,7 @@ def participant_values(scores: pd.DataFrame) -> pd.DataFrame:
         raw = rows[column] if column in rows else pd.Series(np.nan, index=rows.index)
         rows[column] = pd.to_numeric(raw, errors="coerce")
     rows["found"] = _found(rows)
-    parts = _by_region(rows)
+    parts = by_region(rows)
     keys = [*KEYS, "layer", "participant"]
     if parts.empty:
         return pd.DataFrame(columns=[*keys, *VALUES, "found", "peak"])
@@ -120,7 +120,7 @@ def _found(rows: pd.DataFrame) -> pd.Series[float]:
     return (q < ALPHA).astype(float).where(q.notna() & answer)
 
 
-def _by_region(rows: pd.DataFrame) -> pd.DataFrame:
+def by_region(rows: pd.DataFrame) -> pd.DataFrame:
     """Copy rows into every region they count for.
 
     The rows of fMRI are already means (whole mask, hemispheres, parcels): ``all`` is the whole
@@ -168,8 +168,8 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
 def _summary(part: pd.DataFrame, key: tuple[str, ...]) -> dict[str, object]:
     r = part["r"].to_numpy(dtype=np.float64)
     delta = part["delta_r_lowlevel"].to_numpy(dtype=np.float64)
-    interval = group_interval(r, _generator(key, "r"))
-    gain = group_interval(delta, _generator(key, "delta"))
+    interval = group_interval(r, row_generator(key, "r"))
+    gain = group_interval(delta, row_generator(key, "delta"))
     found = part["found"].dropna()
     is_layer = key[-1].isdigit()
     return {
@@ -177,25 +177,26 @@ def _summary(part: pd.DataFrame, key: tuple[str, ...]) -> dict[str, object]:
         "r_mean": interval.mean,
         "ci_low": interval.low,
         "ci_high": interval.high,
-        "p": _t_test(r),
+        "p": t_test(r),
         "interval_kind": interval.kind,
         "delta_r_mean": gain.mean,
         "delta_ci_low": gain.low,
         "delta_ci_high": gain.high,
-        "p_delta": _t_test(delta),
+        "p_delta": t_test(delta),
         "n_significant": int(found.sum()) if len(found) else pd.NA,
         "n_preferred": int(part["peak"].sum()) if is_layer else pd.NA,
     }
 
 
-def _t_test(x: NDArray[np.float64]) -> float:
+def t_test(x: NDArray[np.float64]) -> float:
+    """Two-sided p of a mean over participants against 0; NaN with fewer than 5."""
     known = x[~np.isnan(x)]
     if len(known) < MIN_FOR_INTERVAL or np.ptp(known) == 0:
         return float("nan")
     return float(stats.ttest_1samp(known, 0.0).pvalue)
 
 
-def _generator(key: tuple[str, ...], what: str) -> np.random.Generator:
+def row_generator(key: tuple[str, ...], what: str) -> np.random.Generator:
     """Seed by the row's own name: the order of rows changes no interval."""
     digest = hashlib.sha256("\t".join([*map(str, key), what]).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:8], "little"))

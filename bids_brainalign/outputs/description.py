@@ -70,6 +70,8 @@ IGNORED = (
     "*_tuning.json",
     "*_stability.tsv",
     "*_stability.json",
+    "*_transfer.tsv",
+    "*_transfer.json",
     "models",
     "*_similarity.tsv",
     "*_similarity.json",
@@ -112,7 +114,11 @@ Written by bids_brainalign {version}. Open `index.html` first.
   encoder states, beside what it writes from other windows, the mean state and the true states.
 - `*_tuning.tsv`, `stat-rDelta` (with `[tuning]`): a model tuned on these responses against its
   original, its controls and (with `--compare`) other settings, on test stories;
-  `*_stability.tsv`: the gain over seeds; `sub-*/models/`: weights, log and card of every model.
+  `*_stability.tsv`: the gain over seeds; `sub-*/models/`: weights, log and card of every model;
+  `group/models/`: of those tuned on several participants.
+- `*_transfer.tsv` (with `--transfer`): the models tuned on other participants, scored on this one.
+- `group/*_tuning.tsv`, `group/*_transfer.tsv`: gains over participants; the matrix of participants
+  tuned on and scored on.
 - `*_similarity.tsv` (with `--similarity`): likeness of layers and responses, by CKA and RSA; in
   `group/` of layers and layers.
 - `group/*_probes.tsv` (with `--probes`): what linear probes read from each layer of a model;

@@ -133,7 +133,9 @@ class ScoreFile:
     """``<analysis>`` of the file names."""
 
 
-def score_files(output_dir: Path, *, chosen: tuple[str, ...] = ()) -> list[ScoreFile]:
+def score_files(
+    output_dir: Path, *, chosen: tuple[str, ...] = (), suffix: str = "scores"
+) -> list[ScoreFile]:
     """Find the scores tables: participants in order, iEEG before fMRI, then sessions.
 
     Parameters
@@ -141,22 +143,25 @@ def score_files(output_dir: Path, *, chosen: tuple[str, ...] = ()) -> list[Score
     output_dir : Path
     chosen : tuple of str
         Participants; all if empty.
+    suffix : str
+        Of other tables that have the same kind of name: ``tuning``, ``transfer``.
     """
     found = []
     for folder in sorted(path for path in output_dir.glob("sub-*") if path.is_dir()):
         label = folder.name.removeprefix("sub-")
         if chosen and label not in chosen:
             continue
-        paths = [*folder.glob("*/*_scores.tsv"), *folder.glob("ses-*/*/*_scores.tsv")]
+        end = f"*_{suffix}.tsv"
+        paths = [*folder.glob(f"*/{end}"), *folder.glob(f"ses-*/*/{end}")]
         known = [p for p in paths if p.parent.name in MODALITIES and "_desc-" in p.name]
         order = list(MODALITIES)
         known.sort(key=lambda p: (order.index(p.parent.name), p))
-        found += [_score_file(path, label) for path in known]
+        found += [_score_file(path, label, suffix) for path in known]
     return found
 
 
-def _score_file(path: Path, participant: str) -> ScoreFile:
-    prefix, _, label = path.name.removesuffix("_scores.tsv").partition("_desc-")
+def _score_file(path: Path, participant: str, suffix: str) -> ScoreFile:
+    prefix, _, label = path.name.removesuffix(f"_{suffix}.tsv").partition("_desc-")
     sessions = [part[4:] for part in prefix.split("_") if part.startswith("ses-")]
     return ScoreFile(
         path=path,

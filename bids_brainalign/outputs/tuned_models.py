@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from bids_brainalign.outputs.names import FitName, analysis_label
+from bids_brainalign.outputs.reading import read_sidecar
 from bids_brainalign.outputs.tables import write_tsv
-from bids_brainalign.store.atomic import write_text
+from bids_brainalign.store.atomic import write_json, write_text
 
 TRAINING_LOG = "training_log.tsv"
 EPOCH_TABLE = "epochs.tsv"
 GRADIENT_TABLE = "gradient_norms.tsv"
+FACTS = "tuning.json"
+"""What a tuned model comes from, for programs."""
+GROUP = "group"
 ADAPTERS = "adapters"
 EPOCH_COLUMNS = {
     "epoch": "Passes over the training stories; 0 is the original",
@@ -45,7 +49,7 @@ base_model: {base}
 library_name: transformers
 tags: [brain-tuning, bids_brainalign]
 ---
-# {name} (sub-{participant})
+# {name} ({participants})
 
 {base}, tuned on {trained_on} by bids_brainalign. `model.safetensors` is
 the whole model in the layout of the original: open it with `AutoModel.from_pretrained`, or give
@@ -57,9 +61,9 @@ this folder to `--models NAME=FOLDER`.{adapters}
 
 `epochs.tsv` holds the validation score of every epoch, `training_log.tsv` every update,
 `gradient_norms.tsv` the gradient of every layer. Whether tuning helped on the test stories is told
-by `*_tuning.tsv` of this participant, and only there.
-A model tuned on one participant's responses to a few hours of speech is no better speech
-recogniser: look at its probes before using it for anything else.
+by `*_tuning.tsv` of {participants}, and only there. `tuning.json` has settings and stories for
+programs. A model tuned on responses to a few hours of speech is no better speech recogniser: look
+at its probes before using it for anything else.
 
 ## Settings
 
@@ -79,7 +83,8 @@ class ModelCard:
     name: str
     base: str
     """NAME of the original."""
-    participant: str
+    participants: Sequence[str]
+    """Labels, of those whose responses or stories it was tuned on."""
     trained_on: str
     """What was predicted, in words."""
     settings: Mapping[str, object]
@@ -90,6 +95,8 @@ class ModelCard:
     """Names of the training stories."""
     roles: Sequence[str]
     """Notes on the choice of stories."""
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """Fields of ``tuning.json`` beside the name, participants and settings."""
 
 
 def models_folder(root: Path, name: FitName, model: str) -> Path:
@@ -100,6 +107,26 @@ def models_folder(root: Path, name: FitName, model: str) -> Path:
     """
     last = f"{name.stem}_desc-{analysis_label(model)}_{name.datatype}"
     return root / name.folder.parent / "models" / last
+
+
+def shared_models_folder(root: Path, name: FitName, model: str) -> Path:
+    """Folder of a model that was tuned on several participants.
+
+    ``group/models/<space>_desc-<model>_<datatype>``, by any one of their fits.
+    """
+    space = [f"{key}-{value}" for key, value in grid_entities(name)]
+    last = "_".join([*space, f"desc-{analysis_label(model)}", name.datatype])
+    return root / GROUP / "models" / last
+
+
+def grid_entities(name: FitName) -> tuple[tuple[str, str], ...]:
+    """Entities that name the grid of responses: the same for all participants who share one."""
+    return tuple((key, value) for key, value in name.entities if key in ("space", "den"))
+
+
+def read_facts(folder: Path) -> dict[str, object]:
+    """Read ``tuning.json`` of a tuned model; empty where there is none."""
+    return read_sidecar(folder / FACTS)
 
 
 def write_tuned(
@@ -146,7 +173,8 @@ def write_tuned(
     epochs["chosen"] = epochs["epoch"] == card.epoch
     write_tsv(fresh / EPOCH_TABLE, epochs, EPOCH_COLUMNS)
     text = CARD.format(
-        base=card.base, name=card.name, participant=card.participant,
+        base=card.base, name=card.name,
+        participants=", ".join(f"sub-{label}" for label in card.participants),
         trained_on=card.trained_on,
         adapters=_ADAPTERS if adapters is not None else "",
         training=", ".join(card.training), targets=card.n_targets, epoch=card.epoch,
@@ -155,6 +183,8 @@ def write_tuned(
         roles="\n- ".join(card.roles), settings=json.dumps(dict(card.settings), indent=1),
     )  # fmt: skip
     write_text(fresh / "README.md", text)
+    facts = {"Name": card.name, "Base": card.base, "Participants": list(card.participants)}
+    write_json(fresh / FACTS, facts | {"Settings": dict(card.settings), **card.facts})
     if folder.exists():
         shutil.rmtree(folder)
     fresh.rename(folder)

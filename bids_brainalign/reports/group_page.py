@@ -19,6 +19,7 @@ from bids_brainalign.outputs.reading import (
 from bids_brainalign.reports.figures.group_curves import GroupCurve, group_curves
 from bids_brainalign.reports.group_isc import group_isc_files, group_isc_section
 from bids_brainalign.reports.group_phonemes import group_phoneme_files, group_phoneme_section
+from bids_brainalign.reports.group_tuning import group_tuning_files, group_tuning_sections
 from bids_brainalign.reports.participant_page import MODALITY_NAMES
 from bids_brainalign.reports.rendering import Album, Picture, page_url, relative_url
 from bids_brainalign.reports.summary import number
@@ -59,11 +60,15 @@ def group_context(
         *sorted(output_dir.glob("group/*_layers.tsv")),
         *group_isc_files(output_dir),
         *group_phoneme_files(output_dir),
+        *group_tuning_files(output_dir),
     ]
     makers = (group_isc_section, group_phoneme_section)
     return {
         "models": models,
-        "sections": [s for make in makers if (s := make(output_dir, album)) is not None],
+        "sections": [
+            *group_tuning_sections(output_dir, album, participants=participants),
+            *(s for make in makers if (s := make(output_dir, album)) is not None),
+        ],
         "included": {
             label: page_url(output_dir, label) for label in sorted(scores["participant"].unique())
         },

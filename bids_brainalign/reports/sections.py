@@ -27,6 +27,7 @@ from bids_brainalign.reports.rois_section import rois_section
 from bids_brainalign.reports.section import Cells, Section
 from bids_brainalign.reports.similarity_section import similarity_section
 from bids_brainalign.reports.transcription_section import transcription_section
+from bids_brainalign.reports.transfer_section import transfer_section, tuned_regions_section
 from bids_brainalign.reports.tuning_section import tuning_section
 from bids_brainalign.reports.variance_section import variance_section
 from bids_brainalign.reports.voxel_network_section import voxel_network_section
@@ -39,6 +40,8 @@ OF_RECORDINGS: tuple[SectionMaker, ...] = (first_looks_section, phoneme_section)
 """Sections about the recordings alone: shown once for all models."""
 OF_MODELS: tuple[SectionMaker, ...] = (
     tuning_section,
+    tuned_regions_section,
+    transfer_section,
     rois_section,
     maps_section,
     ceiling_section,

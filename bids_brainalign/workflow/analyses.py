@@ -65,17 +65,17 @@ def analysis_steps(
     if "encoding" in config.control.steps:
         yield from _first_steps(config, fit, by_name)
         for step in _encoding_steps(config, fit, spaces, by_name, succeeded):
-            yield _signed(step, settings, folder)
+            yield signed(step, settings, folder)
     if "phonemes" in config.control.steps and fit.modality == "ieeg":
         reason = missing_reason(config, fit)
         if reason is not None:
             logger.info("phonemes %s: skipped, %s", fit.name.stem, reason)
-            yield _signed(skipped_step(config, fit, reason=reason), settings, folder)
+            yield signed(skipped_step(config, fit, reason=reason), settings, folder)
             return
-        yield _signed(phoneme_step(config, fit, by_name[LOWLEVEL], spaces), settings, folder)
+        yield signed(phoneme_step(config, fit, by_name[LOWLEVEL], spaces), settings, folder)
 
 
-def _signed(step: Step, settings: str, folder: Path) -> Step:
+def signed(step: Step, settings: str, folder: Path) -> Step:
     """Write the digest of the fit's settings into every sidecar of a step.
 
     Sidecars lie in the folder of the fit's datatype; JSON files of models elsewhere are not ours.

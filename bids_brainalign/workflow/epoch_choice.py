@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,20 +25,32 @@ LAST = "last"
 class EpochChoice:
     """Scores of ridge on the validation stories, epoch by epoch, and the model of the best.
 
-    Epoch 0 is the original. What was found lies in ``epochs.json`` and survives interruptions; of
-    models only the best one and that of the last epoch are kept.
+    With several participants the score is the mean of theirs. Epoch 0 is the original. What was
+    found lies in ``epochs.json`` and survives interruptions; of models only the best one and that
+    of the last epoch are kept.
+
+    Parameters
+    ----------
+    config : Config
+    space : Space
+        The original.
+    ridges : sequence of (StoryRidge, ndarray of int)
+        Per participant, with the targets whose r counts.
+    waves : mapping of str to ndarray of shape (n_samples,)
+        Audio of all training and validation stories.
+    folder : Path
+        Of the training.
     """
 
     def __init__(
         self,
         config: Config,
         space: Space,
-        ridge: StoryRidge,
-        columns: NDArray[np.int64],
+        ridges: Sequence[tuple[StoryRidge, NDArray[np.int64]]],
         waves: Mapping[str, NDArray[np.float32]],
         folder: Path,
     ) -> None:
-        self._config, self._space, self._ridge, self._columns = config, space, ridge, columns
+        self._config, self._space, self._ridges = config, space, tuple(ridges)
         self._waves, self._folder = waves, folder
         path = folder / EPOCHS
         self._score = np.nan
@@ -68,10 +80,13 @@ class EpochChoice:
             save_adapters(backbone, last / "adapters", base_model=self._space.model)
         frames = frames_of(
             self._config, last / "model", self._space, self._waves,
-            layer=backbone.layer, modality=self._ridge.assembly.fit.modality,
+            layer=backbone.layer, modality=self._ridges[0][0].assembly.fit.modality,
         )  # fmt: skip
-        r = self._ridge.score(frames)[self._columns]
-        self._score = float(np.nan_to_num(r).mean())
+        means = [
+            float(np.nan_to_num(ridge.score(frames)[columns]).mean())
+            for ridge, columns in self._ridges
+        ]
+        self._score = sum(means) / len(means)
         return -self._score
 
     def keep(self, epoch: int, model: nn.Module) -> None:

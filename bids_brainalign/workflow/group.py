@@ -15,6 +15,7 @@ from bids_brainalign.store.digest import file_digest
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.group_isc import isc_steps
 from bids_brainalign.workflow.group_phonemes import group_phoneme_steps
+from bids_brainalign.workflow.group_tuning import group_tuning_steps, tuning_digests
 
 
 def group_steps(config: Config) -> tuple[list[Step], list[str]]:
@@ -44,6 +45,7 @@ def group_steps(config: Config) -> tuple[list[Step], list[str]]:
         for label in sorted({file.label for file in files})
     ]
     steps += group_phoneme_steps(config)
+    steps += group_tuning_steps(config)
     steps += isc_steps(config, files)
     steps.append(
         Step(
@@ -52,6 +54,7 @@ def group_steps(config: Config) -> tuple[list[Step], list[str]]:
                 "scores": _digests(config, files),
                 "participants": config.selection.participants,
                 "others": _other_tables(config),
+                "tuning": tuning_digests(config),
             },
             modules=("bids_brainalign.reports.pages",),
             work=partial(_page, output, config.selection.participants),

@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import logging
 import shutil
-import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from bids_brainalign.config.schema import DOWNLOADS, Config
 from bids_brainalign.dataset.index import Index, find_recordings
 from bids_brainalign.dataset.stimuli import Presentations, find_presentations
-from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.embedded import NOTE
-from bids_brainalign.outputs.provenance import is_of_interest, run_log
 from bids_brainalign.responses.confounds import volumes_needed
-from bids_brainalign.store.steps import Step
-from bids_brainalign.workflow.analyses import analysis_steps
+from bids_brainalign.workflow.across import run_fits
 from bids_brainalign.workflow.attempt import StoppedOnCrash, attempt
 from bids_brainalign.workflow.costs import announce
 from bids_brainalign.workflow.dry_run import dry_run
-from bids_brainalign.workflow.encoding import encoding_name
-from bids_brainalign.workflow.extraction import feature_steps, missing_features, stimuli_of
+from bids_brainalign.workflow.extraction import feature_steps, stimuli_of
 from bids_brainalign.workflow.fits import Fit, pool_fits
 from bids_brainalign.workflow.front_matter import write_front_matter
 from bids_brainalign.workflow.group import group_steps
@@ -37,12 +30,12 @@ from bids_brainalign.workflow.phone_times import (
 )
 from bids_brainalign.workflow.probing import probe_models, require_folders
 from bids_brainalign.workflow.regions import require_atlas
-from bids_brainalign.workflow.responses import response_step
-from bids_brainalign.workflow.spaces import Space, list_spaces, unread, usable_spaces
+from bids_brainalign.workflow.spaces import Space, list_spaces
 from bids_brainalign.workflow.summary import Summary, Unit
 from bids_brainalign.workflow.text_features import language_warnings, no_words
 from bids_brainalign.workflow.transcription import require_writer
 from bids_brainalign.workflow.tuning_steps import require_tunable
+from bids_brainalign.workflow.tuning_together import require_together
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +77,7 @@ def _participant(config: Config, run_id: str) -> Summary:
     spaces = list_spaces(config)
     require_writer(config, spaces)
     require_tunable(config, spaces)
+    require_together(config, fits)
     _look_at_words(fits, spaces)
     require_aligner(config, fits)
     require_atlas(config, fits)
@@ -99,7 +93,7 @@ def _participant(config: Config, run_id: str) -> Summary:
         units += _extract_features(config, fits, spaces, run_id)
         if not config.tuning.variants:
             units += probe_models(config, fits, spaces, run_id)
-        units += _run_fits(config, fits, spaces, run_id)
+        units += run_fits(config, fits, spaces, run_id)
         if config.tuning.variants:  # what was tuned is probed as well
             units += probe_models(config, fits, spaces, run_id)
     report = None
@@ -211,121 +205,6 @@ def _threads(count: int) -> AbstractContextManager[object]:
     torch.set_num_threads(max(1, count))
     limits: AbstractContextManager[object] = threadpool_limits(max(1, count))
     return limits
-
-
-def _run_fits(
-    config: Config,
-    fits: Sequence[Fit],
-    spaces: Sequence[Space],
-    run_id: str,
-) -> list[Unit]:
-    """Run participants in parallel processes; each gets its share of the cores.
-
-    Fits of one participant run one after the other with all of that share: they differ in cost
-    (iEEG and fMRI), and threads over folds leave no core idle.
-    """
-    from joblib import Parallel, delayed
-
-    by_participant: dict[str, list[Fit]] = {}
-    for fit in fits:
-        by_participant.setdefault(fit.participant, []).append(fit)
-    jobs = max(1, min(config.resources.nprocs, len(by_participant)))
-    threads = max(config.resources.omp_nthreads, config.resources.nprocs // jobs)
-    shared = replace(config, resources=replace(config.resources, omp_nthreads=threads))
-    tasks = [(shared, mine, spaces, run_id) for mine in by_participant.values()]
-    if jobs == 1:
-        results = [_run_participant(*task) for task in tasks]
-    else:
-        try:
-            results = Parallel(n_jobs=jobs, backend="loky")(
-                delayed(_run_participant)(*t) for t in tasks
-            )
-        except BrokenProcessPool as error:
-            raise _killed(config) from error
-    return [unit for units in results for unit in units]
-
-
-def _killed(config: Config) -> BrainAlignError:
-    limit = config.resources.mem_gb
-    return BrainAlignError(
-        "a worker process was killed, probably because memory ran out",
-        where=f"{config.resources.nprocs} processes"
-        + (f", --mem {limit:g}G" if limit is not None else ""),
-        fix="run fewer at once (--nprocs 1) or one participant per job; what is done is kept",
-        exit_code=ExitCode.TEMPORARY,
-    )
-
-
-def _run_participant(
-    config: Config,
-    fits: Sequence[Fit],
-    spaces: Sequence[Space],
-    run_id: str,
-) -> list[Unit]:
-    with _worker_logs(config, run_id):
-        return [u for fit in fits for u in _run_fit(config, fit, spaces, run_id)]
-
-
-def _run_fit(config: Config, fit: Fit, spaces: Sequence[Space], run_id: str) -> list[Unit]:
-    """Responses of one fit, then its analyses; stops at what others depend on."""
-    from threadpoolctl import threadpool_limits
-
-    units: list[Unit] = []
-    steps: list[Step] = []
-    stimuli = [p.stimulus for p in fit.presentations]
-    all_spaces, spaces = spaces, usable_spaces(spaces, stimuli)
-    for space in all_spaces:
-        if space not in spaces and space.kind in {"model", "static"}:
-            name = encoding_name(fit, space)
-            error = no_words(space, stimuli)
-            if error is not None:
-                logger.error("%s failed: %s", name, error)
-                failed = Unit(
-                    name, "failed", message=str(error), exit_code=int(error.exit_code),
-                    participant=fit.participant,
-                )  # fmt: skip
-                units.append(failed)
-                continue
-            reason = " and ".join(dict.fromkeys(filter(None, (unread(space, s) for s in stimuli))))
-            units.append(Unit(name, "skipped", message=reason, participant=fit.participant))
-    with threadpool_limits(config.resources.omp_nthreads):
-        if "responses" in config.control.steps:
-            steps = [response_step(config, fit, r) for r in fit.recordings]
-            for step in steps:
-                unit = attempt(config, step, run_id=run_id, participant=fit.participant)
-                units.append(unit)
-                if unit.status == "failed":
-                    return units
-        if not {"encoding", "phonemes"} & set(config.control.steps):
-            return units
-        missing = missing_features(config, fit, spaces)
-        if missing:
-            name = f"encoding {fit.name.stem} {fit.name.datatype}"
-            reason = f"there are no features of {', '.join(missing)}: see above"
-            return [*units, Unit(name, "skipped", message=reason, participant=fit.participant)]
-        succeeded: set[str] = set()
-        for step in analysis_steps(config, fit, spaces, succeeded):
-            units.append(attempt(config, step, run_id=run_id, participant=fit.participant))
-            if units[-1].status != "failed":
-                succeeded.add(step.name)
-    return units
-
-
-@contextmanager
-def _worker_logs(config: Config, run_id: str) -> Iterator[None]:
-    """Give a worker process the terminal and the run's log; the main process has both."""
-    root = logging.getLogger()
-    if any(isinstance(handler, logging.FileHandler) for handler in root.handlers):
-        yield
-        return
-    if not root.handlers:
-        terminal = logging.StreamHandler(sys.stderr)
-        terminal.setLevel(max(logging.INFO - 10 * config.control.verbose, logging.DEBUG))
-        terminal.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
-        terminal.addFilter(is_of_interest)
-        root.addHandler(terminal)
-    with run_log(config.paths.output_dir, run_id=run_id):
-        yield
 
 
 def _group(config: Config, run_id: str) -> Summary:

@@ -4,36 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.config.variants import variants_of
-from bids_brainalign.outputs.tuned_models import ADAPTERS, models_folder
-from bids_brainalign.store.digest import digest_of, file_digest
+from bids_brainalign.outputs.tuned_models import models_folder
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.spaces import Space
-
-
-def space_of_tuned(config: Config, fit: Fit, original: Space, name: str) -> Space:
-    """Give a tuned model as a feature space: the windows of its original, other weights.
-
-    Parameters
-    ----------
-    config : Config
-    fit : Fit
-        On which it was tuned; the model has been written.
-    original : Space
-    name : str
-        As in the ``model`` column.
-    """
-    folder = models_folder(config.paths.output_dir, fit.name, name)
-    memo = config.paths.work_dir / "digests"
-    files = {
-        path.name: file_digest(path, memo)
-        for path in sorted(folder.iterdir())
-        if path.suffix in {".safetensors", ".json"} and path.parent.name != ADAPTERS
-    }
-    return replace(original, name=name, source=folder, digest=digest_of(files))
+from bids_brainalign.workflow.tuned_facts import space_of_folder
 
 
 def names_of_fits(fits: Sequence[Fit]) -> list[str]:
@@ -70,7 +47,7 @@ def tuned_on(config: Config, fits: Sequence[Fit], original: Space) -> list[Space
     for fit, who in zip(fits, names_of_fits(fits), strict=True):
         for variant in variants_of(config.tuning):
             name = f"{original.name}:{variant.name}"
-            if models_folder(config.paths.output_dir, fit.name, name).is_dir():
-                space = space_of_tuned(config, fit, original, name)
-                found.append(replace(space, name=f"{name}:{who}"))
+            folder = models_folder(config.paths.output_dir, fit.name, name)
+            if folder.is_dir():
+                found.append(space_of_folder(config, original, folder, f"{name}:{who}"))
     return found

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_brainalign.config.schema import Config
-from bids_brainalign.config.variants import FEATURES, PERMUTED, STIMULUS, TUNED, Variant
+from bids_brainalign.config.variants import FEATURES, PERMUTED, STIMULUS, TOGETHER, TUNED, Variant
 from bids_brainalign.outputs.tuned_models import ModelCard, models_folder, write_tuned
 from bids_brainalign.store.digest import code_digest, digest_of
 from bids_brainalign.store.steps import Step
@@ -19,7 +19,8 @@ from bids_brainalign.tuning.alive import require_alive
 from bids_brainalign.tuning.device_memory import memory_advice
 from bids_brainalign.tuning.gradient_log import NORMS_NAME
 from bids_brainalign.tuning.kept_front_end import with_kept_front_end
-from bids_brainalign.tuning.loop import LOG_NAME, train
+from bids_brainalign.tuning.loop import LOG_NAME, Trained, train
+from bids_brainalign.tuning.loop_settings import LoopSettings
 from bids_brainalign.tuning.stories import block_permuted, moved
 from bids_brainalign.workflow.assemble import assemble
 from bids_brainalign.workflow.encoding import fit_inputs
@@ -29,6 +30,7 @@ from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.spaces import Space, seed_of
 from bids_brainalign.workflow.story_ridge import StoryRidge
 from bids_brainalign.workflow.training_folders import held, remove_finished
+from bids_brainalign.workflow.tuned_facts import facts_of
 from bids_brainalign.workflow.tuning_data import (
     feature_targets,
     training_stories,
@@ -36,7 +38,9 @@ from bids_brainalign.workflow.tuning_data import (
     waves_of,
 )
 from bids_brainalign.workflow.tuning_model import (
+    Task,
     backbone_of,
+    batches_of,
     loop_settings,
     masked_task,
     response_task,
@@ -50,6 +54,7 @@ TRAINED_ON = {
     PERMUTED: "brain responses of one participant in blocks of another order (a control)",
     STIMULUS: "the stories that one participant heard, without responses (a control)",
     FEATURES: "features of {} for the stories that one participant heard (a control)",
+    TOGETHER: "brain responses of several participants in turn",
 }
 
 
@@ -64,7 +69,7 @@ def tuning_step(
     """Train one variant of the model of a space."""
     config = replace(config, tuning=variant.settings)
     inputs = fit_inputs(config, fit, spaces) | {
-        "tuning": _of_training(variant),
+        "tuning": settings_of_training(variant),
         "variant": variant.kind,
         "model": [space.name, space.digest],
         "precision": config.resources.precision,
@@ -85,9 +90,9 @@ def tuning_step(
     )
 
 
-def _of_training(variant: Variant) -> dict[str, object]:
+def settings_of_training(variant: Variant) -> dict[str, object]:
     """List what changes a tuned model: not which others are trained, nor how it is kept."""
-    left_out = {"variants", "compare", "checkpoint_updates", "feature_layer"}
+    left_out = {"variants", "compare", "transfer", "checkpoint_updates", "feature_layer"}
     settings = {k: v for k, v in asdict(variant.settings).items() if k not in left_out}
     if variant.kind == FEATURES:
         settings["predicts"] = [variant.features, variant.settings.feature_layer]
@@ -119,20 +124,67 @@ def tune(
         seed = seed_of(config, "tuning", "order", fit.participant)
         stories = [block_permuted(story, seed=seed) for story in stories]
     backbone = backbone_of(config, space, seed=weights_seed(config))
-    device, settings = device_of(config), loop_settings(config, variant)
+    settings, key = loop_settings(config, variant), training_key(inputs)
+
+    def make() -> Task:
+        if variant.kind == STIMULUS:
+            return masked_task(config, backbone, stories, folder)
+        batches = batches_of(config, stories, backbone, assembly.delays)
+        return response_task(config, backbone, batches, n_targets=stories[0].responses.shape[1])
+
+    task = ready(config, settings, make)
+    choice = EpochChoice(config, space, [(ridge, columns)], waves, folder)
+    trained = trained_epochs(task, settings, choice, folder=folder, key=key, name=name)
+    card = ModelCard(
+        name=name,
+        base=space.model,
+        participants=(fit.participant,),
+        trained_on=TRAINED_ON[variant.kind].format(variant.features),
+        settings=settings_of_training(variant),
+        epoch=choice.best,
+        n_epochs=trained.epochs,
+        n_targets=task.n_targets,
+        training=sorted({story.name for story in stories}),
+        roles=assembly.plan.notes,
+        facts=facts_of(config, space, [assembly]),
+    )
+    target = models_folder(config.paths.output_dir, fit.name, name)
+    return write_chosen(target, choice, card, folder=folder)
+
+
+def ready(config: Config, settings: LoopSettings, make: Callable[[], Task]) -> Task:
+    """Make what is trained, and see that all of it learns."""
     with memory_advice(
         batches_per_update=settings.batches_per_update, precision=settings.precision
     ):
-        if variant.kind == STIMULUS:
-            task = masked_task(config, backbone, stories, folder)
-        else:
-            task = response_task(config, backbone, stories, assembly.delays)
-        require_alive(task.model, moved(task.batches.batch(0, 0), device), task.loss)
-        key = training_key(inputs)
+        task = make()
+        require_alive(task.model, moved(task.batches.batch(0, 0), device_of(config)), task.loss)
+    return task
+
+
+def trained_epochs(
+    task: Task, settings: LoopSettings, choice: EpochChoice, *, folder: Path, key: str, name: str
+) -> Trained:
+    """Train; `choice` looks at every epoch.
+
+    Parameters
+    ----------
+    task : Task
+    settings : LoopSettings
+    choice : EpochChoice
+    folder : Path
+        Of the training.
+    key : str
+        Of the training: only the same one is gone on with.
+    name : str
+        As in the ``model`` column.
+    """
+    with memory_advice(
+        batches_per_update=settings.batches_per_update, precision=settings.precision
+    ):
         batches = with_kept_front_end(
-            task.batches, backbone, folder, key=key, precision=settings.precision
+            task.batches, task.model.backbone, folder, key=key, precision=settings.precision
         )
-    choice = EpochChoice(config, space, ridge, columns, waves, folder)
     trained = train(
         task.model, batches, task.loss, settings, folder,
         on_epoch=choice.keep, validation=choice.loss, key=key,
@@ -141,21 +193,16 @@ def tune(
         "%s: epoch %d of %d is best on the validation stories, r %.4f (original %.4f)",
         name, choice.best, trained.epochs, choice.means[choice.best], choice.means[0],
     )  # fmt: skip
-    card = ModelCard(
-        name=name,
-        base=space.model,
-        participant=fit.participant,
-        trained_on=TRAINED_ON[variant.kind].format(variant.features),
-        settings=_of_training(variant),
-        epoch=choice.best,
-        n_epochs=trained.epochs,
-        n_targets=task.n_targets,
-        training=sorted({story.name for story in stories}),
-        roles=assembly.plan.notes,
-    )
+    return trained
+
+
+def write_chosen(
+    target: Path, choice: EpochChoice, card: ModelCard, *, folder: Path
+) -> list[Path]:
+    """Write the model of the chosen epoch, from the folder of its training."""
     adapters = choice.folder / "adapters"
     return write_tuned(
-        models_folder(config.paths.output_dir, fit.name, name),
+        target,
         model=choice.folder / "model",
         adapters=adapters if adapters.is_dir() else None,
         log=folder / LOG_NAME,

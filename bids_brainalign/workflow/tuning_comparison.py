@@ -52,8 +52,9 @@ COLUMNS = {
     "model": "The tuned model",
     "reference": "What it is held against: its original, a control trained in the same way "
     "(NAME:permuted: on responses in blocks of another order; NAME:stimulus: on the stories "
-    "without responses; NAME:features=OTHER: on features of another model), or the model of "
-    "another setting (NAME:tuned:SETTING=VALUE)",
+    "without responses; NAME:features=OTHER: on features of another model), the model of another "
+    "setting (NAME:tuned:SETTING=VALUE), or one that was tuned on all participants of the run "
+    "(NAME:together)",
     "n_targets": "Channels or voxels in it",
     "n_samples": "Samples of the test stories",
     "r": "r of the tuned model on the test stories, layer and penalty chosen on the validation "
@@ -100,14 +101,14 @@ def comparison_step(
 
 
 @dataclass(frozen=True)
-class _Compared:
+class Compared:
     """A tuned model against one reference."""
 
     r: Array64
     """(n_targets,)."""
     r_reference: Array64
     """(n_targets,)."""
-    null: NDArray[np.float32] | None
+    null: Array64 | None
     """(n_draws, n_rows) of the difference, means over the targets of each row."""
     drawn: Array64 | None
     """(N_DRAWS, n_rows) of the difference, in drawn blocks of test time."""
@@ -159,8 +160,28 @@ def compare_spaces(
     *,
     tuned: str,
     members: NDArray[np.bool_],
-) -> dict[str, _Compared]:
-    """Fit all spaces on the stories of the plan; hold one of them against each other one.
+) -> dict[str, Compared]:
+    """Hold one space against each other one; by the name of the other.
+
+    Parameters
+    ----------
+    tuned : str
+        Name of the one. For the others see :func:`compare_pairs`.
+    """
+    pairs = [(tuned, name) for name in features if name != tuned]
+    found = compare_pairs(config, assembly, features, pairs=pairs, members=members)
+    return {reference: compared for (_, reference), compared in found.items()}
+
+
+def compare_pairs(
+    config: Config,
+    assembly: Assembly,
+    features: Mapping[str, FeatureSpace],
+    *,
+    pairs: Sequence[tuple[str, str]],
+    members: NDArray[np.bool_],
+) -> dict[tuple[str, str], Compared]:
+    """Fit all spaces on the stories of the plan; hold one against another.
 
     Parameters
     ----------
@@ -168,8 +189,8 @@ def compare_spaces(
     assembly : Assembly
     features : mapping of str to FeatureSpace
         By name.
-    tuned : str
-        Name of the one.
+    pairs : sequence of (str, str)
+        Names of a model and its reference.
     members : ndarray of bool, shape (n_rows, n_targets)
         Targets of each row of the table.
     """
@@ -184,7 +205,7 @@ def compare_spaces(
     if blocks.n_blocks >= MIN_BLOCKS:
         rng = np.random.default_rng(seed_of(config, "tuning", "intervals"))
         counts = draw_counts(blocks.n_blocks, n_draws=N_DRAWS, rng=rng)
-    sums = _Sums(tuned, [name for name in features if name != tuned], blocks, counts)
+    sums = _Sums(blocks, counts)
     mean = (members / members.sum(axis=1, keepdims=True)).T
     if assembly.fit.modality != "fmri":
         problem = problem_of(config, assembly, slice(None), None)
@@ -194,7 +215,7 @@ def compare_spaces(
             for name, space in features.items()
         }
         sums.add(fits, held_out, mean)
-        return sums.result()
+        return sums.result(pairs)
     voxels = Voxelwise(
         lambda columns: problem_of(config, assembly, columns, None),
         members.shape[1],
@@ -210,54 +231,50 @@ def compare_spaces(
                 for name, found in whole.items()
             }
             sums.add(fits, held_out, mean[columns])
-    return sums.result()
+    return sums.result(pairs)
 
 
 class _Sums:
-    """Differences of a tuned model from its references, added up over blocks of targets."""
+    """Scores of several spaces on the same samples, added up over blocks of targets."""
 
-    def __init__(
-        self, tuned: str, references: Sequence[str], blocks: Blocks, counts: Array64 | None
-    ) -> None:
-        self._tuned, self._references = tuned, references
+    def __init__(self, blocks: Blocks, counts: Array64 | None) -> None:
         self._blocks, self._counts = blocks, counts
-        self._r: dict[str, list[Array64]] = {name: [] for name in (tuned, *references)}
-        self._null: dict[str, NDArray[np.float32]] = {}
+        self._r: dict[str, list[Array64]] = {}
+        self._null: dict[str, Array64] = {}
         self._drawn: dict[str, Array64] = {}
 
     def add(self, fits: Mapping[str, LayerwiseFit], held_out: HeldOut, mean: Array64) -> None:
         """Add some targets; `mean` (n_targets, n_rows) has their shares in the rows."""
-        own = fits[self._tuned]
-        drawn = self._draw(own, held_out)
         for name, fit in fits.items():
-            self._r[name].append(np.nan_to_num(fit.selected.r))
-            if name == self._tuned:
-                continue
-            if own.null_selected is not None and fit.null_selected is not None:
-                null = (own.null_selected - fit.null_selected) @ mean.astype(np.float32)
-                self._null[name] = self._null.get(name, np.float32(0)) + null
-            if drawn is not None:
-                other = self._draw(fit, held_out)
-                assert other is not None  # noqa: S101 - there are counts
-                self._drawn[name] = self._drawn.get(name, np.float64(0)) + (drawn - other) @ mean
+            self._r.setdefault(name, []).append(np.nan_to_num(fit.selected.r))
+            if fit.null_selected is not None:
+                null = fit.null_selected.astype(np.float64) @ mean
+                self._null[name] = self._null.get(name, np.float64(0)) + null
+            if self._counts is not None:
+                drawn = drawn_scores(
+                    held_out.responses, fit.predictions, self._blocks, self._counts
+                )
+                rows = np.nan_to_num(drawn) @ mean
+                self._drawn[name] = self._drawn.get(name, np.float64(0)) + rows
 
-    def _draw(self, fit: LayerwiseFit, held_out: HeldOut) -> Array64 | None:
-        if self._counts is None:
-            return None
-        drawn = drawn_scores(held_out.responses, fit.predictions, self._blocks, self._counts)
-        return np.nan_to_num(drawn)
-
-    def result(self) -> dict[str, _Compared]:
-        """Give what was added up, by reference."""
+    def result(self, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Compared]:
+        """Give the differences of pairs."""
         r = {name: np.concatenate(parts) for name, parts in self._r.items()}
         return {
-            name: _Compared(r[self._tuned], r[name], self._null.get(name), self._drawn.get(name))
-            for name in self._references
-        }
+            (one, other): Compared(
+                r[one], r[other], _difference(self._null, one, other),
+                _difference(self._drawn, one, other),
+            )
+            for one, other in pairs
+        }  # fmt: skip
+
+
+def _difference(values: Mapping[str, Array64], one: str, other: str) -> Array64 | None:
+    return values[one] - values[other] if one in values and other in values else None
 
 
 def comparison_rows(
-    found: _Compared,
+    found: Compared,
     names: pd.DataFrame,
     members: NDArray[np.bool_],
     *,

@@ -47,7 +47,7 @@ PINNED_FOLDS = 3
 
 def batches_of(
     config: Config, stories: Sequence[Story], backbone: Backbone, delays: Sequence[int]
-) -> BatchSource:
+) -> ClipBatches | BlockBatches:
     """Cut stories into clips or blocks.
 
     Parameters
@@ -115,11 +115,9 @@ class Task:
 
 
 def response_task(
-    config: Config, backbone: Backbone, stories: Sequence[Story], delays: Sequence[int]
+    config: Config, backbone: Backbone, batches: BatchSource, *, n_targets: int
 ) -> Task:
-    """Predict the responses of stories, or what stands in their place."""
-    batches = batches_of(config, stories, backbone, delays)
-    n_targets = stories[0].responses.shape[1]
+    """Predict responses, or what stands in their place."""
     model = model_of(config, backbone, batches, n_targets=n_targets, device=device_of(config))
     return Task(model, batches, parse_loss(config.tuning.loss), n_targets)
 

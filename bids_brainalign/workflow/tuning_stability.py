@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bids_brainalign.config.schema import Config
-from bids_brainalign.config.variants import Variant
+from bids_brainalign.config.variants import TUNED, Variant
 from bids_brainalign.outputs.names import analysis_label
 from bids_brainalign.outputs.reading import read_table
 from bids_brainalign.outputs.tables import write_tsv
@@ -47,7 +47,7 @@ def seeds_of(found: Mapping[Variant, Space]) -> dict[str, list[Variant]]:
     """
     groups: dict[str, list[Variant]] = {}
     for variant in found:
-        if not variant.is_control:
+        if variant.kind == TUNED:
             shared = " ".join(f"{k}={v}" for k, v in variant.changed if k != SEED)
             groups.setdefault(shared, []).append(variant)
     return {shared: group for shared, group in groups.items() if len(group) > 1}

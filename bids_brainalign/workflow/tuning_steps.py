@@ -7,14 +7,15 @@ from dataclasses import replace
 
 from bids_brainalign.alignment.hrf import FIR
 from bids_brainalign.config.schema import Config
-from bids_brainalign.config.variants import TUNED, Variant, variants_of
+from bids_brainalign.config.variants import TOGETHER, TUNED, Variant, variants_of
 from bids_brainalign.errors import BrainAlignError, ExitCode
+from bids_brainalign.outputs.tuned_models import models_folder, shared_models_folder
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.encoding import encoding_step
 from bids_brainalign.workflow.extraction import feature_steps, stimuli_of
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.spaces import Space
-from bids_brainalign.workflow.tuned_spaces import space_of_tuned
+from bids_brainalign.workflow.tuned_facts import space_of_folder
 from bids_brainalign.workflow.tuning_comparison import comparison_step
 from bids_brainalign.workflow.tuning_stability import seeds_of, stability_step
 
@@ -34,22 +35,30 @@ def tuning_steps(
     spaces : sequence of Space
         Of the run, without tuned models: folds depend on these.
     succeeded : collection of str
-        Names of steps that did not fail.
+        Names of steps that did not fail, those before this participant's among them.
     """
     variants = variants_of(config.tuning)
     if not variants:
         return
     from bids_brainalign.workflow.tuning import forget_training, tuned_name, tuning_step
+    from bids_brainalign.workflow.tuning_together import together_name
 
     space = tuned_space(config, spaces)
     found: dict[Variant, Space] = {}
     for variant in variants:
-        step = tuning_step(config, fit, space, spaces, variant)
-        yield step
-        if step.name not in succeeded:
-            continue
-        forget_training(config, step)
-        model = space_of_tuned(config, fit, space, tuned_name(space, variant))
+        name = tuned_name(space, variant)
+        if variant.kind == TOGETHER:  # trained before, on all participants
+            if together_name(space, variant, fit.name) not in succeeded:
+                continue
+            folder = shared_models_folder(config.paths.output_dir, fit.name, name)
+        else:
+            step = tuning_step(config, fit, space, spaces, variant)
+            yield step
+            if step.name not in succeeded:
+                continue
+            forget_training(config, step)
+            folder = models_folder(config.paths.output_dir, fit.name, name)
+        model = space_of_folder(config, space, folder, name)
         extraction = feature_steps(config, model, stimuli_of(config, [fit]))
         yield from extraction
         if all(part.name in succeeded for part in extraction):

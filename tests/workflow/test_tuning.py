@@ -47,7 +47,7 @@ SETTINGS = Tuning(
 )  # fmt: skip
 
 
-def write_model(folder, *, change=0.0):
+def write_model(folder, *, change=0.0, which=1):
     """A small wav2vec2 whose blocks do something; changed: in the weights of its blocks."""
     torch.manual_seed(0)
     model = AutoModel.from_config(
@@ -65,7 +65,7 @@ def write_model(folder, *, change=0.0):
     Wav2Vec2FeatureExtractor().save_pretrained(folder)
     if change:
         path = folder / "model.safetensors"
-        weights, generator = load_file(path), torch.Generator().manual_seed(1)
+        weights, generator = load_file(path), torch.Generator().manual_seed(which)
         for name, weight in weights.items():
             if ".layers." in name and weight.ndim == 2:
                 shape = weight.shape
@@ -77,11 +77,13 @@ def write_model(folder, *, change=0.0):
     return folder
 
 
-def responses_of(fit: Fit, config, folder, *, seed=0, noise=0.5):
+def responses_of(fit: Fit, config, folder, *, seed=0, noise=0.5, noise_seed=None):
     """Six targets follow the last layer of a model 0.2 s later, two follow nothing."""
     model, rng = open_model(folder), np.random.default_rng(seed)
     weights = rng.standard_normal((32, N_TARGETS))
     weights[:, N_PLANTED:] = 0
+    if noise_seed is not None:
+        rng = np.random.default_rng([noise_seed, 1])
     for presentation in fit.presentations:
         recording = presentation.recording
         path = response_path(config, fit, recording)
