@@ -8,7 +8,8 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
@@ -164,8 +165,13 @@ def code_digest(modules: Sequence[str], *, root: Path = _PACKAGE_DIR) -> str:
     return digest_of({"sources": sources, "libraries": _library_versions()})
 
 
-def _imports(source: str, module: str, *, is_package: bool) -> Iterator[str]:
-    """Names of this package that a module may import, also inside its functions."""
+@lru_cache(maxsize=2048)
+def _imports(source: str, module: str, *, is_package: bool) -> tuple[str, ...]:
+    """Names of this package that a module may import, also inside its functions.
+
+    Kept, as every step of a run asks for the same modules.
+    """
+    found: list[str] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -175,7 +181,8 @@ def _imports(source: str, module: str, *, is_package: bool) -> Iterator[str]:
             names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
         else:
             continue
-        yield from (name for name in names if name.startswith(f"{_PACKAGE}."))
+        found += [name for name in names if name.startswith(f"{_PACKAGE}.")]
+    return tuple(found)
 
 
 def _absolute(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:

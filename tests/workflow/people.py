@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from bids_brainalign.config.schema import Features, Ieeg, Ridge, Tuning
+from bids_brainalign.config.schema import Features, Ieeg, Resources, Ridge, Tuning
 from bids_brainalign.dataset.types import Presentation
 from bids_brainalign.workflow.across import run_fits
 from bids_brainalign.workflow.extraction import feature_steps, stimuli_of
@@ -50,6 +50,8 @@ def make_people(folder: Path, *, tuning: Tuning = SETTINGS, n_stories=6, seconds
         features=Features(models=(("w2v", str(original)),), untrained=False),
         tuning=tuning,
         control=replace(planted.config.control, steps=("encoding",)),
+        nulls=replace(planted.config.nulls, n_draws=100),
+        resources=Resources(nprocs=1, omp_nthreads=1),
     )
     fits = []
     for number, (participant, which) in enumerate(follows.items()):
