@@ -102,7 +102,7 @@ def _told(table: pd.DataFrame, one: Training) -> str:
     else:
         what = "Δr of the whole"
         delta, low, high = whole[["delta_r", "ci_low", "ci_high"]].to_numpy(dtype=float)[0]
-        span = f" (95 % interval {number(low)} to {number(high)})" if np.isfinite(low) else ""
+        span = f" (95 % interval {_span(low, high)})" if np.isfinite(low) else ""
     return (
         f"against the {one.called} {what} is {number(delta)}{span}, and {better} of {tested} "
         "rows are better at q < .05"
@@ -171,6 +171,10 @@ def _stable(row: Mapping[Any, Any]) -> tuple[str, ...]:
     return (str(row["target"]), *(number(float(value)) for value in values))
 
 
+def _span(low: float, high: float) -> str:
+    return f"{number(low)} to {number(high)}" if np.isfinite(low) else "n/a"
+
+
 def _first_of(shown: pd.DataFrame, rows: pd.DataFrame) -> str:
     return "" if len(shown) == len(rows) else f" The first {len(shown)} of {len(rows)} rows."
 
@@ -186,7 +190,7 @@ def _cells(table: pd.DataFrame, one: Training) -> Cells:
                 number(float(row["r"])),
                 number(float(row["r_reference"])),
                 number(float(row["delta_r"])),
-                f"{number(float(row['ci_low']))} to {number(float(row['ci_high']))}",
+                _span(float(row["ci_low"]), float(row["ci_high"])),
                 probability(float(row["q_fdr"])),
             )
             for row in shown.to_dict("records")
