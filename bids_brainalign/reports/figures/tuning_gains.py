@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 30
 """More can't be told apart: those with the largest differences from the original are kept."""
+SMALL_GAIN = 0.01
+"""Axes reach this far on both sides at least."""
 _NAMED = {"tuned": canvas.TRAINED, "original": canvas.INK, "permuted": canvas.BASELINE}
 _OTHERS = (canvas.FOUND, canvas.UNTRAINED, canvas.CAUSAL)
 
@@ -67,6 +69,8 @@ def tuning_gains(table: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
             rows["delta_r"], at, s=14, color=colour, zorder=3, label=f"− {labels[reference]}"
         )
     axes.set_yticks(places, order)
+    low, high = axes.get_xlim()  # rounding errors alone must not fill the figure
+    axes.set_xlim(min(low, -SMALL_GAIN), max(high, SMALL_GAIN))
     _legend(axes, len(references))
     return figure
 
