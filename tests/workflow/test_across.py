@@ -6,15 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from safetensors.torch import load_file
 
 from bids_brainalign.config.variants import variants_of
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.models import open_model
 from bids_brainalign.store.steps import StepCache
-from bids_brainalign.workflow.epoch_choice import EpochChoice
+from bids_brainalign.tuning.training_log import TrainingLog
 from bids_brainalign.workflow.group import group_steps
+from bids_brainalign.workflow.pages import participant_page_step
 from bids_brainalign.workflow.tuning_steps import tuned_space
 from bids_brainalign.workflow.tuning_together import require_together, together_step
 from bids_brainalign.workflow.tuning_transfer import transfer_steps
@@ -205,6 +204,33 @@ def test_the_group_has_gains_transfer_and_a_page(pair):
     assert "Transfer between participants: w2v:tuned" in page
 
 
+def test_pages_show_transfer_and_regions_tuned_on(pair):
+    """Tables of a second model, as ``--compare targets=left`` would have written them."""
+    _, config, fits, _ = pair
+    made, out = [], config.paths.output_dir
+    try:
+        for fit in fits:
+            path = out / fit.name.file("tuning.tsv", analysis=LABEL)
+            for one in (path, path.with_suffix(".json")):
+                text = one.read_text().replace("w2v:tuned\t", "w2v:tuned:targets=left\t")
+                made.append(one.with_name(one.name.replace(LABEL, "w2vTunedTargetsLeft")))
+                made[-1].write_text(text)
+        participant_page_step(config, "01").work()
+        for step in group_steps(config)[0]:
+            step.work()
+    finally:
+        for path in (*made, *out.glob("group/desc-w2vTunedTargetsLeft_tuning.*")):
+            path.unlink()
+    page, group = (out / "sub-01.html").read_text(), (out / "group.html").read_text()
+    assert "Models that were tuned on others" in page
+    assert "sub-01 (this participant)" in page
+    for text in (page, group):
+        _, section = text.split("Tuned on one region, scored in another", 1)
+        table = section.split("</table>")[0]
+        assert ">whole<" in table
+        assert ">left<" in table
+
+
 def test_one_participant_is_not_together(pair):
     _, config, fits, _ = pair
     require_together(config, fits)
@@ -224,27 +250,29 @@ def test_participants_with_other_stories_must_share_their_roles(pair):
         together_step(config, [fits[0], fewer], space, spaces, variant).work()
 
 
-def test_an_interrupted_common_training_ends_with_the_same_weights(pair, monkeypatch):
-    """Killed while the first epoch is looked at, then started again."""
+def test_an_interrupted_common_training_ends_as_it_would_have(pair, monkeypatch):
+    """Killed in the middle of an epoch, then started again: same losses, scores and weights."""
     _, config, fits, spaces = pair
     variant = next(v for v in variants_of(config.tuning) if v.kind == "together")
+    variant = replace(variant, settings=replace(variant.settings, checkpoint_updates=5))
     space = tuned_space(config, spaces)
     folder = config.paths.output_dir / "group/models/desc-w2vTogether_ieeg"
-    whole = load_file(folder / "model.safetensors")
+    files = ("model.safetensors", "training_log.tsv", "epochs.tsv", "tuning.json", "README.md")
+    whole = {name: (folder / name).read_bytes() for name in files}
+    append, seen = TrainingLog.append, []
 
-    def killed(self, epoch, model):
-        if epoch == 1:
+    def killed(self, row):
+        seen.append(row.update)
+        if len(seen) == 13:
             raise KeyboardInterrupt
-        return keep(self, epoch, model)
+        append(self, row)
 
-    keep = EpochChoice.keep
-    with monkeypatch.context() as patch:
-        patch.setattr(EpochChoice, "keep", killed)
-        with pytest.raises(KeyboardInterrupt):
-            together_step(config, fits, space, spaces, variant).work()
+    monkeypatch.setattr(TrainingLog, "append", killed)
+    with pytest.raises(KeyboardInterrupt):
+        together_step(config, fits, space, spaces, variant).work()
     together_step(config, fits, space, spaces, variant).work()
-    again = load_file(folder / "model.safetensors")
-    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    assert seen[:16] == [*range(1, 14), 11, 12, 13]  # from the checkpoint after update 10
+    assert {name: (folder / name).read_bytes() for name in files} == whole
 
 
 @pytest.mark.slow
