@@ -34,7 +34,7 @@ def transfer_section(block: Block, album: Album) -> Section | None:
         for who, part in table.groupby("tuned_on", sort=False)
     )
     columns = ("Tuned on", "Δr to the original", "better at q < .05", "Δr to the own model")
-    return Section("What others' tuning gives here", sentences, (), (Cells(columns, rows),))
+    return Section("Models that were tuned on others", sentences, (), (Cells(columns, rows),))
 
 
 def _reasons(table: pd.DataFrame) -> tuple[str, ...]:

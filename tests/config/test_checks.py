@@ -45,6 +45,7 @@ def test_defaults_are_accepted() -> None:
         ({"nulls": {"n_draws": 0}}, "nulls.n_draws = 0 must be above 0"),
         ({"tuning": {"learning_rate": float("inf")}}, "must be 0 or more"),
         ({"tuning": {"clip_s": float("inf")}}, "must be above 0"),
+        ({"tuning": {"transfer": True}}, "where a model is tuned"),
         ({"resources": {"device": "gpu"}}, "resources.device = gpu is not known"),
         ({"resources": {"device": "cuda:x"}}, "auto, cpu, cuda or cuda:0"),
         ({"resources": {"mem_gb": 0.0}}, "must be above 0"),

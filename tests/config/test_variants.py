@@ -82,3 +82,11 @@ def test_unknown_controls_and_comparisons_without_tuning_are_refused():
 def test_labels_are_camel_case():
     assert variant_label("tuned:readout-layer=last") == "TunedReadoutLayerLast"
     assert variant_label("features=gpt2") == "FeaturesGpt2"
+
+
+def test_a_model_of_all_participants_is_no_control_and_transfer_is_not_compared():
+    tuned, together = variants_of(Tuning(variants=("tuned", "together"), transfer=True))
+    assert not together.is_control
+    assert (tuned.kind, together.kind, together.name) == ("tuned", "together", "together")
+    with pytest.raises(BrainAlignError, match="transfer is no setting"):
+        names(("transfer=true,false",))

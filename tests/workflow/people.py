@@ -33,7 +33,9 @@ def cloned(fit: Fit, config, participant: str) -> Fit:
     return other
 
 
-def make_people(folder: Path, *, tuning: Tuning = SETTINGS, n_stories=6, seconds=40, follows=None):
+def make_people(
+    folder: Path, *, tuning: Tuning = SETTINGS, n_stories=6, seconds=40, follows=None, noise=0.5
+):
     """Give configuration, fits and feature spaces; features of the spaces are stored."""
     planted = make_fit(folder, "ieeg", seconds=(seconds,) * n_stories, n_targets=N_TARGETS)
     original = write_model(folder / "original")
@@ -58,7 +60,7 @@ def make_people(folder: Path, *, tuning: Tuning = SETTINGS, n_stories=6, seconds
         first = participant == planted.fit.participant
         fit = planted.fit if first else cloned(planted.fit, planted.config, participant)
         # The same readout in all brains, as one head is to serve them.
-        responses_of(fit, config, changed[which], noise_seed=10 + number)
+        responses_of(fit, config, changed[which], noise_seed=10 + number, noise=noise)
         fits.append(fit)
     spaces = list_spaces(config)
     for space in spaces:

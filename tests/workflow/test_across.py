@@ -6,19 +6,18 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from safetensors.torch import load_file
 
 from bids_brainalign.config.variants import variants_of
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.models import open_model
 from bids_brainalign.store.steps import StepCache
-from bids_brainalign.workflow.epoch_choice import EpochChoice
+from bids_brainalign.tuning.training_log import TrainingLog
 from bids_brainalign.workflow.group import group_steps
+from bids_brainalign.workflow.pages import participant_page_step
 from bids_brainalign.workflow.tuning_steps import tuned_space
 from bids_brainalign.workflow.tuning_together import require_together, together_step
 from bids_brainalign.workflow.tuning_transfer import transfer_steps
-from tests.workflow.people import N_TARGETS, make_people, run
+from tests.workflow.people import make_people, run
 from tests.workflow.test_tuning import N_PLANTED, SETTINGS, write_model
 
 LABEL = "w2vTuned"
@@ -205,6 +204,33 @@ def test_the_group_has_gains_transfer_and_a_page(pair):
     assert "Transfer between participants: w2v:tuned" in page
 
 
+def test_pages_show_transfer_and_regions_tuned_on(pair):
+    """Tables of a second model, as ``--compare targets=left`` would have written them."""
+    _, config, fits, _ = pair
+    made, out = [], config.paths.output_dir
+    try:
+        for fit in fits:
+            path = out / fit.name.file("tuning.tsv", analysis=LABEL)
+            for one in (path, path.with_suffix(".json")):
+                text = one.read_text().replace("w2v:tuned\t", "w2v:tuned:targets=left\t")
+                made.append(one.with_name(one.name.replace(LABEL, "w2vTunedTargetsLeft")))
+                made[-1].write_text(text)
+        participant_page_step(config, "01").work()
+        for step in group_steps(config)[0]:
+            step.work()
+    finally:
+        for path in (*made, *out.glob("group/desc-w2vTunedTargetsLeft_tuning.*")):
+            path.unlink()
+    page, group = (out / "sub-01.html").read_text(), (out / "group.html").read_text()
+    assert "Models that were tuned on others" in page
+    assert "sub-01 (this participant)" in page
+    for text in (page, group):
+        _, section = text.split("Tuned on one region, scored in another", 1)
+        table = section.split("</table>")[0]
+        assert ">whole<" in table
+        assert ">left<" in table
+
+
 def test_one_participant_is_not_together(pair):
     _, config, fits, _ = pair
     require_together(config, fits)
@@ -224,51 +250,72 @@ def test_participants_with_other_stories_must_share_their_roles(pair):
         together_step(config, [fits[0], fewer], space, spaces, variant).work()
 
 
-def test_an_interrupted_common_training_ends_with_the_same_weights(pair, monkeypatch):
-    """Killed while the first epoch is looked at, then started again."""
+def test_an_interrupted_common_training_ends_as_it_would_have(pair, monkeypatch):
+    """Killed in the middle of an epoch, then started again: same losses, scores and weights."""
     _, config, fits, spaces = pair
     variant = next(v for v in variants_of(config.tuning) if v.kind == "together")
+    variant = replace(variant, settings=replace(variant.settings, checkpoint_updates=5))
     space = tuned_space(config, spaces)
     folder = config.paths.output_dir / "group/models/desc-w2vTogether_ieeg"
-    whole = load_file(folder / "model.safetensors")
+    files = ("model.safetensors", "training_log.tsv", "epochs.tsv", "tuning.json", "README.md")
+    whole = {name: (folder / name).read_bytes() for name in files}
+    append, seen = TrainingLog.append, []
 
-    def killed(self, epoch, model):
-        if epoch == 1:
+    def killed(self, row):
+        seen.append(row.update)
+        if len(seen) == 13:
             raise KeyboardInterrupt
-        return keep(self, epoch, model)
+        append(self, row)
 
-    keep = EpochChoice.keep
-    with monkeypatch.context() as patch:
-        patch.setattr(EpochChoice, "keep", killed)
-        with pytest.raises(KeyboardInterrupt):
-            together_step(config, fits, space, spaces, variant).work()
+    monkeypatch.setattr(TrainingLog, "append", killed)
+    with pytest.raises(KeyboardInterrupt):
+        together_step(config, fits, space, spaces, variant).work()
     together_step(config, fits, space, spaces, variant).work()
-    again = load_file(folder / "model.safetensors")
-    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    assert seen[:16] == [*range(1, 14), 11, 12, 13]  # from the checkpoint after update 10
+    assert {name: (folder / name).read_bytes() for name in files} == whole
 
 
 @pytest.mark.slow
 def test_what_is_learnt_from_one_brain_helps_others_that_follow_the_same(tmp_path):
-    """Responses of 01 and 02 follow one changed model, those of 03 another."""
+    """Responses of 01 and 02 follow one changed model, those of 03 another.
+
+    Found when this was written: own models gain .011 and .011, those of each other .013 and .009,
+    that of 03 loses .011 and .010; the one tuned on both gains .018 and .018.
+    """
     config, fits, spaces = make_people(tmp_path, tuning=BOTH)
-    # One model for the two that are alike; 03 comes alone.
-    first = run(config, fits[:2], spaces)
-    assert not {name for name, status in first.items() if status.startswith("failed")}
+    # One model for the two that are alike; 03 comes alone, as a job of its own.
+    done = run(config, fits[:2], spaces)
     alone = replace(config, tuning=replace(BOTH, variants=("tuned",)))
-    run(alone, fits[2:], spaces)
-    run(alone, fits[:2], spaces)
+    done |= run(alone, fits[2:], spaces)
+    done |= run(alone, fits[:2], spaces)
+    assert not {name: status for name, status in done.items() if status.startswith("failed")}
     gain = {}
     for fit in fits:
-        found = table(config, fit, "transfer")
-        found = found[(found["reference"] == "w2v") & found["target"].isin(_planted())]
-        for tuned_on, part in found.groupby("tuned_on"):
+        found = planted(table(config, fit, "transfer"))
+        for tuned_on, part in found[found["reference"] == "w2v"].groupby("tuned_on"):
             gain[tuned_on, fit.participant] = float(part["delta_r"].mean())
-    assert min(gain["01", "02"], gain["02", "01"]) > 0.01
-    assert max(gain["03", "01"], gain["03", "02"]) < 0.5 * min(gain["01", "02"], gain["02", "01"])
+    assert len(gain) == 9
+    assert min(gain["01", "02"], gain["02", "01"]) > 0.005
+    assert max(gain["03", "01"], gain["03", "02"], gain["01", "03"], gain["02", "03"]) < 0
+    together = [
+        planted(table(config, fit, "tuning", "w2vTogether"))["delta_r"].mean() for fit in fits[:2]
+    ]
+    assert np.mean(together) >= np.mean([gain["01", "01"], gain["02", "02"]])
 
 
-def _planted():
-    return [f"E{k:02d}" for k in range(N_PLANTED)]
+@pytest.mark.slow
+def test_nothing_is_found_where_responses_follow_no_model(tmp_path):
+    config, fits, spaces = make_people(
+        tmp_path, tuning=BOTH, follows={"01": 1, "02": 1}, noise=1000.0
+    )
+    run(config, fits, spaces)
+    for fit in fits:
+        tables = [table(config, fit, "transfer"), table(config, fit, "tuning", "w2vTogether")]
+        for found in tables:
+            assert (found["q_fdr"] > 0.05).all()
+            assert found["delta_r"].abs().mean() < 0.05
 
 
-assert N_PLANTED < N_TARGETS
+def planted(found):
+    """Rows of targets that follow a model."""
+    return found[found["target"].isin([f"E{k:02d}" for k in range(N_PLANTED)])]
