@@ -26,7 +26,7 @@ from bids_brainalign.outputs.tuning import read_tuning_tables, tuned_on_targets,
 from bids_brainalign.reports.figures.group_tuning import delta_matrix, gains_by_region
 from bids_brainalign.reports.rendering import Album, Picture
 from bids_brainalign.reports.section import Cells, Section
-from bids_brainalign.reports.summary import number, probability
+from bids_brainalign.reports.summary import number, probability, span
 from bids_brainalign.statistics.intervals import MIN_FOR_INTERVAL
 
 MOST_PANELS = 4
@@ -128,7 +128,7 @@ def _cells(table: pd.DataFrame) -> Cells:
         (
             f"{row['region']} − {row['reference']}", str(row["n_participants"]),
             *(number(_float(row[k])) for k in ("r", "r_reference", "delta_r")),
-            f"{number(_float(row['ci_low']))} to {number(_float(row['ci_high']))}",
+            span(_float(row["ci_low"]), _float(row["ci_high"])),
             probability(_float(row["q_fdr"])),
         )
         for row in shown.to_dict("records")

@@ -13,7 +13,7 @@ from bids_brainalign.outputs.reading import UNTRAINED
 from bids_brainalign.reports.figures.probe_curves import Curve, layer_matrices, value_curves
 from bids_brainalign.reports.rendering import Album, Picture, relative_url
 from bids_brainalign.reports.section import Cells, Section
-from bids_brainalign.reports.summary import number, probability
+from bids_brainalign.reports.summary import number, probability, span
 
 FIRST_METRIC = ("r", "balanced_accuracy", "f1_macro")
 """Of each probe, the metric that is drawn: the other is in the table."""
@@ -168,7 +168,7 @@ def _best(rows: pd.DataFrame) -> Cells:
 def _range(row: pd.Series[float]) -> str:
     if not np.isfinite(row["ci_low"]):
         return "n/a"
-    return f"{number(row['ci_low'])} to {number(row['ci_high'])}"
+    return span(row["ci_low"], row["ci_high"])
 
 
 def _change_sections(output_dir: Path, album: Album) -> list[Section]:

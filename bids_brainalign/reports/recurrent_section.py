@@ -17,7 +17,7 @@ from bids_brainalign.reports.figures.encoder_differences import (
 from bids_brainalign.reports.figures.timescale import timescale_figure
 from bids_brainalign.reports.rendering import Album, Picture
 from bids_brainalign.reports.section import Cells, Section, said_instead, sentences_of
-from bids_brainalign.reports.summary import number
+from bids_brainalign.reports.summary import number, span
 
 TITLE = "Networks and ridge"
 EVERY_TARGET = "mean over electrodes"
@@ -38,8 +38,8 @@ def encoders_section(block: Block, album: Album) -> Section | None:
         (
             f"{encoder} − {reference}",
             *(number(float(value)) for value in values[:3]),
-            _interval(*values[3:5]),
-            _interval(*values[5:]),
+            span(*values[3:5]),
+            span(*values[5:]),
         )
         for encoder, reference, values in zip(
             means["encoder"],
@@ -194,7 +194,3 @@ def timescale_section(block: Block, album: Album) -> Section | None:
 
 def _beside(block: Block, label: str, suffix: str) -> Path:
     return block.main.file.path.parent / f"{block.main.file.prefix}_desc-{label}_{suffix}"
-
-
-def _interval(low: float, high: float) -> str:
-    return "n/a" if pd.isna(low) else f"{number(low)} to {number(high)}"

@@ -47,6 +47,17 @@ def number(value: float, digits: int = 3) -> str:
     return f"{round(float(value), digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
+def span(low: float, high: float) -> str:
+    """Format an interval; ``n/a`` if there is none.
+
+    Examples
+    --------
+    >>> span(-0.01, 0.02), span(float("nan"), float("nan"))
+    ('−0.010 to 0.020', 'n/a')
+    """
+    return f"{number(low)} to {number(high)}" if np.isfinite(low) else "n/a"
+
+
 def probability(value: float) -> str:
     """Format p or q.
 

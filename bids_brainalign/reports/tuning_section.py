@@ -20,7 +20,7 @@ from bids_brainalign.reports.figures.tuning_gains import (
 )
 from bids_brainalign.reports.rendering import Album, Picture
 from bids_brainalign.reports.section import Cells, Section, sentences_of
-from bids_brainalign.reports.summary import ALPHA, number, probability
+from bids_brainalign.reports.summary import ALPHA, number, probability, span
 from bids_brainalign.reports.tuned_variants import (
     Training,
     epochs_of,
@@ -97,14 +97,14 @@ def _told(table: pd.DataFrame, one: Training) -> str:
     better, tested = int((rows["q_fdr"] < ALPHA).sum()), int(rows["q_fdr"].notna().sum())
     whole = rows[rows["target"] == "whole"]
     if whole.empty:
-        what, span = f"mean Δr over {len(rows)} targets", ""
+        what, interval = f"mean Δr over {len(rows)} targets", ""
         delta = float(rows["delta_r"].mean())
     else:
         what = "Δr of the whole"
         delta, low, high = whole[["delta_r", "ci_low", "ci_high"]].to_numpy(dtype=float)[0]
-        span = f" (95 % interval {_span(low, high)})" if np.isfinite(low) else ""
+        interval = f" (95 % interval {span(low, high)})" if np.isfinite(low) else ""
     return (
-        f"against the {one.called} {what} is {number(delta)}{span}, and {better} of {tested} "
+        f"against the {one.called} {what} is {number(delta)}{interval}, and {better} of {tested} "
         "rows are better at q < .05"
     )
 
@@ -171,10 +171,6 @@ def _stable(row: Mapping[Any, Any]) -> tuple[str, ...]:
     return (str(row["target"]), *(number(float(value)) for value in values))
 
 
-def _span(low: float, high: float) -> str:
-    return f"{number(low)} to {number(high)}" if np.isfinite(low) else "n/a"
-
-
 def _first_of(shown: pd.DataFrame, rows: pd.DataFrame) -> str:
     return "" if len(shown) == len(rows) else f" The first {len(shown)} of {len(rows)} rows."
 
@@ -190,7 +186,7 @@ def _cells(table: pd.DataFrame, one: Training) -> Cells:
                 number(float(row["r"])),
                 number(float(row["r_reference"])),
                 number(float(row["delta_r"])),
-                _span(float(row["ci_low"]), float(row["ci_high"])),
+                span(float(row["ci_low"]), float(row["ci_high"])),
                 probability(float(row["q_fdr"])),
             )
             for row in shown.to_dict("records")

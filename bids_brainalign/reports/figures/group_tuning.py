@@ -11,6 +11,7 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
 from bids_brainalign.reports.figures import canvas
+from bids_brainalign.reports.figures.tuning_gains import SMALL_GAIN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,7 +75,7 @@ def delta_matrix(matrix: pd.DataFrame, *, xlabel: str, ylabel: str) -> Figure:
     axes.set_facecolor(canvas.GRID)
     values = matrix.to_numpy(dtype=float)
     known = np.abs(values[np.isfinite(values)])
-    most = max(float(known.max()) if known.size else 0.0, 1e-3)
+    most = max(float(known.max()) if known.size else 0.0, SMALL_GAIN)
     image = axes.imshow(values, cmap=DIVERGING, norm=TwoSlopeNorm(0.0, -most, most), aspect="auto")
     axes.set_xticks(range(columns), [str(name) for name in matrix.columns])
     axes.set_yticks(range(rows), [str(name) for name in matrix.index])
@@ -93,7 +94,7 @@ def _numbers(axes: Axes, values: np.ndarray[tuple[int, int], np.dtype[np.float64
     for row, column in np.argwhere(np.isfinite(values)):
         value = values[row, column]
         axes.text(
-            column, row, f"{value + 0.0:.3f}".replace("-", "−"), ha="center", va="center",
+            column, row, f"{round(value, 3) + 0.0:.3f}".replace("-", "−"), ha="center", va="center",
             fontsize=canvas.SIZE_PT - 1.5,
             color="white" if abs(value) > 0.7 * most else canvas.INK,
         )  # fmt: skip
