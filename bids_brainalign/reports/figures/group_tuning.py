@@ -94,7 +94,7 @@ def _numbers(axes: Axes, values: np.ndarray[tuple[int, int], np.dtype[np.float64
     for row, column in np.argwhere(np.isfinite(values)):
         value = values[row, column]
         axes.text(
-            column, row, f"{round(value, 3) + 0.0:.3f}".replace("-", "−"), ha="center", va="center",
-            fontsize=canvas.SIZE_PT - 1.5,
+            column, row, f"{round(value, 3) + 0.0:.3f}".replace("-", "−"),
+            ha="center", va="center", fontsize=canvas.SIZE_PT - 1.5,
             color="white" if abs(value) > 0.7 * most else canvas.INK,
         )  # fmt: skip
