@@ -461,6 +461,7 @@ class Resources:
     omp_nthreads: int = 1
     mem_gb: float | None = None
     device: str = "auto"
+    """Of speech models, networks, and ridge of voxels by our solver."""
     precision: str = "fp32"
     """Of speech models: ``fp32``, ``bf16`` or ``fp16``."""
     batch_size: int = 1

@@ -57,6 +57,8 @@ class Problem:
     """What penalties, layers and band weights are chosen by."""
     solver: str = "own"
     """Of voxels: ``own`` or ``himalaya``."""
+    device: str = "cpu"
+    """Where our solver of voxels makes its products."""
     parcels: NDArray[np.bool_] | None = None
     """(n_parcels, n_targets): groups of targets whose mean r is tested too."""
     _cache: dict[int, Array32] = field(default_factory=dict, repr=False, compare=False)

@@ -12,15 +12,15 @@ more than the error, which is measured on a sample of targets at all penalties.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_brainalign.encoding.arrays import Arrays, Matrix
+from bids_brainalign.encoding.prediction_products import HeldOutBatch, Products, squares
 from bids_brainalign.encoding.ridge import Metric
-from bids_brainalign.encoding.spectra import Form, Spectrum, mean_response
-from bids_brainalign.encoding.target_batches import Array32, rows_of
+from bids_brainalign.encoding.spectra import Form, Spectrum
 from bids_brainalign.statistics.folds import Split
 
 Array64 = NDArray[np.float64]
@@ -36,8 +36,6 @@ equal: so large is the rounding of float32."""
 SAFETY = 1.5
 """Times the largest error in the sample is taken for that of all targets."""
 _OPERATOR_BYTES = 1.5e9
-_TINY = 1e-10
-"""Of the square of a prediction, relative to the response: less is rounding."""
 
 
 class PenaltySearch:
@@ -65,10 +63,10 @@ class PenaltySearch:
         alphas: Array64,
         metric: Metric,
         *,
-        sample: Array32,
+        sample: Matrix,
         n_targets: int,
     ) -> None:
-        self.alphas = alphas
+        self.arrays, self.alphas, self.inner = form.arrays, alphas, inner
         self.weights = np.array([len(split.test) for split in inner], dtype=np.float64)
         self.weights /= self.weights.sum()
         self.sides = []
@@ -76,7 +74,7 @@ class PenaltySearch:
             basis = form.basis(spectrum, split.test)
             if metric == "correlation":
                 basis -= basis.mean(axis=0)
-            self.sides.append(_Side(spectrum, split, basis, metric))
+            self.sides.append(_Side(form.arrays, spectrum, split, basis, metric))
         self.steps: list[tuple[int, float]] = []
         """Numbers of combinations and the error with so many; none: try every penalty."""
         if n_targets > FEW_TARGETS and len(alphas) > 2:
@@ -84,7 +82,27 @@ class PenaltySearch:
             for side in self.sides:
                 side.use_operators(self.steps[-1][0], n_targets, len(self.sides))
 
-    def best(self, y: Array32, statistics: Sequence[Array32]) -> tuple[Array64, NDArray[np.int64]]:
+    @property
+    def floats_per_target(self) -> float:
+        """Give what :meth:`best` makes for a target at the most, beside its statistics."""
+        tests = [len(split.test) for split in self.inner]
+        inputs = [int(side.spectrum.vectors.shape[1]) for side in self.sides]
+        if not self.steps:
+            return sum(tests) + max(inputs) + 3.0 * max(tests)
+        count = self.steps[-1][0]
+        pairs = count * (count + 1) / 2
+        products = len(self.sides) * (pairs + count) + 3 * pairs + 4 * len(self.alphas)
+        # Held-out responses and inputs twice: where every target is undecided.
+        return (count + 2.0) * sum(tests) + 2.0 * sum(inputs) + max(tests) + products
+
+    @property
+    def floats_of_operators(self) -> float:
+        """Give how much the matrices take that are made with the first targets."""
+        return sum(
+            side.floats_of_operators(self.steps[-1][0]) for side in self.sides if self.steps
+        )
+
+    def best(self, y: Matrix, statistics: Sequence[Matrix]) -> tuple[Array64, NDArray[np.int64]]:
         """Find the best penalty of some targets.
 
         Parameters
@@ -109,7 +127,7 @@ class PenaltySearch:
         n_columns = y.shape[1]
         score, index = np.full(n_columns, np.nan), np.zeros(n_columns, dtype=np.int64)
         columns = np.arange(n_columns)
-        products = [_Products() for _ in self.sides]
+        products = [Products(self.arrays) for _ in self.sides]
         for count, error in self.steps:
             scores = self._scores(count, held, inputs, products)
             leader = scores.argmax(axis=0)
@@ -120,7 +138,7 @@ class PenaltySearch:
                 break
             columns = columns[undecided]
             held = [part.some(undecided) for part in held]
-            inputs = [part.take(undecided, axis=1) for part in inputs]
+            inputs = [self.arrays.columns(part, undecided) for part in inputs]
             for product in products:
                 product.keep(undecided)
         return score, index
@@ -128,9 +146,9 @@ class PenaltySearch:
     def _scores(
         self,
         count: int,
-        held: Sequence[_Held],
-        inputs: Sequence[Array32],
-        products: Sequence[_Products],
+        held: Sequence[HeldOutBatch],
+        inputs: Sequence[Matrix],
+        products: Sequence[Products],
     ) -> Array64:
         """Scores at every penalty from so many combinations, (n_alphas, n_columns)."""
         parts = []
@@ -140,7 +158,7 @@ class PenaltySearch:
             parts.append(mine.scores(*product.at(side.coefficients[:count])))
         return self._mean(parts)
 
-    def _every(self, held: Sequence[_Held], statistics: Sequence[Array32]) -> Array64:
+    def _every(self, held: Sequence[HeldOutBatch], statistics: Sequence[Matrix]) -> Array64:
         """Scores at every penalty, (n_alphas, n_columns)."""
         parts = [
             side.every(held_out, z, self.alphas)
@@ -152,7 +170,7 @@ class PenaltySearch:
         """Mean over inner folds, by samples."""
         return np.asarray(np.tensordot(self.weights, np.stack(parts), axes=1))
 
-    def _shorten(self, form: Form, sample: Array32) -> list[tuple[int, float]]:
+    def _shorten(self, form: Form, sample: Matrix) -> list[tuple[int, float]]:
         """Choose combinations, and how many to use, by a sample of targets."""
         statistics = form.statistics(sample, [side.spectrum.train for side in self.sides])
         held = [side.held(sample) for side in self.sides]
@@ -160,7 +178,7 @@ class PenaltySearch:
             side.combine(z, self.alphas)
         exact = self._every(held, statistics)
         inputs = [side.inputs(z) for side, z in zip(self.sides, statistics, strict=True)]
-        products = [_Products() for _ in self.sides]
+        products = [Products(self.arrays) for _ in self.sides]
         steps: list[tuple[int, float]] = []
         wanted = list(ERRORS)
         for count in range(1, len(self.alphas) + 1):
@@ -177,48 +195,53 @@ class PenaltySearch:
 class _Side:
     """One inner fold."""
 
-    def __init__(self, spectrum: Spectrum, split: Split, basis: Array32, metric: Metric) -> None:
-        self.spectrum, self.split, self.basis, self.metric = spectrum, split, basis, metric
-        self.combinations: Array32 = np.empty((0, 0), np.float32)
+    def __init__(
+        self, arrays: Arrays, spectrum: Spectrum, split: Split, basis: Matrix, metric: Metric
+    ) -> None:
+        self.arrays, self.metric = arrays, metric
+        self.spectrum, self.split, self.basis = spectrum, split, basis
+        self.combinations: Matrix = arrays.put(np.empty((0, 0), np.float32))
         """(m, n_alphas): functions of the eigenvalues, the leading ones first."""
         self.coefficients: Array64 = np.empty((0, 0))
         """(n_alphas, n_alphas): combination × penalty."""
-        self._operators: dict[int, Array32] | None = None
+        self._operators: dict[int, Matrix] | None = None
         self._lock = Lock()
 
-    def held(self, y: Array32) -> _Held:
+    def held(self, y: Matrix) -> HeldOutBatch:
         """Held-out responses, about what predictions are about."""
-        test = rows_of(y, self.split.test)
+        arrays = self.arrays
+        test = arrays.rows(y, self.split.test)
+        spread = test - arrays.mean(test)
         if self.metric == "correlation":
-            about = test - test.mean(axis=0, dtype=np.float64).astype(np.float32)
-            return _Held(about, _squares(about), None)
-        mean = mean_response(y, self.split.train)
-        spread = test - test.mean(axis=0, dtype=np.float64).astype(np.float32)
-        return _Held(test - mean, _squares(spread), _squares(test - mean))
+            return HeldOutBatch(arrays, spread, squares(arrays, spread), None)
+        about = test - arrays.mean(y, self.split.train)
+        return HeldOutBatch(arrays, about, squares(arrays, spread), squares(arrays, about))
 
-    def every(self, held: _Held, z: Array32, alphas: Array64) -> Array64:
+    def every(self, held: HeldOutBatch, z: Matrix, alphas: Array64) -> Array64:
         """Scores at every penalty, (n_alphas, n_columns)."""
+        arrays = self.arrays
         rotated = self.spectrum.vectors.T @ z
         product, square = np.empty((2, len(alphas), z.shape[1]))
         for k, alpha in enumerate(alphas):
-            shrunk = self.basis / (self.spectrum.values + np.float32(alpha))
+            shrunk = self.basis / (self.spectrum.values + float(alpha))
             prediction = shrunk @ rotated
-            product[k] = np.einsum("ij,ij->j", prediction, held.y)
-            square[k] = _squares(prediction)
+            product[k] = arrays.get(arrays.dots(prediction, held.y))
+            square[k] = squares(arrays, prediction)
         return held.scores(product, square)
 
-    def combine(self, z: Array32, alphas: Array64) -> None:
+    def combine(self, z: Matrix, alphas: Array64) -> None:
         """Find the combinations that say most about the predictions of a sample."""
-        rotated = self.spectrum.vectors.T @ z
+        get = self.arrays.get
+        rotated = get(self.spectrum.vectors.T @ z)
         size = (rotated.astype(np.float64) ** 2).mean(axis=1)
-        size *= (self.basis.astype(np.float64) ** 2).mean(axis=0)
-        curves = 1 / (self.spectrum.values[:, None] + alphas)
+        size *= (get(self.basis).astype(np.float64) ** 2).mean(axis=0)
+        curves = 1 / (get(self.spectrum.values)[:, None] + alphas)
         weighted = curves * np.sqrt(size)[:, None]
         norm = np.linalg.norm(weighted, axis=0)
         norm[norm == 0] = 1
         weighted = weighted / norm
         vectors = np.linalg.eigh(weighted.T @ weighted)[1][:, ::-1]
-        self.combinations = ((curves / norm) @ vectors).astype(np.float32)
+        self.combinations = self.arrays.put(((curves / norm) @ vectors).astype(np.float32))
         self.coefficients = vectors.T * norm
 
     def use_operators(self, n_used: int, n_targets: int, n_sides: int) -> None:
@@ -228,100 +251,21 @@ class _Side:
         if fits and n_targets > n_test * n_used:
             self._operators = {}
 
-    def inputs(self, z: Array32) -> Array32:
+    def floats_of_operators(self, n_used: int) -> float:
+        """Give how much so many matrices take, where they are made."""
+        n_test, p = len(self.split.test), len(self.spectrum.vectors)
+        return 0.0 if self._operators is None else float(n_test * p * n_used)
+
+    def inputs(self, z: Matrix) -> Matrix:
         """Give what combinations apply to: statistics as they are, or in the eigenvectors."""
         return z if self._operators is not None else self.spectrum.vectors.T @ z
 
-    def combination(self, j: int, inputs: Array32) -> Array32:
+    def combination(self, j: int, inputs: Matrix) -> Matrix:
         """Predict with one combination, (n_test, n_columns)."""
         if self._operators is None:
-            return np.asarray((self.basis * self.combinations[:, j]) @ inputs)
+            return (self.basis * self.combinations[:, j]) @ inputs
         with self._lock:
             if j not in self._operators:
                 shrunk = self.basis * self.combinations[:, j]
-                operator = shrunk @ self.spectrum.vectors.T
-                self._operators[j] = np.asarray(operator, dtype=np.float32)
-        return np.asarray(self._operators[j] @ inputs)
-
-
-@dataclass(frozen=True)
-class _Held:
-    """Responses of one inner test set, (n_test, n_columns)."""
-
-    y: Array32
-    """About their mean, or, for R², about the mean of the training rows."""
-    spread: Array64
-    """(n_columns,) sum of squares about the mean."""
-    total: Array64 | None
-    """Sum of squares of ``y``, for R²; None for correlations."""
-
-    def some(self, columns: NDArray[np.int64]) -> _Held:
-        """Take some of the targets."""
-        total = None if self.total is None else self.total[columns]
-        return _Held(self.y.take(columns, axis=1), self.spread[columns], total)
-
-    def scores(self, product: Array64, square: Array64) -> Array64:
-        """Correlation or R², (n, n_columns).
-
-        Parameters
-        ----------
-        product, square : ndarray of shape (n, n_columns)
-            Of predictions with ``y``, and with themselves.
-        """
-        real = self.spread > 0
-        if self.total is None:
-            norm = np.sqrt(np.maximum(square, 0) * self.spread)
-            real = real & (square > _TINY * self.spread)
-            return np.divide(product, norm, out=np.zeros_like(norm), where=real)
-        error = square - 2 * product + self.total
-        share = np.divide(error, self.spread, out=np.ones_like(error), where=real)
-        return np.asarray(1 - share)
-
-
-class _Products:
-    """Predictions with combinations, and their products with each other and with the responses."""
-
-    def __init__(self) -> None:
-        self.predictions: list[Array32] = []
-        self.with_y: list[Array32] = []
-        self.pairs: dict[tuple[int, int], Array32] = {}
-
-    def __len__(self) -> int:
-        return len(self.predictions)
-
-    def add(self, prediction: Array32, y: Array32) -> None:
-        """Take in one more combination, (n_test, n_columns)."""
-        self.predictions.append(prediction)
-        self.with_y.append(np.einsum("ij,ij->j", prediction, y))
-        last = len(self) - 1
-        for j, other in enumerate(self.predictions):
-            self.pairs[j, last] = np.einsum("ij,ij->j", other, prediction)
-
-    def keep(self, columns: NDArray[np.int64]) -> None:
-        """Go on with some targets."""
-        # Not part[:, columns], which lies in memory column by column: einsum would crawl.
-        self.predictions = [part.take(columns, axis=1) for part in self.predictions]
-        self.with_y = [part[columns] for part in self.with_y]
-        self.pairs = {key: part[columns] for key, part in self.pairs.items()}
-
-    def at(self, coefficients: Array64) -> tuple[Array64, Array64]:
-        """Products of predictions at every penalty, with responses and with themselves.
-
-        Parameters
-        ----------
-        coefficients : ndarray of shape (n_combinations, n_alphas)
-
-        Returns
-        -------
-        tuple of ndarray of shape (n_alphas, n_columns)
-        """
-        product = coefficients.T @ np.array(self.with_y, dtype=np.float64)
-        keys = list(self.pairs)
-        twice = [coefficients[i] * coefficients[j] * (1 if i == j else 2) for i, j in keys]
-        pairs = np.array([self.pairs[key] for key in keys], dtype=np.float64)
-        return product, np.array(twice).T @ pairs
-
-
-def _squares(values: Array32) -> Array64:
-    """Sum of squares of every column."""
-    return np.asarray(np.einsum("ij,ij->j", values, values), dtype=np.float64)
+                self._operators[j] = shrunk @ self.spectrum.vectors.T
+        return self._operators[j] @ inputs

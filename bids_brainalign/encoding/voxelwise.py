@@ -359,6 +359,7 @@ class Voxelwise:
             n_train=longest,
             solver=self.problem.solver,
             n_threads=self.problem.n_threads,
+            device=self.problem.device,
         )
 
 
