@@ -99,6 +99,14 @@ class Arrays(ABC):
         """
 
     @abstractmethod
+    def coarse(self, matrix: Matrix) -> Matrix:
+        """Copy in bf16, for :meth:`coarse_product`."""
+
+    @abstractmethod
+    def coarse_product(self, a: Matrix, b: Matrix) -> Matrix:
+        """Product of two matrices in bf16, in float32; some 2e-3 of its size are lost."""
+
+    @abstractmethod
     def decomposed(self, matrix: Matrix) -> tuple[Matrix, Matrix]:
         """Eigenvalues, not below 0, and eigenvectors in columns.
 
@@ -128,8 +136,8 @@ class Arrays(ABC):
             Floats that will be needed beside batches.
         """
 
-    def memory_advice(self) -> AbstractContextManager[None]:
-        """Turn a full memory of the device into advice."""
+    def at_work(self) -> AbstractContextManager[None]:
+        """Surround what makes products: a full device gives advice."""
         return nullcontext()
 
     def rows(self, matrix: Matrix, rows: Rows) -> Matrix:
@@ -192,6 +200,19 @@ class HostArrays(Arrays):
     def combined(self, weights: Array64, parts: Sequence[Matrix]) -> Array64:
         """Weighted sums in float64."""
         return np.asarray(weights @ np.array(parts, dtype=np.float64))
+
+    def coarse(self, matrix: Matrix) -> Matrix:
+        """Copy in bf16, which numpy lacks and torch has."""
+        import torch
+
+        writable = np.require(np.asarray(matrix), requirements=["C", "W"])
+        return cast(Matrix, torch.from_numpy(writable).bfloat16())
+
+    def coarse_product(self, a: Matrix, b: Matrix) -> Matrix:
+        """Multiply two matrices in bf16."""
+        import torch
+
+        return cast(Matrix, cast(torch.Tensor, a @ b).float().numpy())
 
     def decomposed(self, matrix: Matrix) -> tuple[Matrix, Matrix]:
         """Eigenvalues and eigenvectors."""

@@ -14,6 +14,7 @@ holds.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -102,6 +103,7 @@ def many_targets(
     solver: str = "own",
     n_threads: int = 1,
     device: str = "cpu",
+    scoring: str = "fp32",
 ) -> ManyTargets:
     """Take the cheaper exact form.
 
@@ -119,6 +121,9 @@ def many_targets(
     device : str
         Where ours makes its products: ``cpu`` (numpy), ``cuda`` or ``cuda:n`` (torch, float32
         without TensorFloat-32; decompositions in float64 there, too). himalaya stays on the CPU.
+    scoring : {"fp32", "bf16"}
+        Precision in which ours looks at all penalties. After bf16 those that may be best are
+        scored in float32; predictions and weights are float32 always.
 
     Returns
     -------
@@ -131,16 +136,19 @@ def many_targets(
         return HimalayaTargets(design, responses)
     form = Dual if n_train <= design.shape[1] else Primal
     arrays = arrays_on(device)
-    with arrays.memory_advice():
-        return OwnTargets(form(design, arrays), responses, n_threads=n_threads)
+    with arrays.at_work():
+        made = form(design, arrays)
+        return OwnTargets(made, responses, n_threads=n_threads, coarse=scoring == "bf16")
 
 
 class OwnTargets:
     """One design, as kernel or as Gram matrix, and all responses."""
 
-    def __init__(self, form: Form, responses: Array32, *, n_threads: int = 1) -> None:
+    def __init__(
+        self, form: Form, responses: Array32, *, n_threads: int = 1, coarse: bool = False
+    ) -> None:
         self.form, self.responses, self.arrays = form, responses, form.arrays
-        self.n_threads = self.arrays.n_together(n_threads)
+        self.n_threads, self.coarse = self.arrays.n_together(n_threads), coarse
         self._solved: Spectrum | None = None
 
     def fit(
@@ -157,7 +165,7 @@ class OwnTargets:
         _check_penalties(alphas)
         if not inner and len(alphas) != 1:
             raise ValueError(f"{len(alphas)} penalties to choose from, and no inner folds")
-        with self.arrays.memory_advice():
+        with self.arrays.at_work(), _torch_on_one_thread() if self.coarse else nullcontext():
             yield from self._fit(train, test, inner, alphas, metric=metric, only=only)
 
     def _fit(
@@ -184,6 +192,7 @@ class OwnTargets:
             search = PenaltySearch(
                 self.form, spectra, inner, alphas, metric,
                 sample=arrays.put(self.responses[:, sample]), n_targets=len(some),
+                coarse=self.coarse,
             )  # fmt: skip
 
         def fitted(columns: Some) -> FittedBatch:
@@ -206,7 +215,7 @@ class OwnTargets:
 
     def predict(self, train: Rows, test: Rows, alpha: Array64) -> Iterator[tuple[Some, Array32]]:
         """Fit with given penalties; give targets and predictions, a batch at a time."""
-        with self.arrays.memory_advice():
+        with self.arrays.at_work():
             spectrum = self._spectrum(train)
             basis = self.form.basis(spectrum, test)
 
@@ -219,7 +228,7 @@ class OwnTargets:
 
     def weights(self, train: Rows, alpha: Array64) -> Iterator[tuple[Some, Array32]]:
         """Fit with given penalties; give targets and their weights, a batch at a time."""
-        with self.arrays.memory_advice():
+        with self.arrays.at_work():
             spectrum = self._spectrum(train)
             to_weights = self.form.to_weights(spectrum)
             yield from self._with_penalties(
@@ -268,6 +277,13 @@ class OwnTargets:
         if self._solved is not None and np.array_equal(self._solved.train, train):
             return self._solved
         return self.form.spectra([train])[0]
+
+
+def _torch_on_one_thread() -> AbstractContextManager[None]:
+    """As one thread of BLAS: batches have threads of their own."""
+    from bids_brainalign.encoding.recurrent.side_by_side import one_thread
+
+    return one_thread()
 
 
 def _check_penalties(alphas: Array64) -> None:

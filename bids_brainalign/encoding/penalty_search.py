@@ -7,18 +7,22 @@ singular value decomposition, weighted by how much each eigenvector contributes.
 predicted with the leading combinations only; products of these with each other and with the
 response give its score at *every* penalty. Combinations are added until one penalty is best by
 more than the error, which is measured on a sample of targets at all penalties.
+
+In bf16 (:mod:`~bids_brainalign.encoding.coarse_search`) all targets are predicted with the same
+number of combinations, and where that leaves several penalties, at each of these in float32.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_brainalign.encoding.arrays import Arrays, Matrix
-from bids_brainalign.encoding.prediction_products import HeldOutBatch, Products, squares
+from bids_brainalign.encoding.arrays import Matrix
+from bids_brainalign.encoding.coarse_search import CoarseSearch
+from bids_brainalign.encoding.inner_fold import InnerFold
+from bids_brainalign.encoding.prediction_products import HeldOutBatch, Products
 from bids_brainalign.encoding.ridge import Metric
 from bids_brainalign.encoding.spectra import Form, Spectrum
 from bids_brainalign.statistics.folds import Split
@@ -35,7 +39,8 @@ next for those that it leaves undecided, and so on. Penalties that differ by les
 equal: so large is the rounding of float32."""
 SAFETY = 1.5
 """Times the largest error in the sample is taken for that of all targets."""
-_OPERATOR_BYTES = 1.5e9
+COARSE_ERROR = 2e-4
+"""As many combinations are used in bf16 as keep to this without rounding, which adds as much."""
 
 
 class PenaltySearch:
@@ -50,9 +55,11 @@ class PenaltySearch:
     alphas : ndarray of shape (n_alphas,)
     metric : {"correlation", "r2"}
     sample : ndarray of shape (n_samples, n_sample)
-        Responses of some targets, for :meth:`shorten`.
+        Responses of some targets: errors are measured on these.
     n_targets : int
         How many there will be in all.
+    coarse : bool
+        Look at them in bf16 first, where there are many.
     """
 
     def __init__(
@@ -65,6 +72,7 @@ class PenaltySearch:
         *,
         sample: Matrix,
         n_targets: int,
+        coarse: bool = False,
     ) -> None:
         self.arrays, self.alphas, self.inner = form.arrays, alphas, inner
         self.weights = np.array([len(split.test) for split in inner], dtype=np.float64)
@@ -74,13 +82,12 @@ class PenaltySearch:
             basis = form.basis(spectrum, split.test)
             if metric == "correlation":
                 basis -= basis.mean(axis=0)
-            self.sides.append(_Side(form.arrays, spectrum, split, basis, metric))
+            self.sides.append(InnerFold(form.arrays, spectrum, split, basis, metric))
         self.steps: list[tuple[int, float]] = []
         """Numbers of combinations and the error with so many; none: try every penalty."""
+        self.coarse: CoarseSearch | None = None
         if n_targets > FEW_TARGETS and len(alphas) > 2:
-            self.steps = self._shorten(form, sample)
-            for side in self.sides:
-                side.use_operators(self.steps[-1][0], n_targets, len(self.sides))
+            self._prepare(form, sample, n_targets, coarse=coarse)
 
     @property
     def floats_per_target(self) -> float:
@@ -89,7 +96,7 @@ class PenaltySearch:
         inputs = [int(side.spectrum.vectors.shape[1]) for side in self.sides]
         if not self.steps:
             return sum(tests) + max(inputs) + 3.0 * max(tests)
-        count = self.steps[-1][0]
+        count = self._n_combinations
         pairs = count * (count + 1) / 2
         products = len(self.sides) * (pairs + count) + 3 * pairs + 4 * len(self.alphas)
         # Held-out responses and inputs twice: where every target is undecided.
@@ -98,9 +105,15 @@ class PenaltySearch:
     @property
     def floats_of_operators(self) -> float:
         """Give how much the matrices take that are made with the first targets."""
-        return sum(
-            side.floats_of_operators(self.steps[-1][0]) for side in self.sides if self.steps
-        )
+        if not self.steps:
+            return 0.0
+        if self.coarse is not None:
+            return sum(side.floats_of_coarse(self._n_combinations) for side in self.sides)
+        return sum(side.floats_of_operators(self._n_combinations) for side in self.sides)
+
+    @property
+    def _n_combinations(self) -> int:
+        return self.steps[-1][0] if self.coarse is None else self.coarse.count
 
     def best(self, y: Matrix, statistics: Sequence[Matrix]) -> tuple[Array64, NDArray[np.int64]]:
         """Find the best penalty of some targets.
@@ -124,6 +137,8 @@ class PenaltySearch:
             index = scores.argmax(axis=0)
             return scores[index, np.arange(len(index))], index
         inputs = [side.inputs(z) for side, z in zip(self.sides, statistics, strict=True)]
+        if self.coarse is not None:
+            return self.coarse.best(held, inputs)
         n_columns = y.shape[1]
         score, index = np.full(n_columns, np.nan), np.zeros(n_columns, dtype=np.int64)
         columns = np.arange(n_columns)
@@ -170,13 +185,28 @@ class PenaltySearch:
         """Mean over inner folds, by samples."""
         return np.asarray(np.tensordot(self.weights, np.stack(parts), axes=1))
 
-    def _shorten(self, form: Form, sample: Matrix) -> list[tuple[int, float]]:
+    def _prepare(self, form: Form, sample: Matrix, n_targets: int, *, coarse: bool) -> None:
         """Choose combinations, and how many to use, by a sample of targets."""
         statistics = form.statistics(sample, [side.spectrum.train for side in self.sides])
         held = [side.held(sample) for side in self.sides]
         for side, z in zip(self.sides, statistics, strict=True):
             side.combine(z, self.alphas)
         exact = self._every(held, statistics)
+        self.steps = self._shortened(held, statistics, exact)
+        if coarse:
+            most = self.steps[-1][0]
+            count = next(n for n, error in self.steps if error <= COARSE_ERROR or n == most)
+            self.coarse = CoarseSearch(self.sides, self.weights, self.alphas, count)
+            inputs = [side.inputs(z) for side, z in zip(self.sides, statistics, strict=True)]
+            self.coarse.measure(held, inputs, exact)
+            return
+        for side in self.sides:
+            side.use_operators(self._n_combinations, n_targets, len(self.sides))
+
+    def _shortened(
+        self, held: Sequence[HeldOutBatch], statistics: Sequence[Matrix], exact: Array64
+    ) -> list[tuple[int, float]]:
+        """Give numbers of combinations, and the error in the sample's scores with so many."""
         inputs = [side.inputs(z) for side, z in zip(self.sides, statistics, strict=True)]
         products = [Products(self.arrays) for _ in self.sides]
         steps: list[tuple[int, float]] = []
@@ -190,82 +220,3 @@ class PenaltySearch:
             if not wanted:
                 break
         return steps
-
-
-class _Side:
-    """One inner fold."""
-
-    def __init__(
-        self, arrays: Arrays, spectrum: Spectrum, split: Split, basis: Matrix, metric: Metric
-    ) -> None:
-        self.arrays, self.metric = arrays, metric
-        self.spectrum, self.split, self.basis = spectrum, split, basis
-        self.combinations: Matrix = arrays.put(np.empty((0, 0), np.float32))
-        """(m, n_alphas): functions of the eigenvalues, the leading ones first."""
-        self.coefficients: Array64 = np.empty((0, 0))
-        """(n_alphas, n_alphas): combination × penalty."""
-        self._operators: dict[int, Matrix] | None = None
-        self._lock = Lock()
-
-    def held(self, y: Matrix) -> HeldOutBatch:
-        """Held-out responses, about what predictions are about."""
-        arrays = self.arrays
-        test = arrays.rows(y, self.split.test)
-        spread = test - arrays.mean(test)
-        if self.metric == "correlation":
-            return HeldOutBatch(arrays, spread, squares(arrays, spread), None)
-        about = test - arrays.mean(y, self.split.train)
-        return HeldOutBatch(arrays, about, squares(arrays, spread), squares(arrays, about))
-
-    def every(self, held: HeldOutBatch, z: Matrix, alphas: Array64) -> Array64:
-        """Scores at every penalty, (n_alphas, n_columns)."""
-        arrays = self.arrays
-        rotated = self.spectrum.vectors.T @ z
-        product, square = np.empty((2, len(alphas), z.shape[1]))
-        for k, alpha in enumerate(alphas):
-            shrunk = self.basis / (self.spectrum.values + float(alpha))
-            prediction = shrunk @ rotated
-            product[k] = arrays.get(arrays.dots(prediction, held.y))
-            square[k] = squares(arrays, prediction)
-        return held.scores(product, square)
-
-    def combine(self, z: Matrix, alphas: Array64) -> None:
-        """Find the combinations that say most about the predictions of a sample."""
-        get = self.arrays.get
-        rotated = get(self.spectrum.vectors.T @ z)
-        size = (rotated.astype(np.float64) ** 2).mean(axis=1)
-        size *= (get(self.basis).astype(np.float64) ** 2).mean(axis=0)
-        curves = 1 / (get(self.spectrum.values)[:, None] + alphas)
-        weighted = curves * np.sqrt(size)[:, None]
-        norm = np.linalg.norm(weighted, axis=0)
-        norm[norm == 0] = 1
-        weighted = weighted / norm
-        vectors = np.linalg.eigh(weighted.T @ weighted)[1][:, ::-1]
-        self.combinations = self.arrays.put(((curves / norm) @ vectors).astype(np.float32))
-        self.coefficients = vectors.T * norm
-
-    def use_operators(self, n_used: int, n_targets: int, n_sides: int) -> None:
-        """Make matrices from statistics to predictions, where that is the cheaper way."""
-        n_test, p = len(self.split.test), len(self.spectrum.vectors)
-        fits = 4.0 * n_test * p * n_used * n_sides <= _OPERATOR_BYTES
-        if fits and n_targets > n_test * n_used:
-            self._operators = {}
-
-    def floats_of_operators(self, n_used: int) -> float:
-        """Give how much so many matrices take, where they are made."""
-        n_test, p = len(self.split.test), len(self.spectrum.vectors)
-        return 0.0 if self._operators is None else float(n_test * p * n_used)
-
-    def inputs(self, z: Matrix) -> Matrix:
-        """Give what combinations apply to: statistics as they are, or in the eigenvectors."""
-        return z if self._operators is not None else self.spectrum.vectors.T @ z
-
-    def combination(self, j: int, inputs: Matrix) -> Matrix:
-        """Predict with one combination, (n_test, n_columns)."""
-        if self._operators is None:
-            return (self.basis * self.combinations[:, j]) @ inputs
-        with self._lock:
-            if j not in self._operators:
-                shrunk = self.basis * self.combinations[:, j]
-                self._operators[j] = shrunk @ self.spectrum.vectors.T
-        return self._operators[j] @ inputs

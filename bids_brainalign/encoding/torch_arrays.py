@@ -81,6 +81,14 @@ class TorchArrays(Arrays):
         there = torch.from_numpy(np.ascontiguousarray(weights)).to(self.device)
         return cast(Array64, (there @ stacked).cpu().numpy())
 
+    def coarse(self, matrix: Matrix) -> Matrix:
+        """Copy in bf16."""
+        return cast(Matrix, _tensor(matrix).bfloat16())
+
+    def coarse_product(self, a: Matrix, b: Matrix) -> Matrix:
+        """Multiply two matrices in bf16."""
+        return cast(Matrix, _tensor(a @ b).float())
+
     def decomposed(self, matrix: Matrix) -> tuple[Matrix, Matrix]:
         """Eigenvalues and eigenvectors, found in float64 on the device."""
         values, vectors = torch.linalg.eigh(_tensor(matrix))
@@ -101,7 +109,7 @@ class TorchArrays(Arrays):
         n = int(share / (4 * floats_per_target * TOGETHER))
         return min(max(n, FEWEST_TARGETS), MOST_TARGETS)
 
-    def memory_advice(self) -> AbstractContextManager[None]:
+    def at_work(self) -> AbstractContextManager[None]:
         """Turn a full memory of the device into advice, with the exit code for trying again."""
         return advice_when_full(
             "in ridge of voxels",

@@ -360,6 +360,7 @@ class Voxelwise:
             solver=self.problem.solver,
             n_threads=self.problem.n_threads,
             device=self.problem.device,
+            scoring=self.problem.scoring,
         )
 
 

@@ -206,6 +206,7 @@ def problem_of(
         metric=config.ridge.metric,
         solver=config.ridge.solver,
         device=device_of(config) if assembly.fit.modality == "fmri" else "cpu",
+        scoring=config.ridge.scoring,
         band_weights=config.ridge.band_weights,
         draws=assembly.draws,
         min_samples=config.folds.min_samples,

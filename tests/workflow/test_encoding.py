@@ -81,6 +81,11 @@ def test_ridge_of_electrodes_stays_on_the_cpu(tmp_path):
     config = replace(planted.config, resources=replace(planted.config.resources, device="cuda"))
     assembly = assemble(config, planted.fit, planted.spaces)
     assert problem_of(config, assembly, slice(None), None).device == "cpu"
+    coarse = replace(config, ridge=replace(config.ridge, scoring="bf16"))
+    assert problem_of(coarse, assembly, slice(None), None).scoring == "bf16"
+    assert fit_inputs(coarse, planted.fit, planted.spaces) != fit_inputs(
+        config, planted.fit, planted.spaces
+    )
 
 
 def test_fmri_rows_are_parcels_and_maps_hold_the_layer(tmp_path):
