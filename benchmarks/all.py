@@ -19,7 +19,7 @@ CASES = (
     ("ridge.py", "--minutes", "4", "--targets", "50"),
     ("ridge_voxels.py", "--samples", "3000", "--targets", "20000"),
     ("ridge_voxels.py", "--samples", "9000", "--targets", "90000",
-     "--tools", "bids_brainalign", "himalaya RidgeCV"),
+     "--tools", "bids_brainalign", "bids_brainalign, bf16 scoring", "himalaya RidgeCV"),
     ("sliding.py", "--seconds", "60", "--windows", "3"),
     ("indexing.py",),
     ("tuning.py", "--kinds", "clips", "windows", "--rows-per-story", "24"),

@@ -26,7 +26,12 @@ from threadpoolctl import threadpool_limits
 Array32 = NDArray[np.float32]
 ALPHAS = np.logspace(1, 6, 20)
 N_TEST = 300
-TOOLS = ("bids_brainalign", "himalaya RidgeCV", "himalaya KernelRidgeCV")
+TOOLS = (
+    "bids_brainalign",
+    "bids_brainalign, bf16 scoring",
+    "himalaya RidgeCV",
+    "himalaya KernelRidgeCV",
+)
 Found = tuple[NDArray[np.float64], Array32, Array32]
 """Penalties (n_targets,), weights (n_features, n_targets), held-out predictions."""
 
@@ -63,13 +68,13 @@ def folds(n_train: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     return [(np.setdiff1d(rows, test), test) for test in np.array_split(rows, 5)]
 
 
-def ours(x: Array32, y: Array32, n_train: int, n_threads: int) -> Found:
+def ours(x: Array32, y: Array32, n_train: int, n_threads: int, scoring: str) -> Found:
     from bids_brainalign.encoding.many_targets import many_targets
     from bids_brainalign.statistics.folds import Split
 
     rows, held = np.arange(n_train), np.arange(n_train, len(x))
     splits = [Split(*pair) for pair in folds(n_train)]
-    system = many_targets(x, y, n_train=n_train, n_threads=n_threads)
+    system = many_targets(x, y, n_train=n_train, n_threads=n_threads, scoring=scoring)
     alpha, predicted = np.empty(y.shape[1]), np.empty((len(held), y.shape[1]), np.float32)
     weights = np.empty((x.shape[1], y.shape[1]), dtype=np.float32)
     with threadpool_limits(1, user_api="blas"):  # as the program does: it has threads of its own
@@ -110,9 +115,10 @@ def worker(
     """Run one tool; write its answers, CPU seconds and peak of anonymous memory."""
     x, y = make_data(n_train, n_features, n_targets)
     runs: dict[str, Callable[[], Found]] = {
-        TOOLS[0]: lambda: ours(x, y, n_train, n_threads),
-        TOOLS[1]: lambda: himalaya(x, y, n_train, kernel=False),
-        TOOLS[2]: lambda: himalaya(x, y, n_train, kernel=True),
+        TOOLS[0]: lambda: ours(x, y, n_train, n_threads, "fp32"),
+        TOOLS[1]: lambda: ours(x, y, n_train, n_threads, "bf16"),
+        TOOLS[2]: lambda: himalaya(x, y, n_train, kernel=False),
+        TOOLS[3]: lambda: himalaya(x, y, n_train, kernel=True),
     }
     before = _anonymous()
     peak, done = [before], threading.Event()

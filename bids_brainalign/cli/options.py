@@ -398,7 +398,7 @@ def _add_resources(group: argparse._ArgumentGroup) -> None:
         "--device",
         dest="resources.device",
         metavar="auto|cpu|cuda[:n]",
-        help="where models run; CUDA asked for and absent is an error",
+        help="where models and ridge of voxels run; CUDA asked for and absent is an error",
     )
     group.add_argument(
         "--precision",

@@ -43,6 +43,7 @@ TEXT_POOLING = ("last", "mean")
 LAG_MODES = ("continuous", "word")
 CHOSEN_BY = ("correlation", "r2")
 SOLVERS = ("own", "himalaya")
+SCORINGS = ("fp32", "bf16")
 CEILING_SELECTIONS = ("none", "halves", "published")
 PROBES = (
     "mfcc", "mel", "phones", "words", "vectors", "sentence-type", "speaker", "emotion", "intent",
@@ -139,6 +140,7 @@ def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     yield "resources.precision", config.resources.precision, PRECISIONS
     yield "ridge.choose_by", config.ridge.choose_by, CHOSEN_BY
     yield "ridge.solver", config.ridge.solver, SOLVERS
+    yield "ridge.scoring", config.ridge.scoring, SCORINGS
     yield "ceiling.select", config.ceiling.select, CEILING_SELECTIONS
     yield "recurrent.layers", config.recurrent.layers, LAYER_POLICIES
     for encoder in config.encoders:

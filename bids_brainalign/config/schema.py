@@ -241,6 +241,9 @@ class Ridge:
     ``correlation`` or ``r2``."""
     solver: str = "own"
     """Of voxels: ``own``, or ``himalaya``, which gives the same and takes longer."""
+    scoring: str = "fp32"
+    """Precision in which our solver of voxels looks at all penalties: ``fp32``, or ``bf16``, after
+    which those that may be best are scored in float32. For processors with AMX, and GPUs."""
     band_weights: tuple[float, ...] = (0.5, 0.9)
     """Share of the model in the two-band kernel; 0 (low-level alone) is always tried."""
     top_layers: int = 0
@@ -461,6 +464,7 @@ class Resources:
     omp_nthreads: int = 1
     mem_gb: float | None = None
     device: str = "auto"
+    """Of speech models, networks, and ridge of voxels by our solver."""
     precision: str = "fp32"
     """Of speech models: ``fp32``, ``bf16`` or ``fp16``."""
     batch_size: int = 1

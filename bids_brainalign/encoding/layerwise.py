@@ -57,6 +57,10 @@ class Problem:
     """What penalties, layers and band weights are chosen by."""
     solver: str = "own"
     """Of voxels: ``own`` or ``himalaya``."""
+    device: str = "cpu"
+    """Where our solver of voxels makes its products."""
+    scoring: str = "fp32"
+    """Of voxels: precision of its first look at all penalties, ``fp32`` or ``bf16``."""
     parcels: NDArray[np.bool_] | None = None
     """(n_parcels, n_targets): groups of targets whose mean r is tested too."""
     _cache: dict[int, Array32] = field(default_factory=dict, repr=False, compare=False)

@@ -7,20 +7,24 @@ singular value decomposition, weighted by how much each eigenvector contributes.
 predicted with the leading combinations only; products of these with each other and with the
 response give its score at *every* penalty. Combinations are added until one penalty is best by
 more than the error, which is measured on a sample of targets at all penalties.
+
+In bf16 (:mod:`~bids_brainalign.encoding.coarse_search`) all targets are predicted with the same
+number of combinations, and where that leaves several penalties, at each of these in float32.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_brainalign.encoding.arrays import Matrix
+from bids_brainalign.encoding.coarse_search import CoarseSearch
+from bids_brainalign.encoding.inner_fold import InnerFold
+from bids_brainalign.encoding.prediction_products import HeldOutBatch, Products
 from bids_brainalign.encoding.ridge import Metric
-from bids_brainalign.encoding.spectra import Form, Spectrum, mean_response
-from bids_brainalign.encoding.target_batches import Array32, rows_of
+from bids_brainalign.encoding.spectra import Form, Spectrum
 from bids_brainalign.statistics.folds import Split
 
 Array64 = NDArray[np.float64]
@@ -35,9 +39,8 @@ next for those that it leaves undecided, and so on. Penalties that differ by les
 equal: so large is the rounding of float32."""
 SAFETY = 1.5
 """Times the largest error in the sample is taken for that of all targets."""
-_OPERATOR_BYTES = 1.5e9
-_TINY = 1e-10
-"""Of the square of a prediction, relative to the response: less is rounding."""
+COARSE_ERROR = 2e-4
+"""As many combinations are used in bf16 as keep to this without rounding, which adds as much."""
 
 
 class PenaltySearch:
@@ -52,9 +55,11 @@ class PenaltySearch:
     alphas : ndarray of shape (n_alphas,)
     metric : {"correlation", "r2"}
     sample : ndarray of shape (n_samples, n_sample)
-        Responses of some targets, for :meth:`shorten`.
+        Responses of some targets: errors are measured on these.
     n_targets : int
         How many there will be in all.
+    coarse : bool
+        Look at them in bf16 first, where there are many.
     """
 
     def __init__(
@@ -65,10 +70,11 @@ class PenaltySearch:
         alphas: Array64,
         metric: Metric,
         *,
-        sample: Array32,
+        sample: Matrix,
         n_targets: int,
+        coarse: bool = False,
     ) -> None:
-        self.alphas = alphas
+        self.arrays, self.alphas, self.inner = form.arrays, alphas, inner
         self.weights = np.array([len(split.test) for split in inner], dtype=np.float64)
         self.weights /= self.weights.sum()
         self.sides = []
@@ -76,15 +82,40 @@ class PenaltySearch:
             basis = form.basis(spectrum, split.test)
             if metric == "correlation":
                 basis -= basis.mean(axis=0)
-            self.sides.append(_Side(spectrum, split, basis, metric))
+            self.sides.append(InnerFold(form.arrays, spectrum, split, basis, metric))
         self.steps: list[tuple[int, float]] = []
         """Numbers of combinations and the error with so many; none: try every penalty."""
+        self.coarse: CoarseSearch | None = None
         if n_targets > FEW_TARGETS and len(alphas) > 2:
-            self.steps = self._shorten(form, sample)
-            for side in self.sides:
-                side.use_operators(self.steps[-1][0], n_targets, len(self.sides))
+            self._prepare(form, sample, n_targets, coarse=coarse)
 
-    def best(self, y: Array32, statistics: Sequence[Array32]) -> tuple[Array64, NDArray[np.int64]]:
+    @property
+    def floats_per_target(self) -> float:
+        """Give what :meth:`best` makes for a target at the most, beside its statistics."""
+        tests = [len(split.test) for split in self.inner]
+        inputs = [int(side.spectrum.vectors.shape[1]) for side in self.sides]
+        if not self.steps:
+            return sum(tests) + max(inputs) + 3.0 * max(tests)
+        count = self._n_combinations
+        pairs = count * (count + 1) / 2
+        products = len(self.sides) * (pairs + count) + 3 * pairs + 4 * len(self.alphas)
+        # Held-out responses and inputs twice: where every target is undecided.
+        return (count + 2.0) * sum(tests) + 2.0 * sum(inputs) + max(tests) + products
+
+    @property
+    def floats_of_operators(self) -> float:
+        """Give how much the matrices take that are made with the first targets."""
+        if not self.steps:
+            return 0.0
+        if self.coarse is not None:
+            return sum(side.floats_of_coarse(self._n_combinations) for side in self.sides)
+        return sum(side.floats_of_operators(self._n_combinations) for side in self.sides)
+
+    @property
+    def _n_combinations(self) -> int:
+        return self.steps[-1][0] if self.coarse is None else self.coarse.count
+
+    def best(self, y: Matrix, statistics: Sequence[Matrix]) -> tuple[Array64, NDArray[np.int64]]:
         """Find the best penalty of some targets.
 
         Parameters
@@ -106,10 +137,12 @@ class PenaltySearch:
             index = scores.argmax(axis=0)
             return scores[index, np.arange(len(index))], index
         inputs = [side.inputs(z) for side, z in zip(self.sides, statistics, strict=True)]
+        if self.coarse is not None:
+            return self.coarse.best(held, inputs)
         n_columns = y.shape[1]
         score, index = np.full(n_columns, np.nan), np.zeros(n_columns, dtype=np.int64)
         columns = np.arange(n_columns)
-        products = [_Products() for _ in self.sides]
+        products = [Products(self.arrays) for _ in self.sides]
         for count, error in self.steps:
             scores = self._scores(count, held, inputs, products)
             leader = scores.argmax(axis=0)
@@ -120,7 +153,7 @@ class PenaltySearch:
                 break
             columns = columns[undecided]
             held = [part.some(undecided) for part in held]
-            inputs = [part.take(undecided, axis=1) for part in inputs]
+            inputs = [self.arrays.columns(part, undecided) for part in inputs]
             for product in products:
                 product.keep(undecided)
         return score, index
@@ -128,9 +161,9 @@ class PenaltySearch:
     def _scores(
         self,
         count: int,
-        held: Sequence[_Held],
-        inputs: Sequence[Array32],
-        products: Sequence[_Products],
+        held: Sequence[HeldOutBatch],
+        inputs: Sequence[Matrix],
+        products: Sequence[Products],
     ) -> Array64:
         """Scores at every penalty from so many combinations, (n_alphas, n_columns)."""
         parts = []
@@ -140,7 +173,7 @@ class PenaltySearch:
             parts.append(mine.scores(*product.at(side.coefficients[:count])))
         return self._mean(parts)
 
-    def _every(self, held: Sequence[_Held], statistics: Sequence[Array32]) -> Array64:
+    def _every(self, held: Sequence[HeldOutBatch], statistics: Sequence[Matrix]) -> Array64:
         """Scores at every penalty, (n_alphas, n_columns)."""
         parts = [
             side.every(held_out, z, self.alphas)
@@ -152,15 +185,30 @@ class PenaltySearch:
         """Mean over inner folds, by samples."""
         return np.asarray(np.tensordot(self.weights, np.stack(parts), axes=1))
 
-    def _shorten(self, form: Form, sample: Array32) -> list[tuple[int, float]]:
+    def _prepare(self, form: Form, sample: Matrix, n_targets: int, *, coarse: bool) -> None:
         """Choose combinations, and how many to use, by a sample of targets."""
         statistics = form.statistics(sample, [side.spectrum.train for side in self.sides])
         held = [side.held(sample) for side in self.sides]
         for side, z in zip(self.sides, statistics, strict=True):
             side.combine(z, self.alphas)
         exact = self._every(held, statistics)
+        self.steps = self._shortened(held, statistics, exact)
+        if coarse:
+            most = self.steps[-1][0]
+            count = next(n for n, error in self.steps if error <= COARSE_ERROR or n == most)
+            self.coarse = CoarseSearch(self.sides, self.weights, self.alphas, count)
+            inputs = [side.inputs(z) for side, z in zip(self.sides, statistics, strict=True)]
+            self.coarse.measure(held, inputs, exact)
+            return
+        for side in self.sides:
+            side.use_operators(self._n_combinations, n_targets, len(self.sides))
+
+    def _shortened(
+        self, held: Sequence[HeldOutBatch], statistics: Sequence[Matrix], exact: Array64
+    ) -> list[tuple[int, float]]:
+        """Give numbers of combinations, and the error in the sample's scores with so many."""
         inputs = [side.inputs(z) for side, z in zip(self.sides, statistics, strict=True)]
-        products = [_Products() for _ in self.sides]
+        products = [Products(self.arrays) for _ in self.sides]
         steps: list[tuple[int, float]] = []
         wanted = list(ERRORS)
         for count in range(1, len(self.alphas) + 1):
@@ -172,156 +220,3 @@ class PenaltySearch:
             if not wanted:
                 break
         return steps
-
-
-class _Side:
-    """One inner fold."""
-
-    def __init__(self, spectrum: Spectrum, split: Split, basis: Array32, metric: Metric) -> None:
-        self.spectrum, self.split, self.basis, self.metric = spectrum, split, basis, metric
-        self.combinations: Array32 = np.empty((0, 0), np.float32)
-        """(m, n_alphas): functions of the eigenvalues, the leading ones first."""
-        self.coefficients: Array64 = np.empty((0, 0))
-        """(n_alphas, n_alphas): combination × penalty."""
-        self._operators: dict[int, Array32] | None = None
-        self._lock = Lock()
-
-    def held(self, y: Array32) -> _Held:
-        """Held-out responses, about what predictions are about."""
-        test = rows_of(y, self.split.test)
-        if self.metric == "correlation":
-            about = test - test.mean(axis=0, dtype=np.float64).astype(np.float32)
-            return _Held(about, _squares(about), None)
-        mean = mean_response(y, self.split.train)
-        spread = test - test.mean(axis=0, dtype=np.float64).astype(np.float32)
-        return _Held(test - mean, _squares(spread), _squares(test - mean))
-
-    def every(self, held: _Held, z: Array32, alphas: Array64) -> Array64:
-        """Scores at every penalty, (n_alphas, n_columns)."""
-        rotated = self.spectrum.vectors.T @ z
-        product, square = np.empty((2, len(alphas), z.shape[1]))
-        for k, alpha in enumerate(alphas):
-            shrunk = self.basis / (self.spectrum.values + np.float32(alpha))
-            prediction = shrunk @ rotated
-            product[k] = np.einsum("ij,ij->j", prediction, held.y)
-            square[k] = _squares(prediction)
-        return held.scores(product, square)
-
-    def combine(self, z: Array32, alphas: Array64) -> None:
-        """Find the combinations that say most about the predictions of a sample."""
-        rotated = self.spectrum.vectors.T @ z
-        size = (rotated.astype(np.float64) ** 2).mean(axis=1)
-        size *= (self.basis.astype(np.float64) ** 2).mean(axis=0)
-        curves = 1 / (self.spectrum.values[:, None] + alphas)
-        weighted = curves * np.sqrt(size)[:, None]
-        norm = np.linalg.norm(weighted, axis=0)
-        norm[norm == 0] = 1
-        weighted = weighted / norm
-        vectors = np.linalg.eigh(weighted.T @ weighted)[1][:, ::-1]
-        self.combinations = ((curves / norm) @ vectors).astype(np.float32)
-        self.coefficients = vectors.T * norm
-
-    def use_operators(self, n_used: int, n_targets: int, n_sides: int) -> None:
-        """Make matrices from statistics to predictions, where that is the cheaper way."""
-        n_test, p = len(self.split.test), len(self.spectrum.vectors)
-        fits = 4.0 * n_test * p * n_used * n_sides <= _OPERATOR_BYTES
-        if fits and n_targets > n_test * n_used:
-            self._operators = {}
-
-    def inputs(self, z: Array32) -> Array32:
-        """Give what combinations apply to: statistics as they are, or in the eigenvectors."""
-        return z if self._operators is not None else self.spectrum.vectors.T @ z
-
-    def combination(self, j: int, inputs: Array32) -> Array32:
-        """Predict with one combination, (n_test, n_columns)."""
-        if self._operators is None:
-            return np.asarray((self.basis * self.combinations[:, j]) @ inputs)
-        with self._lock:
-            if j not in self._operators:
-                shrunk = self.basis * self.combinations[:, j]
-                operator = shrunk @ self.spectrum.vectors.T
-                self._operators[j] = np.asarray(operator, dtype=np.float32)
-        return np.asarray(self._operators[j] @ inputs)
-
-
-@dataclass(frozen=True)
-class _Held:
-    """Responses of one inner test set, (n_test, n_columns)."""
-
-    y: Array32
-    """About their mean, or, for R², about the mean of the training rows."""
-    spread: Array64
-    """(n_columns,) sum of squares about the mean."""
-    total: Array64 | None
-    """Sum of squares of ``y``, for R²; None for correlations."""
-
-    def some(self, columns: NDArray[np.int64]) -> _Held:
-        """Take some of the targets."""
-        total = None if self.total is None else self.total[columns]
-        return _Held(self.y.take(columns, axis=1), self.spread[columns], total)
-
-    def scores(self, product: Array64, square: Array64) -> Array64:
-        """Correlation or R², (n, n_columns).
-
-        Parameters
-        ----------
-        product, square : ndarray of shape (n, n_columns)
-            Of predictions with ``y``, and with themselves.
-        """
-        real = self.spread > 0
-        if self.total is None:
-            norm = np.sqrt(np.maximum(square, 0) * self.spread)
-            real = real & (square > _TINY * self.spread)
-            return np.divide(product, norm, out=np.zeros_like(norm), where=real)
-        error = square - 2 * product + self.total
-        share = np.divide(error, self.spread, out=np.ones_like(error), where=real)
-        return np.asarray(1 - share)
-
-
-class _Products:
-    """Predictions with combinations, and their products with each other and with the responses."""
-
-    def __init__(self) -> None:
-        self.predictions: list[Array32] = []
-        self.with_y: list[Array32] = []
-        self.pairs: dict[tuple[int, int], Array32] = {}
-
-    def __len__(self) -> int:
-        return len(self.predictions)
-
-    def add(self, prediction: Array32, y: Array32) -> None:
-        """Take in one more combination, (n_test, n_columns)."""
-        self.predictions.append(prediction)
-        self.with_y.append(np.einsum("ij,ij->j", prediction, y))
-        last = len(self) - 1
-        for j, other in enumerate(self.predictions):
-            self.pairs[j, last] = np.einsum("ij,ij->j", other, prediction)
-
-    def keep(self, columns: NDArray[np.int64]) -> None:
-        """Go on with some targets."""
-        # Not part[:, columns], which lies in memory column by column: einsum would crawl.
-        self.predictions = [part.take(columns, axis=1) for part in self.predictions]
-        self.with_y = [part[columns] for part in self.with_y]
-        self.pairs = {key: part[columns] for key, part in self.pairs.items()}
-
-    def at(self, coefficients: Array64) -> tuple[Array64, Array64]:
-        """Products of predictions at every penalty, with responses and with themselves.
-
-        Parameters
-        ----------
-        coefficients : ndarray of shape (n_combinations, n_alphas)
-
-        Returns
-        -------
-        tuple of ndarray of shape (n_alphas, n_columns)
-        """
-        product = coefficients.T @ np.array(self.with_y, dtype=np.float64)
-        keys = list(self.pairs)
-        twice = [coefficients[i] * coefficients[j] * (1 if i == j else 2) for i, j in keys]
-        pairs = np.array([self.pairs[key] for key in keys], dtype=np.float64)
-        return product, np.array(twice).T @ pairs
-
-
-def _squares(values: Array32) -> Array64:
-    """Sum of squares of every column."""
-    return np.asarray(np.einsum("ij,ij->j", values, values), dtype=np.float64)

@@ -10,8 +10,6 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_brainalign.encoding.lag_gram import runs_of
-
 Rows = NDArray[np.int64]
 Array32 = NDArray[np.float32]
 Columns = NDArray[np.int64] | None
@@ -26,20 +24,12 @@ BATCH = 512
 """Targets at a time: enough for fast products, few enough for many threads' memory."""
 
 
-def batches_of(columns: Columns, n_targets: int) -> Iterator[Some]:
-    """Cut some targets, or all (None), into batches of ``BATCH``."""
-    n = n_targets if columns is None else len(columns)
-    for start in range(0, n, BATCH):
-        part = slice(start, min(start + BATCH, n))
+def batches_of(columns: Columns, n_targets: int, size: int | None = None) -> Iterator[Some]:
+    """Cut some targets, or all (None), into batches of a size; of ``BATCH`` if None."""
+    n, size = n_targets if columns is None else len(columns), size or BATCH
+    for start in range(0, n, size):
+        part = slice(start, min(start + size, n))
         yield part if columns is None else columns[part]
-
-
-def rows_of(values: Array32, rows: Rows) -> Array32:
-    """Take some rows, without a copy where they lie together."""
-    parts = runs_of(rows)
-    if len(parts) == 1:
-        return values[parts[0]]
-    return np.concatenate([values[part] for part in parts])
 
 
 def parts_by_use(uses: Sequence[Rows]) -> tuple[list[Rows], list[list[int]]]:

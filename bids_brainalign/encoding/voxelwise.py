@@ -359,6 +359,8 @@ class Voxelwise:
             n_train=longest,
             solver=self.problem.solver,
             n_threads=self.problem.n_threads,
+            device=self.problem.device,
+            scoring=self.problem.scoring,
         )
 
 

@@ -18,6 +18,7 @@ from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow import tables
 from bids_brainalign.workflow.assemble import Assembly, assemble, feature_space
 from bids_brainalign.workflow.ceilings import Ceilings
+from bids_brainalign.workflow.extraction import device_of
 from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.inference import (
     BlockResult,
@@ -204,6 +205,8 @@ def problem_of(
         fixed_alpha=config.ridge.fixed_alpha,
         metric=config.ridge.metric,
         solver=config.ridge.solver,
+        device=device_of(config) if assembly.fit.modality == "fmri" else "cpu",
+        scoring=config.ridge.scoring,
         band_weights=config.ridge.band_weights,
         draws=assembly.draws,
         min_samples=config.folds.min_samples,

@@ -184,7 +184,11 @@ def pinned_weights(
     scale[scale <= 1e-6 * max(float(scale.max()), 1e-30)] = 1.0
     design = np.ascontiguousarray((features - centre) / scale, dtype=np.float32)
     system = many_targets(
-        design, responses, n_train=len(rows), n_threads=config.resources.omp_nthreads
+        design,
+        responses,
+        n_train=len(rows),
+        n_threads=config.resources.omp_nthreads,
+        device=device_of(config),
     )
     alpha = np.empty(responses.shape[1])
     alphas = np.asarray(config.ridge.alphas)

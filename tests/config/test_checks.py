@@ -39,6 +39,7 @@ def test_defaults_are_accepted() -> None:
         ),
         ({"resources": {"precision": "fp8"}}, "resources.precision = fp8 is not known"),
         ({"ridge": {"alphas": ()}}, "at least one number"),
+        ({"ridge": {"scoring": "fp16"}}, "ridge.scoring = fp16 is not known"),
         ({"ridge": {"alphas": (1.0, 0.0)}}, "ridge.alphas[1] = 0.0 must be above 0"),
         ({"ridge": {"fixed_alpha": float("nan")}}, "must be above 0"),
         ({"ridge": {"band_weights": (1.5,)}}, "between 0 and 1"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bids_brainalign.encoding import penalty_search
+from bids_brainalign.encoding import inner_fold
 from bids_brainalign.encoding.penalty_search import ERRORS, PenaltySearch
 from bids_brainalign.encoding.spectra import Dual, Primal
 from bids_brainalign.statistics.folds import Split
@@ -82,6 +82,6 @@ def test_matrices_for_many_targets_change_nothing(monkeypatch):
     assert all(side._operators for side in with_them.sides)
     np.testing.assert_array_equal(found[1], expected[1])
     np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
-    monkeypatch.setattr(penalty_search, "_OPERATOR_BYTES", 1.0)
+    monkeypatch.setattr(inner_fold, "_OPERATOR_BYTES", 1.0)
     large, _ = searches(form, y, "correlation", n_targets=10**6)
     assert all(side._operators is None for side in large.sides)

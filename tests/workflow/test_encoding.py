@@ -1,13 +1,24 @@
 """Stored responses and features in, tables and maps out: the planted answer is in them."""
 
+from dataclasses import replace
+
 import h5py
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
 
+from bids_brainalign.encoding import many_targets
+from bids_brainalign.encoding.torch_arrays import TorchArrays
 from bids_brainalign.errors import BrainAlignError, ExitCode
-from bids_brainalign.workflow.encoding import encode, encoding_step, fit_inputs, write_result
+from bids_brainalign.workflow.assemble import assemble
+from bids_brainalign.workflow.encoding import (
+    encode,
+    encoding_step,
+    fit_inputs,
+    problem_of,
+    write_result,
+)
 from bids_brainalign.workflow.inner_scores import kept_inner_scores
 from bids_brainalign.workflow.tables import SCORE_COLUMNS
 from tests.workflow.planted import PLANTED_LAYER, make_fit, with_folds
@@ -45,6 +56,36 @@ def test_ecog_finds_the_planted_layer_and_nothing_elsewhere(tmp_path):
         next(p for p in written if p.name.endswith("_channels.tsv")), sep="\t"
     ).set_index("name")
     assert channels.loc[found, "significant"].all()
+
+
+def test_ridge_of_voxels_is_made_on_the_device(tmp_path, monkeypatch):
+    asked = []
+
+    def arrays_on(device):
+        asked.append(device)
+        return TorchArrays("cpu")
+
+    tables = []
+    for device in ("cpu", "cuda:1"):
+        planted = make_fit(tmp_path / device[:3], "fmri", seconds=(300, 300, 240, 300))
+        resources = replace(planted.config.resources, device=device)
+        planted = replace(planted, config=replace(planted.config, resources=resources))
+        tables.append(run(planted)[2])
+        monkeypatch.setattr(many_targets, "arrays_on", arrays_on)
+    assert set(asked) == {"cuda:1"}
+    pd.testing.assert_frame_equal(tables[1], tables[0], rtol=1e-3, atol=1e-4)
+
+
+def test_ridge_of_electrodes_stays_on_the_cpu(tmp_path):
+    planted = make_fit(tmp_path, "ieeg")
+    config = replace(planted.config, resources=replace(planted.config.resources, device="cuda"))
+    assembly = assemble(config, planted.fit, planted.spaces)
+    assert problem_of(config, assembly, slice(None), None).device == "cpu"
+    coarse = replace(config, ridge=replace(config.ridge, scoring="bf16"))
+    assert problem_of(coarse, assembly, slice(None), None).scoring == "bf16"
+    assert fit_inputs(coarse, planted.fit, planted.spaces) != fit_inputs(
+        config, planted.fit, planted.spaces
+    )
 
 
 def test_fmri_rows_are_parcels_and_maps_hold_the_layer(tmp_path):
