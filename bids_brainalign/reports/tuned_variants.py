@@ -10,12 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bids_brainalign.outputs.names import analysis_label
-from bids_brainalign.outputs.reading import read_score_table
+from bids_brainalign.outputs.reading import read_score_table, read_table
 from bids_brainalign.outputs.tuned_models import EPOCH_TABLE, GRADIENT_TABLE
 from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.curves import curve_table
 
 ORIGINAL = "original"
+STIMULI = "stimuli"
+"""Name of the dataset's own stimuli among the data of probes."""
 CONTROLS = ("permuted", "stimulus", "features=")
 
 
@@ -91,6 +93,35 @@ def gradients_of(block: Block, model: str) -> pd.Series | None:
         return None
     table = pd.read_csv(path, sep="\t", dtype={"layer": str})
     return table.groupby("layer", sort=False)["gradient_norm"].mean()
+
+
+def probed_layers(block: Block, model: str, probe: str) -> pd.Series | None:
+    """Score of a linear probe by layer, on the stimuli; None where the model was not probed.
+
+    Parameters
+    ----------
+    block : Block
+    model : str
+        The original, or a model that was tuned on the block's recordings.
+    probe : str
+        As in the table.
+    """
+    file = block.main.file
+    participant = file.prefix.partition("_")[0]
+    root = next(p for p in file.path.parents if p.name == participant).parent
+    names = [model]
+    if ":" in model:
+        stems = (participant, file.prefix, f"{file.prefix}_{file.path.parent.name}")
+        names = [f"{model}:{who}" for who in stems]
+    for name in names:
+        table = read_table(
+            root / "group" / f"desc-{analysis_label(name)}_probes.tsv", text=("layer",)
+        )
+        if table is not None:
+            rows = table[(table["probe"] == probe) & (table["data"] == STIMULI)]
+            rows = rows[rows["metric"] == rows["metric"].iloc[0]] if len(rows) else rows
+            return rows.set_index(rows["layer"].astype(int))["score"] if len(rows) else None
+    return None
 
 
 def layers_of(block: Block, model: str) -> pd.Series | None:

@@ -26,10 +26,12 @@ from bids_brainalign.reports.tuned_variants import (
     epochs_of,
     gradients_of,
     layers_of,
+    probed_layers,
     training_of,
 )
 
 MOST_ROWS = 24
+MFCC = "mfcc"
 TEXT = ("target", "model", "reference", "region", "hemisphere", "settings")
 
 
@@ -132,6 +134,12 @@ def _curves(block: Block, album: Album, trainings: Sequence[Training]) -> tuple[
             f"Score over the layers of {', '.join(layers)}.",
             "r on the test stories by layer (whole mask, or mean over electrodes), of every "
             "training and the original.")  # fmt: skip
+    probed = _known(trainings, lambda model: probed_layers(block, model, MFCC))
+    if len(probed) > 1:
+        add("mfcc", layers_beside(probed, "r of MFCCs, held-out stories"),
+            f"How well MFCCs are read from the layers of {', '.join(probed)}.",
+            "What linear probes read of 40 MFCCs from each layer, on the test stories of the "
+            "tuning. All probes, with chance and intervals, are on models.html.")  # fmt: skip
     if gradients:
         add("gradients", gradients_beside(gradients),
             "Norm of the gradient of every layer in training.",

@@ -15,10 +15,12 @@ def participant_page_step(config: Config, participant: str) -> Step:
     from bids_brainalign.reports.pages import write_participant_page
 
     output = config.paths.output_dir
+    probes = sorted((output / "group").glob("*_probes.tsv"))  # shown beside tuned models
     return Step(
         name=f"report sub-{participant}",
         inputs={
             "tables": _digests(config, output / f"sub-{participant}"),
+            "probes": [[p.name, _digest_if_there(config, p)] for p in probes],
             "crashes": [p.name for p in sorted(output.glob(f"logs/sub-{participant}/*/crash-*"))],
             "citation": _digest_if_there(config, output / "logs" / "CITATION.md"),
             "templates": _templates(),

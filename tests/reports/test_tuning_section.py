@@ -112,6 +112,24 @@ def test_curves_are_drawn_of_what_is_there(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("who", ["Sub01", "Sub01TaskListen"])
+def test_probes_of_tuned_models_stand_beside_each_other(tmp_path, who):
+    """Of a participant's models and the original; another participant's are not taken."""
+    group = tmp_path / "group"
+    group.mkdir()
+    for label in ("w2v", f"w2vTuned{who}", "w2vPermutedSub02"):
+        rows = [
+            {"model": label, "probe": probe, "data": "stimuli", "layer": layer, "metric": "r",
+             "score": 0.1 * layer}
+            for probe in ("mel", "mfcc") for layer in range(3)
+        ]  # fmt: skip
+        pd.DataFrame(rows).to_csv(group / f"desc-{label}_probes.tsv", sep="\t", index=False)
+    section = shown(tmp_path, [*rows_of("w2v"), *rows_of("w2v:permuted")])
+    assert (
+        section.pictures[-1].alt == "How well MFCCs are read from the layers of tuned, original."
+    )
+
+
 def test_gains_over_seeds_are_shown(tmp_path):
     stable = {
         "settings": [np.nan, np.nan, "cnn=thawed", "cnn=thawed"], "target": ["A1", "A2"] * 2,

@@ -93,15 +93,16 @@ def epoch_scores(curves: Mapping[str, NDArray[np.float64]], chosen: Mapping[str,
     return figure
 
 
-def layers_beside(curves: Mapping[str, pd.Series]) -> Figure:
+def layers_beside(curves: Mapping[str, pd.Series], ylabel: str = "r on test stories") -> Figure:
     """Draw scores over the layers, a line per training.
 
     Parameters
     ----------
     curves : mapping of str to Series
-        r by layer number.
+        Score by layer number.
+    ylabel : str
     """
-    figure, axes = _panel("layer", "r on test stories")
+    figure, axes = _panel("layer", ylabel)
     colours = colours_of(list(curves))
     for name, values in curves.items():
         axes.plot(
