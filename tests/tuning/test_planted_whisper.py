@@ -28,7 +28,8 @@ LAYER = 2
 EPOCHS = 6
 N_TARGETS = 36
 ROW_S = 0.25
-SIZE = 1.0
+SIZE = 0.3
+"""Of the change: it moves the frames of layer 2 by .4 of their own size."""
 NOISE = 0.3
 TRAINING = ("garden", "glacier", "market", "mill")  # 150 s each
 VALIDATION = ("harbour", "lantern")  # 75 s each
@@ -133,6 +134,6 @@ def test_whisper_base_predicts_held_out_stories_better(shared: Path, tmp_path: P
     )
     train(model, Given(training), mse, settings, tmp_path, on_epoch=look)
     print(f"validation and test r, original {scores[0]}, tuned {scores[EPOCHS]}")
-    # Measured: test r .600 and .688.
+    # Measured: test r .602 and .683.
     assert scores[EPOCHS][0] > scores[0][0] + 0.03
     assert scores[EPOCHS][1] > scores[0][1] + 0.03
