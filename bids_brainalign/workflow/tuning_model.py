@@ -38,7 +38,7 @@ from bids_brainalign.tuning.readouts import (
     features_and_responses,
 )
 from bids_brainalign.tuning.schedule import ScheduleName
-from bids_brainalign.tuning.stories import Batch, Story, moved
+from bids_brainalign.tuning.stories import SAMPLE_RATE_HZ, Batch, Story, moved
 from bids_brainalign.workflow.extraction import device_of
 from bids_brainalign.workflow.spaces import Space, seed_of
 
@@ -132,7 +132,10 @@ def masked_task(
     clusters = cluster_frames(
         backbone, heard, seed=seed, device=device, path=folder / "clusters.npz"
     )
-    batches = MaskedBatches(heard, clusters, backbone=backbone, settings=MaskSettings(seed=seed))
+    window = backbone.window_samples  # Whisper's costs the same however much is in it
+    clip_s = MaskSettings.clip_s if window is None else window / SAMPLE_RATE_HZ
+    masks = MaskSettings(clip_s=clip_s, seed=seed)
+    batches = MaskedBatches(heard, clusters, backbone=backbone, settings=masks)
     model = MaskedModel(backbone, n_clusters=clusters.n_clusters, seed=seed).to(device)
     return Task(model, batches, masked_loss, clusters.n_clusters)
 
