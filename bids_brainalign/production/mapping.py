@@ -82,7 +82,7 @@ def map_words(
         plan = RidgePlan(x, folds, how, preparation=preparation)
         model, penalty = plan.predict(y[:, use])
         ratio = np.zeros_like(penalty)
-        non_zero = np.full_like(penalty, x.shape[1])
+        non_zero = np.repeat(plan.n_weights[:, None].astype(np.float64), use.sum(), axis=1)
     else:
         model, penalty, ratio, non_zero = _elastic(x, y[:, use], folds, how, preparation)
     return Predictions(

@@ -62,9 +62,11 @@ class RidgePlan:
         for inner in folds.selections():
             x = preparation.apply(embeddings, selection_rows(inner))
             self._inner[id(inner)] = [self._hat(x, split) for split in inner]
+        prepared = [preparation.apply(embeddings, fold.outer.train) for fold in folds.folds]
+        self.n_weights = np.array([int((np.ptp(x, axis=0) > 0).sum()) for x in prepared])
+        """(n_folds,) dimensions that vary, of the embeddings as prepared."""
         self._outer = [
-            self._hat(preparation.apply(embeddings, fold.outer.train), fold.outer)
-            for fold in folds.folds
+            self._hat(x, fold.outer) for x, fold in zip(prepared, folds.folds, strict=True)
         ]
 
     def predict(self, responses: Array64, *, n_sets: int = 1) -> tuple[Array64, Array64]:

@@ -4,6 +4,7 @@ import numpy as np
 
 from bids_brainalign.production.folds import word_folds
 from bids_brainalign.production.mapping import map_words
+from bids_brainalign.production.ridge import Ridge
 
 
 def planted(share, seed, *, n_words=100, n_channels=127, n_dims=50, scale_sd=0.95, word_sd=0.3):
@@ -22,7 +23,5 @@ def folds_of(n_words, **options):
 
 def train_mean_only(responses, folds):
     """Predictions of a predictor that ignores the word: all weights are 0."""
-    from bids_brainalign.production.ridge import Ridge
-
     x = np.random.default_rng(0).standard_normal((len(responses), 2))
     return map_words(x, responses, folds, Ridge(penalties=(1e30,)))

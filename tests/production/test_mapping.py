@@ -130,6 +130,9 @@ def test_components_are_those_of_the_training_words():
     np.testing.assert_allclose(np.abs(kept), np.abs(expected), atol=1e-9)
     found = map_words(x, y, folds_of(40), Ridge(), preparation=Preparation(explained=0.9))
     assert np.isfinite(found.model).all()
+    assert (found.non_zero < 20).all()
+    x[:, 4] = 1.0
+    assert (map_words(x, y, folds_of(40), Ridge()).non_zero == 29).all()
 
 
 @pytest.mark.parametrize("over", ["k-fold", "leave-one-word-out"])
