@@ -22,7 +22,7 @@ from bids_brainalign.production.mapping import (
     train_moments,
 )
 from bids_brainalign.production.ridge import Ridge, RidgePlan, rows_of_sets
-from bids_brainalign.production.scores import STATISTICS, corrected, word_errors
+from bids_brainalign.production.scores import STATISTICS, corrected
 from bids_brainalign.statistics.tails import p_values
 
 Array64 = NDArray[np.float64]
@@ -82,6 +82,7 @@ def shuffled_words(
     -------
     Null
     """
+    _check_draws(n_draws)
     unique = len(np.unique(folds.content)) == folds.n_words
     if unique and folds.cut == "dealt":
         orders = np.stack([rng.permutation(folds.n_words) for _ in range(n_draws)])
@@ -119,6 +120,7 @@ def shifted_trials(
     -------
     Null
     """
+    _check_draws(n_draws)
     n = folds.n_words
     shifts = np.arange(least, n - least + 1)
     if least < 1 or not len(shifts):
@@ -143,6 +145,7 @@ def random_embeddings(
 
     Parameters and result as of :func:`shuffled_words`.
     """
+    _check_draws(n_draws)
     _, label = np.unique(folds.content, return_inverse=True)
     shape = (int(label.max()) + 1, embeddings.shape[1])
     draws = [
@@ -153,66 +156,9 @@ def random_embeddings(
     return Null("random embeddings", observed, np.stack(draws))
 
 
-def trial_index(n_words: int, *, degree: int = 3) -> Array64:
-    """Legendre polynomials of the place in the recording: (n_words, degree), a slow drift."""
-    place = np.linspace(-1, 1, n_words)
-    return np.asarray(np.polynomial.legendre.legvander(place, degree)[:, 1:])
-
-
-@dataclass(frozen=True)
-class Twin:
-    """A plain predictor on the same words and folds, beside the model."""
-
-    name: str
-    statistics: Array64
-    """(5,) of the plain predictor."""
-    gain: float
-    """Mean squared error of the plain predictor less that of the model, in training variances."""
-    p_gain: float
-    """One-sided, of a gain as large by flipping the signs of words at random."""
-
-
-def twin(
-    name: str,
-    covariates: Array64,
-    responses: Array64,
-    predictions: Predictions,
-    *,
-    n_draws: int = 2000,
-    rng: np.random.Generator,
-) -> Twin:
-    """Ask whether the model beats a plain predictor: place in the recording, duration, loudness.
-
-    Parameters
-    ----------
-    name : str
-    covariates : ndarray of shape (n_words,) or (n_words, n_covariates)
-        Mapped by ridge on the folds of the model, so that it gets the same chances.
-    responses : ndarray of shape (n_words, n_channels)
-    predictions : Predictions
-        Of the model.
-    n_draws : int
-        Of signs; repetitions of a word are flipped together.
-    rng : Generator
-
-    Returns
-    -------
-    Twin
-    """
-    plain = map_words(
-        np.asarray(covariates, dtype=np.float64).reshape(len(responses), -1),
-        responses,
-        predictions.folds,
-        Ridge(),
-    )
-    difference = word_errors(responses, plain) - word_errors(responses, predictions)
-    _, label = np.unique(predictions.folds.content, return_inverse=True)
-    sums = np.bincount(label, weights=difference)
-    signs = rng.integers(0, 2, size=(n_draws, len(sums))) * 2.0 - 1.0
-    gain = float(difference.mean())
-    draws = (signs @ sums) / len(difference)
-    p = float(p_values(np.array([gain]), draws[:, None], tail_fit=False)[0])
-    return Twin(name, corrected(responses, plain).summary(), gain, p)
+def _check_draws(n_draws: int) -> None:
+    if n_draws < 1:
+        raise BrainAlignError(f"{n_draws} draws make no null.", fix="Ask for at least 19.")
 
 
 def _statistics(

@@ -23,8 +23,9 @@ from typing import Literal
 
 import numpy as np
 
-from bids_brainalign.production.nulls import Null, Twin
+from bids_brainalign.production.nulls import Null
 from bids_brainalign.production.scores import STATISTICS
+from bids_brainalign.production.twins import Twin
 
 Answer = Literal["evidence", "no evidence", "undecided"]
 

@@ -6,14 +6,12 @@ import pytest
 from bids_brainalign.production.mapping import map_words
 from bids_brainalign.production.nulls import (
     Null,
-    Twin,
     random_embeddings,
     shifted_trials,
     shuffled_words,
-    trial_index,
-    twin,
 )
 from bids_brainalign.production.ridge import Ridge
+from bids_brainalign.production.twins import Twin, trial_index, twin
 from bids_brainalign.production.verdict import NEEDED, judge
 from tests.production.planted import folds_of, planted
 
