@@ -77,3 +77,10 @@ def judged(share, seed):
 def test_no_evidence_without_a_signal_and_evidence_with_one():
     assert [judged(0.0, seed).answer for seed in (0, 1, 2)] == ["no evidence"] * 3
     assert judged(0.5, 0).answer == "evidence"
+
+
+@pytest.mark.slow
+def test_evidence_is_rare_without_a_signal():
+    answers = [judged(0.0, seed).answer for seed in range(60)]
+    assert "undecided" not in answers
+    assert answers.count("evidence") <= 8  # 99 % of binomials with 60 draws of .05
