@@ -1,0 +1,1 @@
+"""Speech production: rebuild responses to words from embeddings, and test what that means."""

@@ -1,0 +1,126 @@
+"""Nulls: the short way equals refits, and p is uniform without a signal."""
+
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
+from bids_brainalign.errors import BrainAlignError
+from bids_brainalign.production import nulls
+from bids_brainalign.production.elastic import ElasticNet
+from bids_brainalign.production.folds import word_folds
+from bids_brainalign.production.mapping import map_words
+from bids_brainalign.production.nulls import (
+    random_embeddings,
+    shifted_trials,
+    shuffled_words,
+)
+from bids_brainalign.production.ridge import Ridge
+from bids_brainalign.production.scores import corrected
+from tests.production.planted import folds_of, planted
+
+RIDGE = Ridge((1.0, 30.0, 1000.0))
+
+
+def refitted(x, y, folds, how=RIDGE):
+    return corrected(y, map_words(x, y, folds, how)).summary()
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_shared_decompositions_equal_refits(shared):
+    x, y = planted(0.5, 0, n_words=30, n_channels=7, n_dims=12)
+    folds, how = folds_of(30, n_folds=4), Ridge(RIDGE.penalties, shared=shared)
+    null = shuffled_words(x, y, folds, how, n_draws=5, rng=np.random.default_rng(1))
+    rng = np.random.default_rng(1)
+    expected = [refitted(x, y[rng.permutation(30)], folds, how) for _ in range(5)]
+    np.testing.assert_allclose(null.draws, expected, atol=1e-9)
+    np.testing.assert_allclose(null.observed, refitted(x, y, folds, how), atol=1e-9)
+    assert null.least_p == 1 / 6
+
+
+def test_elastic_nets_are_refitted_with_penalties_chosen_anew():
+    x, y = planted(0.5, 0, n_words=30, n_channels=4, n_dims=12)
+    folds, how = folds_of(30, n_folds=3, n_inner=3), ElasticNet(ratios=(0.5,), n_alphas=4)
+    null = shuffled_words(x, y, folds, how, n_draws=2, rng=np.random.default_rng(1))
+    rng = np.random.default_rng(1)
+    expected = [refitted(x, y[rng.permutation(30)], folds, how) for _ in range(2)]
+    np.testing.assert_allclose(null.draws, expected, atol=1e-9)
+
+
+def test_shifts_are_all_different_and_exclude_the_truth():
+    x, y = planted(0.5, 0, n_words=30, n_channels=7, n_dims=12)
+    folds = folds_of(30, n_folds=4, cut="contiguous")
+    rng = np.random.default_rng(0)
+    null = shifted_trials(x, y, folds, RIDGE, n_draws=500, rng=rng, least=3)
+    assert len(null.draws) == 25
+    expected = refitted(x, np.roll(y, -3, axis=0), folds)
+    np.testing.assert_allclose(null.draws[0], expected, atol=1e-9)
+    assert (null.observed[0] > null.draws[:, 0]).all()
+    assert null.p[0] == pytest.approx(1 / 26)
+    with pytest.raises(BrainAlignError, match="cannot be shifted"):
+        shifted_trials(x, y, folds, RIDGE, n_draws=5, rng=rng, least=16)
+
+
+def test_repetitions_are_exchanged_together(monkeypatch):
+    content = np.repeat(np.arange(12), [1, 2, 3] * 4)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((12, 3))[content]
+    y = rng.standard_normal((24, 5)) + x @ rng.standard_normal((3, 5))
+    seen = []
+
+    def spied(embeddings, *args, **options):
+        seen.append(embeddings)
+        return map_words(embeddings, *args, **options)
+
+    monkeypatch.setattr(nulls, "map_words", spied)
+    shuffled_words(x, y, word_folds(content), Ridge(), n_draws=4, rng=rng)
+    assert len(seen) == 5
+    for drawn in seen[1:]:
+        for word in range(12):
+            assert (drawn[content == word] == drawn[content == word][0]).all()
+        assert not np.array_equal(drawn, x)
+
+
+def repetitions(n, make, test, n_draws):
+    """P values (n, 5) of data sets without a signal."""
+    out = []
+    for seed in range(n):
+        x, y, folds = make(seed)
+        rng = np.random.default_rng(1000 + seed)
+        out.append(test(x, y, folds, RIDGE, n_draws=n_draws, rng=rng).p)
+    return np.array(out)
+
+
+def nothing(seed):
+    x, y = planted(0.0, seed, n_words=24, n_channels=6, n_dims=5)
+    return x, y, folds_of(24, n_folds=4, n_inner=3, seed=seed)
+
+
+def test_without_a_signal_p_is_uniform():
+    p = repetitions(80, nothing, shuffled_words, 39)
+    for column in (0, 2, 3):
+        assert kstest(p[:, column], "uniform").pvalue > 0.01
+    assert (p[:, 0] <= 0.05).mean() < 0.14  # 99.9 % of binomials with 80 draws of .05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("test", [shuffled_words, random_embeddings, shifted_trials])
+def test_p_is_uniform_in_more_data(test):
+    p = repetitions(400, nothing, test, 39)
+    for column in range(5):
+        assert kstest(p[:, column], "uniform").pvalue > 0.001
+
+
+def test_a_signal_is_found_by_every_null():
+    x, y = planted(0.5, 4, n_words=60, n_channels=20, n_dims=10)
+    folds = folds_of(60)
+    for test in (shuffled_words, random_embeddings, shifted_trials):
+        p = test(x, y, folds, RIDGE, n_draws=30, rng=np.random.default_rng(0)).p
+        np.testing.assert_allclose(p, 1 / 31)
+
+
+def test_no_draws_make_no_null():
+    x, y = planted(0.5, 4, n_words=30, n_channels=8, n_dims=10)
+    rng = np.random.default_rng(0)
+    for test in (shuffled_words, shifted_trials, random_embeddings):
+        with pytest.raises(BrainAlignError, match="0 draws"):
+            test(x, y, folds_of(30), RIDGE, n_draws=0, rng=rng)
