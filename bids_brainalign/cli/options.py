@@ -172,6 +172,22 @@ def _add_material(group: argparse._ArgumentGroup) -> None:
         "too",
     )
     group.add_argument(
+        "--word-window",
+        dest="production.window_s",
+        nargs=2,
+        type=float,
+        metavar=("FROM", "TO"),
+        help="speech-production: the response to a word is the mean between these seconds after "
+        "its onset (default: 0 1)",
+    )
+    group.add_argument(
+        "--realign",
+        dest="production.realign",
+        action="store_true",
+        help="speech-production: shift onsets by the lag between sound and responses, fit again, "
+        "and show both",
+    )
+    group.add_argument(
         "--save",
         nargs="+",
         action="extend",

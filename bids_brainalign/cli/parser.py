@@ -127,7 +127,7 @@ def _value(key: str, value: Any) -> Any:
         return tuple(one for one in PROBES if one in value)
     if key == "paths.targets":
         return tuple(values.absolute(path) for path in value)
-    if key in ("ieeg.band_hz", "tuning.compare"):
+    if key in ("ieeg.band_hz", "tuning.compare", "production.window_s"):
         return tuple(value)
     if key == "decoding.decoders":
         return tuple(one for one in DECODERS if one in value)

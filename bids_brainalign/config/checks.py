@@ -6,6 +6,9 @@ import math
 import re
 from collections.abc import Iterator
 
+from bids_brainalign.config.production import CONTEXTS
+from bids_brainalign.config.production import choices as production_choices
+from bids_brainalign.config.production import ranges as production_ranges
 from bids_brainalign.config.schema import (
     WHISPER_WINDOW_S,
     Config,
@@ -49,7 +52,8 @@ PROBES = (
     "mfcc", "mel", "phones", "words", "vectors", "sentence-type", "speaker", "emotion", "intent",
 )  # fmt: skip
 PRECISIONS = ("fp32", "bf16", "fp16")
-RECORDING_LABELS = ("onset", "phones", "repeats", "responses", "silence", "sound")
+RECORDING_LABELS = ("embeddings", "onset", "phones", "production", "repeats", "responses",
+                    "silence", "sound", "words")  # fmt: skip
 """``desc-`` labels of outputs that belong to no model."""
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 LABEL = re.compile(r"[A-Za-z0-9._-]+")
@@ -125,6 +129,8 @@ def _check_names(config: Config) -> None:
                 taken[f"{label}{mode.capitalize()}{end}"] = f"{name} in {mode} mode"
         for variant in variants:
             taken[f"{label}{variant_label(variant)}"] = f"{name}, {variant}"
+        for end in ("Alone", "Running"):
+            taken[f"{label}{end}"] = f"words of {name}"
         for end in ("", "Untrained"):
             taken[f"{label}Decoder{end}"] = f"the decoder of {name}"
 
@@ -167,6 +173,7 @@ def _choices(config: Config) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     for modality in config.modalities:
         yield "modalities", modality, MODALITIES
     yield from tuning_choices(config.tuning)
+    yield from production_choices(config.production)
 
 
 def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
@@ -253,6 +260,8 @@ def _ranges(config: Config) -> Iterator[tuple[str, object, str, bool]]:
     yield "ridge.alphas", ridge.alphas, "at least one number", bool(ridge.alphas)
     yield "modalities", config.modalities, "at least one", bool(config.modalities)
     yield from tuning_ranges(config.tuning)
+    yield from production_ranges(config.production)
+    yield from _combined(config)
     for name, labels in config.rois.own:
         free = bool(LABEL.fullmatch(name)) and name not in (*PARCELS, *config.rois.sets)
         rule = "letters, digits, '.', '_' and '-', and no name that is taken"
@@ -334,6 +343,17 @@ def _probes(config: Config) -> Iterator[tuple[str, object, str, bool]]:
             rule = f"two models of --models ({', '.join(names) or 'none'})"
             known = set(pair) <= set(names) and pair[0] != pair[1]
             yield "probes.originals", "=".join(pair), rule, known
+
+
+def _combined(config: Config) -> Iterator[tuple[str, object, str, bool]]:
+    """Embeddings side by side must be of this run."""
+    names = [name for name, _ in (*config.features.models, *config.paths.features)]
+    known = {f"{name}{end}" for name in names for end in ("", *(f":{c}" for c in CONTEXTS))}
+    for one in config.production.combine:
+        parts = one.split("+")
+        rule = f"NAMEs of --models with + between them, of {', '.join(names) or 'none'}"
+        holds = len(parts) > 1 and len(set(parts)) == len(parts) and set(parts) <= known
+        yield "production.combine", one, rule, holds or config.level == "group"
 
 
 def _is_band(band_hz: tuple[float, ...]) -> bool:

@@ -24,6 +24,12 @@ SLOPPY: dict[str, object] = {
         "n_bootstrap": 200,
     },
     "nulls": {"n_draws": 200},
+    "production": {
+        "mappings": ("ridge",),
+        "ridge_draws": 199,
+        "random_draws": 39,
+        "penalties": False,
+    },
     "probes": {"max_rows": 2000, "max_clips": 200, "n_null": 39, "similarity_rows": 200},
 }
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from bids_brainalign.config.production import Production
 from bids_brainalign.config.tuning import Tuning
 
 WHISPER_WINDOW_S = 30.0
@@ -524,6 +525,7 @@ class Config:
     decoding: Decoding = field(default_factory=Decoding)
     tuning: Tuning = field(default_factory=Tuning)
     probes: Probes = field(default_factory=Probes)
+    production: Production = field(default_factory=Production)
     resources: Resources = field(default_factory=Resources)
     control: Control = field(default_factory=Control)
 

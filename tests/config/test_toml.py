@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bids_brainalign.config.recipes import SLOPPY, list_recipes, load_recipe, recipe_text
+from bids_brainalign.config.production import Production
 from bids_brainalign.config.schema import Config, Paths, Ridge, Selection
 from bids_brainalign.config.toml import dump, loads, merge, parse_overlay, read_overlay
 from bids_brainalign.errors import BrainAlignError, ExitCode
@@ -133,7 +134,13 @@ def test_recipes_are_the_defaults_of_their_data(name: str) -> None:
 
 
 def test_recipes_that_are_shipped() -> None:
-    assert list_recipes() == ("brain-tuning", "brainwavlm", "layerwise-fmri", "whisper-ecog")
+    assert list_recipes() == (
+        "brain-tuning",
+        "brainwavlm",
+        "layerwise-fmri",
+        "speech-production",
+        "whisper-ecog",
+    )
 
 
 @pytest.mark.parametrize("name", ["brain-tuning", "brainwavlm"])
@@ -149,6 +156,13 @@ def test_every_number_of_tuning_has_its_source(name: str) -> None:
         before = line
 
 
+def test_speech_production_is_the_usual_settings_switched_on() -> None:
+    config = merge(PLACES, load_recipe("speech-production"))
+    assert config.production == dataclasses.replace(Production(), run=True)
+    assert config.modalities == ("ieeg",)
+    assert config.ieeg.high_gamma == "dutch2022"
+
+
 def test_recipe_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text("[nulls]\nn_draws = 100\n")
     assert load_recipe(str(tmp_path / "mine.toml"))["nulls"] == {"n_draws": 100}
@@ -160,7 +174,7 @@ def test_recipe_from_a_file(tmp_path: Path) -> None:
         ("wisper-ecog", "did you mean whisper-ecog?", ExitCode.USAGE),
         (
             "xyz",
-            "there are: brain-tuning, brainwavlm, layerwise-fmri, whisper-ecog",
+            "there are: brain-tuning, brainwavlm, layerwise-fmri, speech-production, whisper-ecog",
             ExitCode.USAGE,
         ),
         ("no/such.toml", "can't be read", ExitCode.MISSING_INPUT),
