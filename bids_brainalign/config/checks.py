@@ -52,8 +52,7 @@ PROBES = (
     "mfcc", "mel", "phones", "words", "vectors", "sentence-type", "speaker", "emotion", "intent",
 )  # fmt: skip
 PRECISIONS = ("fp32", "bf16", "fp16")
-RECORDING_LABELS = ("embeddings", "onset", "phones", "production", "repeats", "responses",
-                    "silence", "sound", "words")  # fmt: skip
+RECORDING_LABELS = ("onset", "phones", "production", "repeats", "responses", "silence", "sound")
 """``desc-`` labels of outputs that belong to no model."""
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 LABEL = re.compile(r"[A-Za-z0-9._-]+")

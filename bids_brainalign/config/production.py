@@ -56,10 +56,10 @@ class Production:
     """``k-fold``, which all nulls use, and ``leave-one-word-out``, as published."""
     n_folds: int = 10
     n_inner: int = 5
-    ridge_draws: int = 999
+    ridge_draws: int = 499
     """Shuffles of the words; each is fitted anew, penalties included."""
-    multi_task_draws: int = 99
-    elastic_net_draws: int = 39
+    multi_task_draws: int = 39
+    elastic_net_draws: int = 19
     random_draws: int = 99
     """Random embeddings, at most: each costs a decomposition."""
     penalties: bool = True

@@ -67,6 +67,9 @@ class Settings(TypedDict, total=False):
     """Phones that nobody annotated were found from words."""
     versions: Mapping[str, str]
     """Package → version."""
+    production: Mapping[str, object]
+    """Of speech production: ``window_s``, ``onset``, ``mappings``, ``draws``; the text is then about
+    that alone."""
 
 
 def citation_text(
@@ -89,6 +92,9 @@ def citation_text(
     bib : str
         The same references as BibTeX.
     """
+    if "production" in settings:
+        text = "\n\n".join((_data(modalities), _production(models, settings)))
+        return _with_references(text, settings)
     paragraphs = [_data(modalities)]
     if "ieeg" in modalities:
         paragraphs.append(_ieeg(settings))
@@ -97,7 +103,10 @@ def citation_text(
     if "fmri" in modalities:
         paragraphs.append(_fmri(settings))
     paragraphs += [_features(models, settings), _encoding(settings), _inference(settings)]
-    text = "\n\n".join(p for p in paragraphs if p)
+    return _with_references("\n\n".join(p for p in paragraphs if p), settings)
+
+
+def _with_references(text: str, settings: Settings) -> tuple[str, str]:
     versions = settings.get("versions")
     if versions:
         text += "\n\nVersions: " + ", ".join(f"{n} {v}" for n, v in versions.items()) + "."
@@ -192,6 +201,33 @@ def _ieeg(settings: Settings) -> str:
             "fitted on training data."
         )
     return " ".join(sentences)
+
+
+def _production(models: Sequence[str], settings: Settings) -> str:
+    own = settings["production"]
+    start_s, stop_s = own["window_s"]  # type: ignore[misc]
+    onset = "the onset of the word in the sound" if own["onset"] == "speech" else "the word's cue"
+    kinds = {
+        "ridge": "ridge regression with one penalty for all channels",
+        "multi-task": "an elastic net over all channels",
+        "elastic-net": "an elastic net per channel [@zou2005]",
+    }
+    mappings = [kinds[name] for name in own["mappings"]]  # type: ignore[attr-defined]
+    return (
+        "Intracranial recordings of people who spoke were read with MNE-Python [@gramfort2013]; "
+        "channels marked bad were left out and the others "
+        f"{REFERENCE[settings['reference']]}. The response to a word is the mean from {start_s:g} "
+        f"to {stop_s:g} s after {onset} of high gamma: {HIGH_GAMMA[settings['high_gamma']]}.\n\n"
+        f"It was predicted from embeddings of the words ({_listed(models)}) by "
+        f"{_listed(mappings)}. Embeddings and responses were standardised, and penalties chosen, "
+        "by words outside the held-out group. Scores across channels are given beside those of the "
+        "mean over the training words, which reaches nearly the same without any knowledge of the "
+        "words; scores about that mean are pattern correlation, skill and identification "
+        "[@mitchell2008]. Whether there is evidence follows from shuffled words "
+        f"({own['draws']} draws, each fitted anew), random embeddings, circularly shifted trials, "
+        "plain predictors (place in the recording, duration, loudness and length of words) and "
+        "the responses before the cue, all by ridge."
+    )
 
 
 def _eeg(settings: Settings) -> str:

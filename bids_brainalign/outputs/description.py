@@ -72,6 +72,28 @@ IGNORED = (
     "*_stability.json",
     "*_transfer.tsv",
     "*_transfer.json",
+    "*_words.tsv",
+    "*_words.json",
+    "*_reconstruction.tsv",
+    "*_reconstruction.json",
+    "*_wordscores.tsv",
+    "*_wordscores.json",
+    "*_r2bins.tsv",
+    "*_r2bins.json",
+    "*_plainpredictors.tsv",
+    "*_plainpredictors.json",
+    "*_penalties.tsv",
+    "*_penalties.json",
+    "*_timecourse.tsv",
+    "*_timecourse.json",
+    "*_regions.tsv",
+    "*_regions.json",
+    "*_geometry.tsv",
+    "*_geometry.json",
+    "*_synchrony.tsv",
+    "*_synchrony.json",
+    "*_contamination.tsv",
+    "*_contamination.json",
     "models",
     "*_similarity.tsv",
     "*_similarity.json",
@@ -125,6 +147,12 @@ Written by bids_brainalign {version}. Open `index.html` first.
   `group/desc-<A>And<B>_changes.tsv`: a tuned model A against its original B. See `models.html`.
 - `*_phonemes.tsv`, `*_coherence.tsv` (iEEG): responses to phones and classes of phones, clusters
   of electrodes, and their anatomical order.
+- `*_reconstruction.tsv` (`--recipe speech-production`): how well responses to spoken words are
+  rebuilt from an embedding, never without the mean over the training words beside it; its JSON
+  file says whether there is evidence, and why. Beside it: `_words.tsv` (words and onsets),
+  `_wordscores.tsv`, `_channels.tsv`, `_r2bins.tsv`, `_plainpredictors.tsv`, `_penalties.tsv`,
+  `_timecourse.tsv` (layer × lag), `_regions.tsv`, `_geometry.tsv` (likeness of embedding and
+  responses), `_synchrony.tsv` and `_contamination.tsv` (sound against responses).
 - `group/`: tables over participants; `desc-phones_behaviour.tsv` with `--behaviour`.
 - `logs/`: configuration, versions, commands, crash files, and how to cite (`CITATION.md`).
 """

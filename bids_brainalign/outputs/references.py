@@ -109,6 +109,32 @@ _ARTICLES: dict[str, tuple[str, dict[str, str]]] = {
             "year": "2022",
         },
     ),
+    "zou2005": (
+        "article",
+        {
+            "author": "Zou, Hui and Hastie, Trevor",
+            "title": "Regularization and variable selection via the elastic net",
+            "journal": "Journal of the Royal Statistical Society: Series B",
+            "volume": "67",
+            "number": "2",
+            "pages": "301--320",
+            "year": "2005",
+            "doi": "10.1111/j.1467-9868.2005.00503.x",
+        },
+    ),
+    "mitchell2008": (
+        "article",
+        {
+            "author": "Mitchell, Tom M. and others",
+            "title": "Predicting human brain activity associated with the meanings of nouns",
+            "journal": "Science",
+            "volume": "320",
+            "number": "5880",
+            "pages": "1191--1195",
+            "year": "2008",
+            "doi": "10.1126/science.1152876",
+        },
+    ),
     "zada2025": (
         "article",
         {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from bids_brainalign.dataset.ready_made import BROADBAND, HIGH_GAMMA
@@ -12,7 +14,7 @@ from bids_brainalign.dataset.types import Recording
 from bids_brainalign.responses import high_gamma as amplitudes
 from bids_brainalign.responses import resampling
 from bids_brainalign.responses.channels import NEURAL_TYPES
-from bids_brainalign.responses.recordings import within
+from bids_brainalign.responses.recordings import Intervals, within
 from bids_brainalign.responses.referencing import (
     Derivation,
     Rereferenced,
@@ -71,28 +73,62 @@ def load_ieeg(
     BrainAlignError
         66: file or ``channels.tsv`` absent. 65: unreadable, nothing left, or too slow.
     """
-    voltages = read_voltages(recording, types=types)
-    sfreq_hz, line_hz = voltages.sfreq_hz, line_frequency(recording.metadata)
-    located, located_notes = located_targets(recording, voltages)
-    ready = recording.prepared == HIGH_GAMMA
-    derived, reference_notes = derivations("none" if ready else reference, located)
-    parts = (
-        _ready_made(voltages)
-        if ready
-        else _amplitudes(voltages, derived, high_gamma, line_hz, band_hz)
+    opened = open_amplitudes(
+        recording, reference=reference, high_gamma=high_gamma, band_hz=band_hz, types=types
     )
     columns = []
-    made: tuple[str, ...]
-    for part in parts:
+    for part in opened.parts:
         times = clock_between(
             recording, part.first_s, part.last_s, rate_hz=rate_hz, phase_s=phase_s
         )
         columns.append(
             resampling.to_clock(part.data, part.rate_hz, times_s=times, first_s=part.first_s)
         )
+    return Response(
+        data=np.concatenate(columns, axis=1),
+        times=times,
+        targets=opened.targets,
+        censored=within(times, opened.bad),
+        support_s=opened.support_s + resampling.support_s(part.rate_hz, rate_hz),
+        notes=opened.notes,
+    )
+
+
+@dataclass(frozen=True)
+class OpenAmplitudes:
+    """Amplitudes of the good channels of a recording, made a few channels at a time."""
+
+    parts: Iterator[amplitudes.Amplitude]
+    """In the order of `targets`, at the rate that the method gives; each once."""
+    targets: pd.DataFrame
+    """As in a Response."""
+    bad: Intervals
+    """Stretches marked bad, in s."""
+    support_s: float
+    """Half length of the filters (−40 dB)."""
+    notes: tuple[str, ...]
+
+
+def open_amplitudes(
+    recording: Recording,
+    *,
+    reference: str,
+    high_gamma: str,
+    band_hz: tuple[float, ...] = (),
+    types: tuple[str, ...] = NEURAL_TYPES,
+) -> OpenAmplitudes:
+    """Read a recording and prepare its high gamma; parameters and errors as `load_ieeg`."""
+    voltages = read_voltages(recording, types=types)
+    sfreq_hz, line_hz = voltages.sfreq_hz, line_frequency(recording.metadata)
+    located, located_notes = located_targets(recording, voltages)
+    ready = recording.prepared == HIGH_GAMMA
+    derived, reference_notes = derivations("none" if ready else reference, located)
+    made: tuple[str, ...]
     if ready:
+        parts = _ready_made(voltages)
         own_s, made = _ready_support_s(voltages), (_ready_note(recording, voltages),)
     else:
+        parts = _amplitudes(voltages, derived, high_gamma, line_hz, band_hz)
         own_s = amplitudes.support_s(high_gamma, sfreq_hz, band_hz=band_hz)
         made = (
             *reference_notes,
@@ -101,12 +137,11 @@ def load_ieeg(
         )
     if recording.prepared == BROADBAND:
         made = (f"The cleaned recording of {recording.prepared_by} was used.", *made)
-    return Response(
-        data=np.concatenate(columns, axis=1),
-        times=times,
+    return OpenAmplitudes(
+        parts=parts,
         targets=derived_targets(located, derived),
-        censored=within(times, voltages.bad),
-        support_s=own_s + resampling.support_s(part.rate_hz, rate_hz),
+        bad=voltages.bad,
+        support_s=own_s,
         notes=(*voltages.notes, *made, *located_notes),
     )
 

@@ -84,8 +84,16 @@ def localised(
     """
     if fit.modality != "ieeg":
         return list(responses), ()
+    targets, notes = located(config, fit, responses[0].targets)
+    return [replace(r, targets=targets) for r in responses], notes
+
+
+def located(
+    config: Config, fit: Fit, targets: pd.DataFrame
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Give intracranial electrodes the columns of `PLACE_COLUMNS`; see :func:`localised`."""
     _require_voxels(config.anatomy.atlas)
-    targets = responses[0].targets.copy()
+    targets = targets.copy()
     table = _electrodes_of(fit)
     if config.anatomy.atlas is None:
         places, notes = _said_by_the_dataset(fit, targets)
@@ -98,7 +106,7 @@ def localised(
         places, notes = label_electrodes(electrodes, atlas_of(config, fit), limits=limits)
     for column in PLACE_COLUMNS:
         targets[column] = places[column].to_numpy()
-    return [replace(r, targets=targets) for r in responses], notes
+    return targets, notes
 
 
 def distances_refused(fit: Fit) -> str | None:

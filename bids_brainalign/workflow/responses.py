@@ -40,7 +40,7 @@ def response_step(config: Config, fit: Fit, recording: Recording) -> Step:
     path = config.paths.work_dir / "responses" / f"{recording.name}_{key[:16]}.h5"
 
     def work() -> list[Path]:
-        for needed in _input_files(recording):
+        for needed in input_files(recording):
             require_content(needed, config.paths.bids_dir)
         save_response(path, _load(config, fit, recording))
         return [path]
@@ -138,7 +138,8 @@ def _live(
         return {name: np.asarray(stored[name], dtype=bool) for name in stored.files}
 
 
-def _input_files(recording: Recording) -> list[Path]:
+def input_files(recording: Recording) -> list[Path]:
+    """Everything that the signal of a recording and its places are read from, sorted."""
     named = (
         *recording.paths,
         recording.events_path,
@@ -157,7 +158,7 @@ def _input_files(recording: Recording) -> list[Path]:
 
 def _key(config: Config, fit: Fit, recording: Recording) -> str:
     memo = config.paths.work_dir / "digests"
-    files = _input_files(recording)
+    files = input_files(recording)
     if recording.modality == "fmri":
         files += [r.mask_path for r in fit.recordings if r.mask_path is not None]
         if recording.kind in ("surface", "grayordinates"):

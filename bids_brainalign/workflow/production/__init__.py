@@ -1,0 +1,1 @@
+"""Speech production: from recordings of people who speak to what their words predict."""

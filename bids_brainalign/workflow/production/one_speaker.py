@@ -1,0 +1,221 @@
+"""Everything that is done for the recordings of one speaker, in order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import pandas as pd
+
+from bids_brainalign.config.schema import Config
+from bids_brainalign.errors import BrainAlignError
+from bids_brainalign.features.word_embeddings import WordEmbeddings
+from bids_brainalign.production.folds import LEAST_WORDS
+from bids_brainalign.store.digest import digest_of
+from bids_brainalign.store.steps import Step
+from bids_brainalign.workflow.attempt import attempt, step_cache
+from bids_brainalign.workflow.production import sound_checks, structure
+from bids_brainalign.workflow.production.costs import announce_cost
+from bids_brainalign.workflow.production.material import Material
+from bids_brainalign.workflow.production.reconstruction import reconstruction_step
+from bids_brainalign.workflow.production.rebuilding import RIDGE
+from bids_brainalign.workflow.production.responses import (
+    complete,
+    load_material,
+    material_path,
+    responses_step,
+)
+from bids_brainalign.workflow.production.speakers import Speaker
+from bids_brainalign.workflow.production.word_sounds import SpeakerSound, speaker_sound
+from bids_brainalign.workflow.production.word_vectors import (
+    Chosen,
+    choose_words,
+    embedding_path,
+    embedding_step,
+    load_embedding,
+    sources_of,
+)
+from bids_brainalign.workflow.production.words import read_words, words_step
+from bids_brainalign.workflow.spaces import Space
+from bids_brainalign.workflow.summary import Unit
+
+logger = logging.getLogger(__name__)
+
+
+def refused(name: str, error: BrainAlignError, participant: str) -> Unit:
+    """Give the unit of what can't be done."""
+    return Unit(
+        name, "failed", message=str(error), exit_code=int(error.exit_code), participant=participant
+    )
+
+
+def rebuild_speakers(
+    config: Config,
+    speakers: Sequence[Speaker],
+    spaces: Sequence[Space],
+    run_id: str,
+    before: Collection[str],
+) -> list[Unit]:
+    """Do everything for the recordings of one participant."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(config.resources.omp_nthreads):
+        return [
+            unit
+            for speaker in speakers
+            for unit in _Work(config, speaker, tuple(spaces), run_id).run()
+        ]
+
+
+class _Work:
+    """One speaker; what fails is told, and costs only what depends on it."""
+
+    def __init__(
+        self, config: Config, speaker: Speaker, spaces: tuple[Space, ...], run_id: str
+    ) -> None:
+        self.config, self.speaker, self.spaces, self.run_id = config, speaker, spaces, run_id
+        self.stem = speaker.name.stem
+        self.units: list[Unit] = []
+        self._embedding_files: dict[str, str] = {}
+
+    def run(self) -> list[Unit]:
+        try:
+            sound = speaker_sound(self.config, self.speaker)
+        except BrainAlignError as error:
+            return [self._refuse(f"sound {self.speaker.name.stem}", error)]
+        if not self._done(words_step(self.config, self.speaker, sound)):
+            return self.units
+        words = read_words(self.config, self.speaker)
+        if self._has_too_few(words):
+            return self.units
+        if "responses" in self.config.control.steps:
+            if not self._done(responses_step(self.config, self.speaker, words)):
+                return self.units
+            self._check_sound(words, sound)
+        found = self._embed(words, sound) if "features" in self.config.control.steps else {}
+        if found and "encoding" in self.config.control.steps:
+            self._rebuild(words, found)
+        return self.units
+
+    def _done(self, step: object) -> bool:
+        unit = attempt(
+            self.config,
+            step,
+            run_id=self.run_id,
+            participant=self.speaker.participant,  # type: ignore[arg-type]
+        )
+        self.units.append(unit)
+        return unit.status != "failed"
+
+    def _refuse(self, name: str, error: BrainAlignError) -> Unit:
+        logger.error("%s failed: %s", name, error)
+        self.units.append(refused(name, error, self.speaker.participant))
+        return self.units[-1]
+
+    def _has_too_few(self, words: pd.DataFrame) -> bool:
+        different = words["word"][words["used"]].str.casefold().nunique()
+        if different >= LEAST_WORDS:
+            return False
+        reasons = words["reason"][~words["used"]].value_counts()
+        lost = "; ".join(f"{count} words: {reason}" for reason, count in reasons.items())
+        self._refuse(
+            f"reconstruction {self.stem}",
+            BrainAlignError(
+                f"{different} different words of {self.stem} can be used, and {LEAST_WORDS} are "
+                "needed to rebuild responses from words.",
+                where=lost,
+                fix="leave this participant out, or mend events.tsv",
+            ),
+        )
+        return True
+
+    def _check_sound(self, words: pd.DataFrame, sound: SpeakerSound) -> None:
+        if all(one is None for one in sound.audio):
+            logger.warning(
+                "%s: there is no sound: synchrony and contamination are not checked", self.stem
+            )
+            return
+        for step in sound_checks.steps(self.config, self.speaker, words, sound):
+            self._done(step)
+
+    def _embed(self, words: pd.DataFrame, sound: SpeakerSound) -> dict[str, WordEmbeddings]:
+        """Embeddings of the words with responses, all layers."""
+        rows = self._material(words).words
+        found = {}
+        for source in sources_of(self.config, self.spaces):
+            if self._done(embedding_step(self.config, self.speaker, source, rows, sound)):
+                path = embedding_path(self.config, self.speaker, source, rows, sound)
+                found[source.name] = load_embedding(path)
+                self._embedding_files[source.name] = path.name
+        return found
+
+    def _material(self, words: pd.DataFrame, *, lag_s: float = 0.0) -> Material:
+        path = material_path(self.config, self.speaker, words, lag_s=lag_s)
+        return complete(load_material(path))
+
+    def _rebuild(self, words: pd.DataFrame, found: dict[str, WordEmbeddings]) -> None:
+        material, p = self._material(words), self.config.production
+        try:
+            chosen, lacking = choose_words(found, p.combine, p.layer, material.words)
+        except BrainAlignError as error:  # a layer that a model hasn't
+            self._refuse(f"reconstruction {self.stem}", error)
+            return
+        for name, error in lacking.items():
+            self._refuse(f"reconstruction {name} {self.stem}", error)
+        for note in chosen.notes:
+            logger.info("%s: %s", self.stem, note)
+        if not chosen.by_name:
+            return
+        self._map(words, material.of(chosen.shared), chosen)
+        shown = {name: found[name] for name in found if name in chosen.by_name}
+        for step in structure.steps(
+            self.config, self.speaker, material.of(chosen.shared), chosen, shown,
+            identity=self._identity(words, chosen, [*shown]),
+        ):  # fmt: skip
+            self._done(step)
+        self._realign(words, material, chosen)
+
+    def _map(self, words: pd.DataFrame, material: Material, chosen: Chosen) -> None:
+        """Every embedding by every mapping."""
+        steps = []
+        for name, embedding in chosen.by_name.items():
+            for mapping in self.config.production.mappings:
+                step = reconstruction_step(
+                    self.config, self.speaker, material, name, embedding.of(chosen.shared),
+                    mapping, identity=self._identity(words, chosen, [name]),
+                )  # fmt: skip
+                steps.append((mapping, embedding, step))
+        todo = [(m, e) for m, e, step in steps if not step_cache(self.config).is_done(step)]
+        for line in announce_cost(self.config.production, material, todo, chosen.shared):
+            logger.info("%s: %s", self.stem, line)
+        for _, _, step in steps:
+            self._done(step)
+
+    def _realign(self, words: pd.DataFrame, material: Material, chosen: Chosen) -> None:
+        """Fit once more with onsets shifted by the lag between sound and responses."""
+        if not self.config.production.realign:
+            return
+        lag_s, reason = sound_checks.lag_of(self.config, self.speaker)
+        if lag_s is None:
+            logger.warning("%s: not realigned, %s", self.stem, reason)
+            return
+        if not self._done(responses_step(self.config, self.speaker, words, lag_s=lag_s)):
+            return
+        moved = self._material(words, lag_s=lag_s)
+        # Both fits are of the same words, which have responses before and after the shift.
+        kept = np.isin(moved.words["row"], material.words["row"][chosen.shared])
+        rows = np.isin(material.words["row"], moved.words["row"][kept])
+        for name, embedding in chosen.by_name.items():
+            step = reconstruction_step(
+                self.config, self.speaker, moved.of(kept), name, embedding.of(rows), RIDGE,
+                identity=[self._identity(words, chosen, [name]), lag_s], lag_s=lag_s,
+            )  # fmt: skip
+            self._done(step)
+
+    def _identity(self, words: pd.DataFrame, chosen: Chosen, names: Sequence[str]) -> object:
+        """What a result depends on: the responses, the words of all, and its own embeddings."""
+        path = material_path(self.config, self.speaker, words)
+        parts = {part for name in names for part in name.split("+")}
+        own = [self._embedding_files[name] for name in sorted(parts)]
+        return [path.name, digest_of(chosen.shared.tolist()), own, self.config.production.layer]

@@ -1,0 +1,68 @@
+"""Columns of what stands beside the scores: time course, regions, geometry, checks of the sound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+Column = str | Mapping[str, object]
+
+TIMECOURSE: dict[str, Column] = {
+    "embedding": "NAME of the model",
+    "layer": "Layer of the model",
+    "time": {"Description": "Centre of the bin after the onset of the word", "Units": "s"},
+    "pattern_r": "Correlation across channels about the training mean, in training SDs",
+    "two_vs_two": "Share of pairs of words that are told apart (chance .5)",
+    "p": "p of pattern_r against shuffled words, corrected for the maximum over the bins",
+    "p_all": "… over all layers and bins",
+}
+PEAKS: dict[str, Column] = {
+    "embedding": "NAME of the model",
+    "layer": "Layer of the model",
+    "peak": {"Description": "Bin with the largest pattern_r after the onset", "Units": "s"},
+    "ci_low": {"Description": "95 % interval of the peak over words", "Units": "s"},
+    "ci_high": {"Description": "95 % interval of the peak over words", "Units": "s"},
+    "pattern_r": "Its pattern_r",
+    "p": "Its p, corrected for the maximum over the bins",
+}
+REGIONS: dict[str, Column] = {
+    "embedding": "NAME of the model",
+    "layer": "Layer of the model",
+    "mapping": "ridge",
+    "region": "Region of the atlas, or as the dataset says",
+    "n_channels": "Channels in it that vary",
+    "pattern_r": "Correlation across the channels of the region about the training mean",
+    "skill": "Median over its channels of 1 − SSE/SSE of the training mean",
+    "two_vs_two": "Share of pairs of words that its channels tell apart (chance .5)",
+    "rank": "Share of other words whose response is less like the prediction (chance .5)",
+}
+GEOMETRY: dict[str, Column] = {
+    "embedding": "NAME of the model, or of several side by side",
+    "layer": "Layer of the model",
+    "cka": "Linear CKA, debiased, of the embedding and the responses of all channels",
+    "p": "p against shuffled words",
+    "pattern_r": "Score of the embedding by ridge, k-fold",
+}
+SYNCHRONY: dict[str, Column] = {
+    "recording": "Recording",
+    "name": "Channel; all: combined over channels",
+    "lag": {
+        "Description": "Lag with the largest correlation of the sound's loudness and high gamma; "
+        "positive: high gamma follows the sound",
+        "Units": "s",
+    },
+    "ci_low": {"Description": "95 % interval of the lag", "Units": "s"},
+    "ci_high": {"Description": "95 % interval of the lag", "Units": "s"},
+    "r": "Correlation at that lag",
+    "p": "p against circular shifts of the sound, corrected for the maximum over lags",
+    "flagged": "Whether the lag is reliable and larger than 25 ms",
+}
+CONTAMINATION: dict[str, Column] = {
+    "recording": "Recording",
+    "name": "Channel",
+    "statistic": "Mean correlation of equal frequencies of sound and voltage, less that of unequal "
+    "ones",
+    "lag": {"Description": "Lag of the leak, where there is one", "Units": "s"},
+    "p": "p against circular shifts of the sound",
+    "q_fdr": "Over the channels of the recording (Benjamini-Hochberg)",
+    "flagged": "Whether q is below .05",
+}
