@@ -8,7 +8,6 @@ from typing import Any
 
 from bids_brainalign.dataset.kinds import TRIMMED_VOLUMES
 from bids_brainalign.dataset.pointers import is_pointer
-from bids_brainalign.dataset.tables import read_tsv
 from bids_brainalign.dataset.types import Recording
 from bids_brainalign.errors import BrainAlignError
 
@@ -100,11 +99,9 @@ def _rows(recording: Recording) -> int | None:
 def _by_mne(recording: Recording) -> float:
     path = recording.path
     if path.suffix == ".nwb":
-        from bids_brainalign.dataset.nwb import open_nwb
+        from bids_brainalign.dataset.nwb import open_neural_series
 
-        table = recording.channels_path
-        known = table is not None and table.is_file()
-        series = open_nwb(path, list(read_tsv(table)["name"]) if known and table else ())
+        series = open_neural_series(recording)
         return series.n_times / series.rate_hz
     import mne
 

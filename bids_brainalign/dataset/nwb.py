@@ -1,4 +1,4 @@
-"""Neural data in NWB files: which series, its clock, its unit and its channels, by h5py alone."""
+"""Series in NWB files: which one is neural, its clock, unit and channels, by h5py alone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_brainalign.dataset.tables import read_tsv
+from bids_brainalign.dataset.types import Recording
 from bids_brainalign.errors import BrainAlignError
 
 ELECTRICAL = "ElectricalSeries"
@@ -33,6 +35,8 @@ class NwbSeries:
     """(n_channels,) volts per stored number."""
     offset: float
     """Volts."""
+    start_s: float = 0.0
+    """Of the first sample on the file's clock; the recording clock begins with it."""
 
     def read(self, columns: Sequence[int], start: int, stop: int) -> NDArray[np.float64]:
         """Volts of some channels, shape (n_columns, stop - start)."""
@@ -75,11 +79,31 @@ def open_nwb(path: Path, table_names: Sequence[str] = ()) -> NwbSeries:
             path=path,
             key=key,
             n_times=int(data.shape[0]),
-            rate_hz=_rate(series, path),
+            rate_hz=clock_of(series, path)[1],
             channels=_names(file, series, path, table_names, width),
             scale=scale,
             offset=float(data.attrs.get("offset", 0.0)),
+            start_s=clock_of(series, path)[0],
         )
+
+
+def open_neural_series(recording: Recording) -> NwbSeries:
+    """Find the neural series of a recording, its channels named by ``channels.tsv`` if it can."""
+    table = recording.channels_path
+    known = table is not None and table.is_file()
+    rows = read_tsv(table) if known and table is not None else None
+    names = list(rows["name"]) if rows is not None and "name" in rows.columns else []
+    return open_nwb(recording.path, names)
+
+
+def series_called(file: h5py.File, name: str) -> h5py.Group | None:
+    """Find the series of that name, in any case of letters, in ``acquisition``; None if absent."""
+    acquired = file.get("acquisition")
+    for key in acquired or ():
+        item = acquired[key]
+        if key.casefold() == name.casefold() and isinstance(item, h5py.Group) and "data" in item:
+            return item
+    return None
 
 
 def _series(file: h5py.File) -> dict[str, tuple[str, int]]:
@@ -108,8 +132,12 @@ def _choose(file: h5py.File, path: Path, n_table: int) -> str:
             return electrical[0]
         if electrical:
             raise _ambiguous(path, series, "several ElectricalSeries")
-    # Words and sounds are series too; neural data are as wide as the table, or else the widest.
-    wide = [k for k, (_, width) in series.items() if width > 1 and width == (n_table or width)]
+    # Words and sounds are series too; neural data are as wide as the table.
+    wide = [
+        k
+        for k, (_, width) in series.items()
+        if width > 1 and width == (n_table or width) and not k.casefold().endswith("/audio")
+    ]
     if len(wide) != 1:
         problem = "several series" if wide else "no series"
         raise _ambiguous(path, series, f"{problem} as wide as channels.tsv ({n_table} rows)")
@@ -125,10 +153,28 @@ def _ambiguous(path: Path, series: dict[str, tuple[str, int]], problem: str) -> 
     )
 
 
-def _rate(series: h5py.Group, path: Path) -> float:
-    """Find the samples per second, from ``starting_time`` or regular ``timestamps``."""
+def clock_of(series: h5py.Group, path: Path) -> tuple[float, float]:
+    """Read a series' clock from ``starting_time`` or regular ``timestamps``.
+
+    Returns
+    -------
+    start_s : float
+        Of its first sample on the file's clock.
+    rate_hz : float
+
+    Raises
+    ------
+    BrainAlignError
+        65: there is neither, or timestamps are not even.
+    """
     if "starting_time" in series and "rate" in series["starting_time"].attrs:
-        return float(series["starting_time"].attrs["rate"])
+        start, rate_hz = series["starting_time"], float(series["starting_time"].attrs["rate"])
+        if not (rate_hz > 0 and np.isfinite(rate_hz)):
+            raise BrainAlignError(
+                f"{path.name}: the sampling rate of {series.name} is {rate_hz:g}.",
+                fix="write starting_time with the samples per second, as NWB requires.",
+            )
+        return float(np.asarray(start)), rate_hz
     if "timestamps" not in series or len(series["timestamps"]) < 2:
         raise BrainAlignError(
             f"{path.name}: {series.name} has no sampling rate.",
@@ -144,7 +190,7 @@ def _rate(series: h5py.Group, path: Path) -> float:
             where=f"up to {off:.3g} s from an even clock of {step:.3g} s",
             fix="resample the recording to one rate, or split it at its gaps.",
         )
-    return float(1 / step)
+    return float(stamps[0]), float(1 / step)
 
 
 def _names(

@@ -55,6 +55,14 @@ class Recording:
         return (self.path,) if self.right_path is None else (self.path, self.right_path)
 
     @property
+    def root(self) -> Path:
+        """The folder that holds ``sub-<participant>``."""
+        for parent in self.path.parents:
+            if parent.name == f"sub-{self.participant}":
+                return parent.parent
+        return self.path.parent
+
+    @property
     def kind(self) -> Kind:
         """What fMRI targets are: voxels of a volume, vertices of surfaces, and so on."""
         return kind_of(self.path)

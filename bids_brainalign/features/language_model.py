@@ -134,6 +134,38 @@ class LanguageModel:
             A frame per change of word, to be held until the next one; zero between words.
         """
         words, lowered = self.words(table, language=language)
+        layers, past_s = self.read(words, reading=reading, batch_size=batch_size, scratch=scratch)
+        notes = (
+            ("Its transcript is written in capitals only and was read in lower case.",)
+            if lowered
+            else ()
+        )
+        return held_layers(layers, words, duration_s=duration_s, past_s=past_s, notes=notes)
+
+    def read(
+        self,
+        words: Words,
+        *,
+        reading: Reading,
+        batch_size: int = 1,
+        scratch: IO[bytes] | None = None,
+    ) -> tuple[Sequence[NDArray[np.float32]], float]:
+        """Give the states of words that follow each other.
+
+        Parameters
+        ----------
+        words : Words
+        reading : Reading
+        batch_size, scratch
+            As for :meth:`extract`.
+
+        Returns
+        -------
+        layers : sequence of ndarray of shape (n_words, n_dims)
+            Zero for words without tokens.
+        past_s : float
+            From the onset of the earliest word that some state knows to that state's end.
+        """
         rows = LayerRows(len(words.tokens), scratch, widths=self.widths)
         passes = self._passes(words, reading)
         progress, past_s = Progress("passes", len(passes)), 0.0
@@ -142,12 +174,7 @@ class LanguageModel:
                 rows.write(word, state)
                 past_s = max(past_s, float(words.offset_s[word] - words.onset_s[first]))
             progress.advance(len(batch))
-        notes = (
-            ("Its transcript is written in capitals only and was read in lower case.",)
-            if lowered
-            else ()
-        )
-        return held_layers(rows.layers(), words, duration_s=duration_s, past_s=past_s, notes=notes)
+        return rows.layers(), past_s
 
     def words(self, table: pd.DataFrame, *, language: str) -> tuple[Words, bool]:
         """Turn the labels into tokens, as they stand in the running text.
@@ -160,13 +187,15 @@ class LanguageModel:
             Whether capitals were made lower case.
         """
         labels, lowered = plain_labels(list(table["label"]))
+        onset, offset = times_of(table)
+        return Words(onset, offset, tuple(self.tokens(labels, language=language))), lowered
+
+    def tokens(self, labels: Sequence[str], *, language: str) -> list[tuple[int, ...]]:
+        """Tokens of each word of a text, with the blank before it; none of an empty word."""
         if primary(language) in SPACELESS:
             # One by one: no token may hold characters of two words.
-            tokens = [tuple(self._encode(label).ids) if label else () for label in labels]
-        else:
-            tokens = self._running(labels)
-        onset, offset = times_of(table)
-        return Words(onset, offset, tuple(tokens)), lowered
+            return [tuple(self._encode(label).ids) if label else () for label in labels]
+        return self._running(labels)
 
     def _encode(self, text: str) -> Any:
         return self.tokenizer.encode(text, add_special_tokens=False)

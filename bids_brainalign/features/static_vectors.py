@@ -15,12 +15,11 @@ from bids_brainalign.errors import BrainAlignError
 from bids_brainalign.features.dense import EncoderLayers
 from bids_brainalign.features.fasttext_binary import FastTextBinary
 from bids_brainalign.features.passages import Words
-from bids_brainalign.features.transcript import held_layers, plain_labels, times_of
+from bids_brainalign.features.transcript import held_layers, named, plain_labels, times_of
 
 SUFFIXES = (".txt", ".vec", ".bin")
 _LANGUAGE = re.compile(r"(?:cc|wiki)\.([a-z]{2,3})\.")
 _PUNCTUATION = ".,;:!?…\"'“”‘’«»()[]{}-–—"
-_NAMED = 12
 _LONGEST_LINE = 1_000_000
 _SHORTEST = 2
 """A first line with no more words or numbers is no vector, but the header of FastText and
@@ -143,22 +142,22 @@ def read_static(
     layer = np.zeros((len(labels), vectors.n_dims), dtype=np.float32)
     missing: list[str] = []
     composed: list[str] = []
-    known: dict[str, tuple[NDArray[np.float32] | None, bool]] = {}
+    known: dict[str, tuple[NDArray[np.float32] | None, str]] = {}
     for row, label in enumerate(labels):
         if label not in known:
-            known[label] = _look_up(vectors, label)
-        vector, whole = known[label]
+            known[label] = found_as(vectors, label)
+        vector, form = known[label]
         if vector is None:
             missing.append(label)
         else:
             layer[row] = vector
-            if not whole:
+            if not form:
                 composed.append(label)
     onset, offset = times_of(table)
     words = Words(onset, offset, tuple(() for _ in labels))
     longest = float(np.max(offset - onset, initial=0.0))
     notes = [
-        f"{len(found)} of {len(labels)} words {what}: {_named(found)}."
+        f"{len(found)} of {len(labels)} words {what}: {named(found)}."
         for found, what in (
             (missing, "have no vector and are zeros"),
             (composed, "are not in the table, and their vectors are made of their parts"),
@@ -170,27 +169,35 @@ def read_static(
 
 def look_up(vectors: StaticVectors, label: str) -> NDArray[np.float32] | None:
     """Vector of a word: as written, without punctuation, in lower case, or from its parts."""
-    return _look_up(vectors, label)[0]
+    return found_as(vectors, label)[0]
 
 
-def _look_up(vectors: StaticVectors, label: str) -> tuple[NDArray[np.float32] | None, bool]:
-    """Vector of a word as written, without punctuation, or in lower case; else of its parts."""
+def found_as(vectors: StaticVectors, label: str) -> tuple[NDArray[np.float32] | None, str]:
+    """Vector of a word, and the form in which the table holds it.
+
+    Parameters
+    ----------
+    vectors : StaticVectors
+    label : str
+
+    Returns
+    -------
+    vector : ndarray of shape (n_dims,) or None
+    form : str
+        The word as written, without punctuation, or in lower case; empty where the table holds
+        none of these, and the vector, if any, is made of the word's parts.
+    """
     for form in _forms(label):
         vector = vectors.find(form)
         if vector is not None:
-            return vector, True
+            return vector, form
     bare = label.strip(_PUNCTUATION)
-    return (vectors.compose(bare) if bare else None), False
+    return (vectors.compose(bare) if bare else None), ""
 
 
 def _forms(label: str) -> Iterator[str]:
     bare = label.strip(_PUNCTUATION)
     yield from dict.fromkeys(form for form in (label, bare, label.lower(), bare.lower()) if form)
-
-
-def _named(words: list[str]) -> str:
-    distinct = list(dict.fromkeys(words))
-    return ", ".join(distinct[:_NAMED]) + (" …" if len(distinct) > _NAMED else "")
 
 
 def _text_width(path: Path) -> int:

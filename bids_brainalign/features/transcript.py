@@ -15,6 +15,7 @@ from bids_brainalign.features.passages import Words, held, hold
 
 SPACELESS = frozenset(["zh", "ja", "th", "lo", "my", "yue"])
 """Languages written without spaces between words, as listed in Whisper's tokenizer."""
+_NAMED = 12
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,12 @@ def plain_labels(labels: Sequence[object]) -> tuple[list[str], bool]:
     letters = "".join(plain)
     lowered = letters.isupper() and sum(c.isalpha() for c in letters) > 1
     return ([label.lower() for label in plain] if lowered else plain), lowered
+
+
+def named(words: Sequence[str]) -> str:
+    """List words for a message, each once, and no more than a dozen."""
+    distinct = list(dict.fromkeys(words))
+    return ", ".join(distinct[:_NAMED]) + (" …" if len(distinct) > _NAMED else "")
 
 
 def times_of(table: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -58,7 +57,7 @@ def read_voltages(recording: Recording, *, types: tuple[str, ...]) -> Voltages:
     BrainAlignError
         66: file or ``channels.tsv`` absent. 65: unreadable, cut, or nothing left.
     """
-    require_content(recording.path, _dataset_root(recording))
+    require_content(recording.path, recording.root)
     choice = choose_channels(recording.channels_path, recording_name=recording.name, types=types)
     raw, read_notes = open_recording(
         recording.path, choice.kept["name"].tolist(), table_names=choice.names
@@ -123,14 +122,6 @@ def clock_between(
             f"{recording.path.name} is shorter than two samples at {rate_hz:g} Hz."
         )
     return times
-
-
-def _dataset_root(recording: Recording) -> Path:
-    """Find the folder that holds ``sub-<participant>``."""
-    for parent in recording.path.parents:
-        if parent.name == f"sub-{recording.participant}":
-            return parent.parent
-    return recording.path.parent
 
 
 def _in_file(

@@ -31,7 +31,7 @@ def _onsets(events: pd.DataFrame, path: Path) -> list[float]:
             fix="events.tsv needs onset and duration, in seconds",
         )
     return [
-        _seconds(text, "onset", int(line), path)
+        seconds_of(text, "onset", int(line), path)
         for line, text in zip(events.index.tolist(), events["onset"], strict=True)
     ]
 
@@ -42,7 +42,7 @@ def _durations(events: pd.DataFrame, path: Path) -> list[float | None]:
         return [None] * len(events)
     pairs = zip(events.index.tolist(), events["duration"], strict=True)
     known = [
-        None if text == "n/a" else _seconds(text, "duration", int(line), path)
+        None if text == "n/a" else seconds_of(text, "duration", int(line), path)
         for line, text in pairs
     ]
     for line, seconds in zip(events.index.tolist(), known, strict=True):
@@ -55,7 +55,8 @@ def _durations(events: pd.DataFrame, path: Path) -> list[float | None]:
     return [seconds or None for seconds in known]
 
 
-def _seconds(text: str, column: str, line: int, path: Path) -> float:
+def seconds_of(text: str, column: str, line: int, path: Path) -> float:
+    """Read a time of one line; an error names the line (65)."""
     try:
         seconds = float(text)
     except ValueError:
