@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -72,6 +72,12 @@ class WordEmbeddings:
         one = self.values[self.layers.index(layer)]
         rest = (self.known, self.notes, self.description, self.of_audio, self.parts)
         return WordEmbeddings((layer,), (one,), *rest)
+
+
+def of_words(embedding: WordEmbeddings, rows: NDArray[np.bool_]) -> WordEmbeddings:
+    """Take some of the words."""
+    values = tuple(layer[rows] for layer in embedding.values)
+    return replace(embedding, values=values, known=embedding.known[rows])
 
 
 def concatenate(embeddings: Sequence[WordEmbeddings], names: Sequence[str]) -> WordEmbeddings:

@@ -101,7 +101,7 @@ def reconstruction_step(
 
 
 def settings_of(config: Config, mapping: str) -> dict[str, object]:
-    """Settings that one mapping depends on."""
+    """Collect the settings that one mapping depends on."""
     own = ("speech", "explained", "folds", "n_folds", "n_inner", "random_draws", "penalties")
     every = asdict(config.production)
     return {**{key: every[key] for key in own}, "draws": draws_of(config.production, mapping)}
@@ -193,7 +193,7 @@ def _sidecar(
     embedding: WordEmbeddings,
     lag_s: float | None,
 ) -> dict[str, object]:
-    """What the tables say of themselves."""
+    """Collect what the tables say of themselves."""
     found: dict[str, object] = {
         "Embedding": about["embedding"],
         "Layer": about["layer"],

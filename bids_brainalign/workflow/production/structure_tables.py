@@ -1,4 +1,4 @@
-"""Columns of what stands beside the scores: time course, regions, geometry, checks of the sound."""
+"""Columns of what stands beside the scores: time course, regions, geometry, checks."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ SYNCHRONY: dict[str, Column] = {
 CONTAMINATION: dict[str, Column] = {
     "recording": "Recording",
     "name": "Channel",
-    "statistic": "Mean correlation of equal frequencies of sound and voltage, less that of unequal "
-    "ones",
+    "statistic": "Mean correlation of equal frequencies of sound and voltage, less that of "
+    "unequal ones",
     "lag": {"Description": "Lag of the leak, where there is one", "Units": "s"},
     "p": "p against circular shifts of the sound",
     "q_fdr": "Over the channels of the recording (Benjamini-Hochberg)",

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -78,7 +79,7 @@ def embedding_step(
     path = embedding_path(config, speaker, source, words, sound)
 
     def work() -> list[Path]:
-        from bids_brainalign.workflow.production.embedding import word_embeddings
+        from bids_brainalign.workflow.production_embeddings import word_embeddings
 
         found = word_embeddings(
             config,
@@ -93,7 +94,7 @@ def embedding_step(
     return Step(
         name=f"embedding {source.name} {speaker.name.stem}",
         inputs={"path": path.name},
-        modules=("bids_brainalign.workflow.production.embedding",),
+        modules=("bids_brainalign.workflow.production_embeddings",),
         work=work,
     )
 
@@ -121,7 +122,7 @@ def embedding_path(
 
 
 def _on_one_clock(words: pd.DataFrame, sound: SpeakerSound) -> pd.DataFrame:
-    """Times of words in the joined sound; passages never go on in another recording."""
+    """Give times of words in the joined sound; passages end with their recording."""
     offsets = np.array(sound.offsets_s)[words["run"].to_numpy(dtype=np.int64)]
     return pd.DataFrame(
         {
@@ -249,7 +250,7 @@ def _save(path: Path, found: WordEmbeddings) -> Path:
         "of_audio": found.of_audio,
         "parts": [asdict(part) for part in found.parts],
     }
-    arrays = {f"layer{i}": values for i, values in enumerate(found.values)}
+    arrays: dict[str, Any] = {f"layer{i}": values for i, values in enumerate(found.values)}
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, known=found.known, about=np.array(json.dumps(about)), **arrays)
     return path
