@@ -10,7 +10,7 @@ import pandas as pd
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.features.word_embeddings import WordEmbeddings
-from bids_brainalign.outputs.reading import read_table
+from bids_brainalign.outputs.reading import SETTINGS, read_table
 from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.production.sensitivity import relation, shared_geometry
 from bids_brainalign.store.steps import Step
@@ -31,6 +31,7 @@ def geometry_step(
     embeddings: Mapping[str, WordEmbeddings],
     *,
     identity: object,
+    settings: str,
 ) -> Step:
     """Compare the geometry of every embedding with that of the responses.
 
@@ -43,6 +44,9 @@ def geometry_step(
         NAME → one layer, of the words of the material.
     identity : object
         What they depend on.
+    settings : str
+        Digest of what all results of the speaker depend on; other tables of the speaker with
+        another one are of an earlier run.
     """
     path = config.paths.output_dir / speaker.name.file("geometry.tsv", analysis=LABEL)
     scores = {name: _score(config, speaker, name) for name in embeddings}
@@ -60,11 +64,17 @@ def geometry_step(
                 "pattern_r": [np.nan if s is None else s for s in scores.values()],
             }
         )
-        return list(write_tsv(path, table[list(GEOMETRY)], GEOMETRY, extra=_relation(table, rng)))
+        extra = {SETTINGS: settings, **_relation(table, rng)}
+        return list(write_tsv(path, table[list(GEOMETRY)], GEOMETRY, extra=extra))
 
     return Step(
         name=f"geometry {speaker.name.stem}",
-        inputs={"identity": identity, "scores": scores, "seed": config.random_seed},
+        inputs={
+            "identity": identity,
+            "settings": settings,
+            "scores": scores,
+            "seed": config.random_seed,
+        },
         modules=("bids_brainalign.workflow.production.geometry",),
         work=work,
     )

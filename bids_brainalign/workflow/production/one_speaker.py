@@ -167,6 +167,7 @@ class _Work:
         for step in structure.steps(
             self.config, self.speaker, material.of(chosen.shared), chosen, shown,
             identity=self._identity(words, chosen, [*shown]),
+            settings=self._settings(words, chosen),
         ):  # fmt: skip
             self._done(step)
         self._realign(words, material, chosen)
@@ -179,6 +180,7 @@ class _Work:
                 step = reconstruction_step(
                     self.config, self.speaker, material, name, of_words(embedding, chosen.shared),
                     mapping, identity=self._identity(words, chosen, [name]),
+                    settings=self._settings(words, chosen),
                 )  # fmt: skip
                 steps.append((mapping, embedding, step))
         todo = [(m, e) for m, e, step in steps if not step_cache(self.config).is_done(step)]
@@ -204,13 +206,18 @@ class _Work:
         for name, embedding in chosen.by_name.items():
             step = reconstruction_step(
                 self.config, self.speaker, moved.of(kept), name, of_words(embedding, rows), RIDGE,
-                identity=[self._identity(words, chosen, [name]), lag_s], lag_s=lag_s,
+                identity=[self._identity(words, chosen, [name]), lag_s],
+                settings=self._settings(words, chosen), lag_s=lag_s,
             )  # fmt: skip
             self._done(step)
 
     def _identity(self, words: pd.DataFrame, chosen: Chosen, names: Sequence[str]) -> object:
         """Name what a result depends on: responses, words of all, its own embeddings."""
-        path = material_path(self.config, self.speaker, words)
         parts = {part for name in names for part in name.split("+")}
         own = [self._embedding_files[name] for name in sorted(parts)]
-        return [path.name, digest_of(chosen.shared.tolist()), own, self.config.production.layer]
+        return [self._settings(words, chosen), own, self.config.production.layer]
+
+    def _settings(self, words: pd.DataFrame, chosen: Chosen) -> str:
+        """Digest of the responses and of the words that all embeddings know."""
+        path = material_path(self.config, self.speaker, words)
+        return digest_of([path.name, chosen.shared.tolist()])[:16]

@@ -12,10 +12,10 @@ from bids_brainalign.config.production import Production, draws_of
 from bids_brainalign.config.schema import Config
 from bids_brainalign.features.word_embeddings import WordEmbeddings
 from bids_brainalign.outputs.predictions import write_predictions
+from bids_brainalign.outputs.reading import SETTINGS
 from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.production.inputs import Preparation
 from bids_brainalign.production.mapping import Predictions
-from bids_brainalign.store.digest import digest_of
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.production import tables
 from bids_brainalign.workflow.production.material import Material
@@ -52,6 +52,7 @@ def reconstruction_step(
     mapping: str,
     *,
     identity: object,
+    settings: str,
     lag_s: float | None = None,
 ) -> Step:
     """Rebuild responses, and write what came of it.
@@ -69,6 +70,8 @@ def reconstruction_step(
     mapping : str
     identity : object
         What material and embedding depend on, as JSON can hold it.
+    settings : str
+        Digest of what all results of the speaker depend on, for the sidecars.
     lag_s : float, optional
         The material is realigned by this lag: only its scores are written.
     """
@@ -84,7 +87,11 @@ def reconstruction_step(
             preparation=preparation_of(config.production, embedding), seed=seed,
         )  # fmt: skip
         about = {"embedding": name, "layer": _layer(embedding), "mapping": mapping}
-        return _write(config, speaker, label, about, rebuilt, material, embedding, lag_s)
+        extra = {
+            SETTINGS: settings,
+            **_sidecar(config, about, rebuilt, material, embedding, lag_s),
+        }
+        return _write(config, speaker, label, about, rebuilt, material, extra, lag_s)
 
     where = f" shifted by {1000 * lag_s:.0f} ms" if lag_s is not None else ""
     return Step(
@@ -92,7 +99,7 @@ def reconstruction_step(
         inputs={
             "identity": identity,
             "label": label,
-            "settings": settings_of(config, mapping),
+            "settings": [settings, settings_of(config, mapping)],
             "seed": config.random_seed,
         },
         modules=("bids_brainalign.workflow.production.reconstruction",),
@@ -130,11 +137,10 @@ def _write(
     about: dict[str, str],
     rebuilt: Rebuilt,
     material: Material,
-    embedding: WordEmbeddings,
+    extra: dict[str, object],
     lag_s: float | None,
 ) -> list[Path]:
     output = config.paths.output_dir
-    extra = _sidecar(config, about, rebuilt, material, embedding, lag_s)
     window = tables.RESPONSE if lag_s is None else REALIGNED
     written: list[Path] = []
 
@@ -202,7 +208,6 @@ def _sidecar(
         "Method": method_sentence(config, rebuilt, material, embedding, about["mapping"]),
         "NumberOfWords": len(material.words),
         "NumberOfDimensions": int(embedding.values[0].shape[1]),
-        "SettingsDigest": digest_of(settings_of(config, about["mapping"]))[:16],
     }
     if rebuilt.verdict is not None:
         found["Answer"] = rebuilt.verdict.answer
