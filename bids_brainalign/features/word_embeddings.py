@@ -16,7 +16,7 @@ Array32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Part:
+class EmbeddedPart:
     """Neighbouring columns that come from one embedding."""
 
     name: str
@@ -41,7 +41,7 @@ class WordEmbeddings:
     """How the vectors were made."""
     of_audio: bool = False
     """Made of the words' sound, not of their letters."""
-    parts: tuple[Part, ...] = ()
+    parts: tuple[EmbeddedPart, ...] = ()
     """Of concatenated embeddings, from the first column on; empty for a single one."""
 
     def __post_init__(self) -> None:
@@ -101,7 +101,7 @@ def concatenate(embeddings: Sequence[WordEmbeddings], names: Sequence[str]) -> W
     if any(len(one.layers) != 1 for one in embeddings):
         raise ValueError("choose one layer of every embedding before putting them side by side")
     parts = tuple(
-        Part(name, one.values[0].shape[1], one.of_audio)
+        EmbeddedPart(name, one.values[0].shape[1], one.of_audio)
         for name, one in zip(names, embeddings, strict=True)
     )
     joined = np.concatenate([one.values[0] for one in embeddings], axis=1)
