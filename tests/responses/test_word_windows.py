@@ -39,7 +39,7 @@ def data() -> np.ndarray:
 def test_windows_are_means_of_the_frames_with_their_centre_inside(data: np.ndarray) -> None:
     times = FIRST_S + np.arange(N_FRAMES) / RATE_HZ
     start = np.array([0.5, 3.217, 11.0, 20.004])
-    stop = start + [1.0, 0.05, 0.5, 2.0]
+    stop = start + np.array([1.0, 0.05, 0.5, 2.0])
 
     (found,) = read_word_responses(opened(data), [Windows(start, stop)]).means
 

@@ -14,7 +14,7 @@ from bids_brainalign.features.word_embeddings import WordEmbeddings
 from bids_brainalign.outputs.predictions import write_predictions
 from bids_brainalign.outputs.reading import SETTINGS
 from bids_brainalign.outputs.tables import write_tsv
-from bids_brainalign.production.inputs import Preparation
+from bids_brainalign.production.inputs import Part, Preparation
 from bids_brainalign.production.mapping import Predictions
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.production import tables
@@ -121,7 +121,7 @@ def preparation_of(settings: Production, embedding: WordEmbeddings) -> Preparati
         return Preparation(explained=explained if embedding.of_audio else None)
     return Preparation(
         parts=tuple(
-            (part.n_dims, explained if part.of_audio else None) for part in embedding.parts
+            Part(part.n_dims, explained if part.of_audio else None) for part in embedding.parts
         )
     )
 

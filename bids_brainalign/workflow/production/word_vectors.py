@@ -14,7 +14,7 @@ import pandas as pd
 from bids_brainalign.config.schema import Config
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.word_embeddings import (
-    Part,
+    EmbeddedPart,
     WordEmbeddings,
     concatenate,
     known_to_all,
@@ -268,5 +268,5 @@ def load_embedding(path: Path) -> WordEmbeddings:
             notes=tuple(about["notes"]),
             description=about["description"],
             of_audio=about["of_audio"],
-            parts=tuple(Part(**part) for part in about["parts"]),
+            parts=tuple(EmbeddedPart(**part) for part in about["parts"]),
         )
