@@ -32,7 +32,8 @@ class WordFolds:
     over: FoldsOver
     cut: Cut
     reach_s: float = 0.0
-    """Words that start within it of held-out ones don't train; 0: all others train."""
+    """Words that start within it of held-out ones don't train; 0: all others train, as no two
+    words are so near to each other."""
 
     @property
     def n_words(self) -> int:
@@ -183,6 +184,10 @@ def _clock(
             f"{lacking[0] + 1}: which words are near to it is not known.",
             fix="Leave words without a time out.",
         )
+    # Where all words are far apart, nothing is left out, and nulls may exchange responses.
+    apart = [np.diff(np.sort(starts[of_run == run])) for run in np.unique(of_run)]
+    if not any((steps <= reach_s).any() for steps in apart):
+        return None
     return _Clock(starts, of_run, reach_s)
 
 

@@ -106,3 +106,14 @@ def test_a_reach_needs_the_times_of_all_words():
     starts[3] = np.nan
     with pytest.raises(BrainAlignError, match=r"1 of 20 words have no start.*word 4"):
         word_folds(np.arange(20), starts_s=starts, reach_s=1.0)
+
+
+def test_a_reach_that_no_word_comes_into_changes_nothing():
+    starts = 3.0 * np.arange(30)
+    far = word_folds(np.arange(30), starts_s=starts, reach_s=2.9)
+    plain = word_folds(np.arange(30))
+    assert far.reach_s == 0.0
+    assert [f.outer.train.tolist() for f in far.folds] == [
+        f.outer.train.tolist() for f in plain.folds
+    ]
+    assert word_folds(np.arange(30), starts_s=starts, reach_s=3.0).reach_s == 3.0
