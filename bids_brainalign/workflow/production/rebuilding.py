@@ -204,9 +204,27 @@ def plain_predictors(
         place = np.column_stack([place, *(runs == run for run in sorted(set(runs))[1:])])
     found = [twin("trial index", place, material.response, predictions, rng=rng)]
     for column, name in COVARIATES.items():
-        if column not in words:
-            continue
-        values = pd.to_numeric(words[column], errors="coerce").to_numpy(dtype=np.float64)
+        values = _covariate(material, column)
         if np.isfinite(values).all() and np.ptp(values) > 0:
             found.append(twin(name, values, material.response, predictions, rng=rng))
     return tuple(found)
+
+
+def not_compared(material: Material) -> list[str]:
+    """Say which plain predictors were left out because some words lack them."""
+    said = []
+    for column, name in COVARIATES.items():
+        lacking = int(np.isnan(_covariate(material, column)).sum())
+        if lacking:
+            said.append(
+                f"Not compared with {name}: it is not known for {lacking} of "
+                f"{len(material.words)} words."
+            )
+    return said
+
+
+def _covariate(material: Material, column: str) -> Array64:
+    if column not in material.words:
+        return np.full(len(material.words), np.nan)
+    values = pd.to_numeric(material.words[column], errors="coerce")
+    return values.to_numpy(dtype=np.float64)

@@ -23,6 +23,7 @@ from bids_brainalign.workflow.production.rebuilding import (
     RIDGE,
     Rebuilt,
     is_continuous,
+    not_compared,
     rebuild,
 )
 from bids_brainalign.workflow.production.speakers import Speaker
@@ -212,6 +213,7 @@ def _sidecar(
     if rebuilt.verdict is not None:
         found["Answer"] = rebuilt.verdict.answer
         found["Verdict"] = rebuilt.verdict.text
+        found["Notes"] = [*material.notes, *not_compared(material)]
     if lag_s is not None:
         found["ShiftSeconds"] = round(lag_s, 6)
     return found

@@ -89,7 +89,7 @@ def embedding_step(
             wave=sound.wave,
             context=source.context,
         )
-        return [_save(path, found)]
+        return [save_embedding(path, found)]
 
     return Step(
         name=f"embedding {source.name} {speaker.name.stem}",
@@ -241,7 +241,8 @@ def layer_of(embedding: WordEmbeddings, wanted: str, name: str) -> str:
     return wanted
 
 
-def _save(path: Path, found: WordEmbeddings) -> Path:
+def save_embedding(path: Path, found: WordEmbeddings) -> Path:
+    """Store as NPZ (no pickle)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     about = {
         "layers": found.layers,

@@ -17,6 +17,7 @@ from bids_brainalign.dataset.types import Recording
 from bids_brainalign.errors import BrainAlignError
 from bids_brainalign.outputs.reading import read_table
 from bids_brainalign.outputs.tables import write_tsv
+from bids_brainalign.phonemes.phone_counts import PHONES, word_lengths
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.production.speakers import LABEL, Speaker
 from bids_brainalign.workflow.production.structure_tables import Column
@@ -34,7 +35,7 @@ COLUMNS: dict[str, Column] = {
     "duration": {"Description": "Of the word in the sound, else of its row", "Units": "s"},
     "loudness": {"Description": "Mean level of the word in the sound", "Units": "dB"},
     "n_letters": "Letters of the word",
-    "n_phones": "Phones of the word, where events.tsv tells",
+    "n_phones": "Phones of the word, as events.tsv says, or of its pronunciation",
     "used": "Whether the word takes part",
     "reason": "Why it does not; n/a otherwise",
 }
@@ -59,6 +60,7 @@ def words_step(config: Config, speaker: Speaker, sound: SpeakerSound) -> Step:
     path = words_path(config, speaker)
 
     def work() -> list[Path]:
+        notes = [note for words in speaker.words for note in words.notes]
         parts = [
             _timed(config, recording, words, audio)
             for recording, words, audio in zip(
@@ -66,9 +68,14 @@ def words_step(config: Config, speaker: Speaker, sound: SpeakerSound) -> Step:
             )
         ]
         table = pd.concat([part.table for part in parts], ignore_index=True)
+        if table["n_phones"].isna().all():
+            lengths = word_lengths(table["word"].tolist(), language=config.language)
+            notes.append(lengths.note)
+            if lengths.name == PHONES:
+                table["n_phones"] = lengths.counts
         extra = {
             "Rule": list(dict.fromkeys(words.rule for words in speaker.words)),
-            "Notes": list(dict.fromkeys(note for words in speaker.words for note in words.notes)),
+            "Notes": list(dict.fromkeys(notes)),
             "Onset": " ".join(dict.fromkeys(part.rule for part in parts)),
             "Sound": " ".join(dict.fromkeys(one.source for one in sound.audio if one is not None)),
         }
@@ -80,6 +87,7 @@ def words_step(config: Config, speaker: Speaker, sound: SpeakerSound) -> Step:
         inputs={
             "words": [words.table.to_csv(index=False) for words in speaker.words],
             "sound": sound.digest,
+            "language": config.language,
             "settings": [p.onset, p.window_s, p.speech],
             "path": path.name,
         },
