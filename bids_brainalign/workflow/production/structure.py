@@ -9,6 +9,7 @@ from bids_brainalign.features.word_embeddings import WordEmbeddings, of_words
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.production.geometry import geometry_step
 from bids_brainalign.workflow.production.material import Material
+from bids_brainalign.workflow.production.regional import region_step
 from bids_brainalign.workflow.production.speakers import Speaker
 from bids_brainalign.workflow.production.word_vectors import Chosen
 
@@ -40,4 +41,8 @@ def steps(
         Digest of what all results of the speaker depend on.
     """
     one_layer = {name: of_words(one, chosen.shared) for name, one in chosen.by_name.items()}
+    for name in every_layer:
+        yield region_step(
+            config, speaker, material, name, one_layer[name], identity=identity, settings=settings
+        )
     yield geometry_step(config, speaker, material, one_layer, identity=identity, settings=settings)
