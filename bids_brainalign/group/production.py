@@ -70,7 +70,7 @@ def score_table(values: pd.DataFrame) -> pd.DataFrame:
     for key, part in values.groupby(_KEYS, sort=False):
         people = part.groupby("participant", sort=True)
         means = people["value"].mean()
-        judged = people["answer"].agg(lambda answers: (answers == "evidence").all())
+        judged = people["answer"].agg(lambda answers: bool((answers == "evidence").all()))
         answered = (part["answer"] != "n/a").any()
         rows.append(
             dict(zip(_KEYS, key, strict=True))

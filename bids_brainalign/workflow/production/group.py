@@ -77,7 +77,8 @@ def _write(output: Path, files: list[ScoreFile]) -> list[Path]:
 
 def participant_values(files: list[ScoreFile]) -> pd.DataFrame:
     """Scores of all participants after the onset, with the verdict on each embedding."""
-    parts, answers = [], {}
+    parts: list[pd.DataFrame] = []
+    answers: dict[tuple[str, str, str], str] = {}
     for file in files:
         table = read_table(file.path, text=TEXT)
         if table is None:
@@ -87,10 +88,10 @@ def participant_values(files: list[ScoreFile]) -> pd.DataFrame:
         table = table.assign(participant=file.participant, session=file.session)
         parts.append(table)
         if "Answer" in about:
-            answers[file.participant, file.session, str(about["Embedding"])] = about["Answer"]
+            answers[file.participant, file.session, str(about["Embedding"])] = str(about["Answer"])
     if not parts:
         return pd.DataFrame(columns=list(PARTICIPANTS))
     whole = pd.concat(parts, ignore_index=True)
     keys = zip(whole["participant"], whole["session"], whole["embedding"], strict=True)
-    whole["answer"] = [answers.get(key, "n/a") for key in keys]
-    return whole[list(PARTICIPANTS)]
+    told = [answers.get((str(who), str(when), str(name)), "n/a") for who, when, name in keys]
+    return whole.assign(answer=told)[list(PARTICIPANTS)]
