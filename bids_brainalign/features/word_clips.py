@@ -81,9 +81,10 @@ def embed_clips(
     )
 
 
-def n_clips(onsets_s: Array64, offsets_s: Array64) -> int:
-    """Count the words that a speech model hears, one clip each."""
-    return int((np.isfinite(onsets_s) & (offsets_s >= onsets_s)).sum())
+def clip_durations(onsets_s: Array64, offsets_s: Array64) -> Array64:
+    """Durations, s, of the words that a speech model hears, one clip each: (n_clips,)."""
+    lasting = offsets_s - onsets_s
+    return lasting[np.isfinite(lasting) & (lasting >= 0)]
 
 
 @dataclass(frozen=True)

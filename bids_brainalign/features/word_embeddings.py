@@ -146,7 +146,7 @@ def spoken_labels(words: Sequence[object]) -> tuple[list[str], bool]:
     Parameters
     ----------
     words : sequence
-        Strings; ``None`` and NaN are words that nobody wrote down.
+        Strings; ``None``, NaN and BIDS' ``n/a`` are words that nobody wrote down.
 
     Returns
     -------
@@ -158,4 +158,6 @@ def spoken_labels(words: Sequence[object]) -> tuple[list[str], bool]:
 
 
 def _is_missing(word: object) -> bool:
+    if isinstance(word, str):
+        return word.strip() == "n/a"
     return word is None or word is pd.NA or (isinstance(word, float) and np.isnan(word))
