@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bids_brainalign.config.production import Production, draws_of
+from bids_brainalign.config.production import draws_of
 from bids_brainalign.config.schema import Config
 from bids_brainalign.features.word_embeddings import WordEmbeddings
 from bids_brainalign.outputs.predictions import write_predictions
 from bids_brainalign.outputs.reading import SETTINGS
 from bids_brainalign.outputs.tables import write_tsv
-from bids_brainalign.production.inputs import Part, Preparation
 from bids_brainalign.production.mapping import Predictions
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.production import tables
@@ -28,6 +27,7 @@ from bids_brainalign.workflow.production.rebuilding import (
 )
 from bids_brainalign.workflow.production.speakers import Speaker
 from bids_brainalign.workflow.production.word_vectors import embedding_label
+from bids_brainalign.workflow.production_embeddings import preparation_of
 from bids_brainalign.workflow.spaces import seed_of
 
 REALIGNED = "realigned"
@@ -83,10 +83,10 @@ def reconstruction_step(
     def work() -> list[Path]:
         x = embedding.values[0].astype(np.float64)
         seed = seed_of(config, "production", speaker.name.stem, name)
+        preparation = preparation_of(embedding, explained=config.production.explained)
         rebuilt = rebuild(
-            config.production, material, x, mapping,
-            preparation=preparation_of(config.production, embedding), seed=seed,
-        )  # fmt: skip
+            config.production, material, x, mapping, preparation=preparation, seed=seed
+        )
         about = {"embedding": name, "layer": _layer(embedding), "mapping": mapping}
         extra = {
             SETTINGS: settings,
@@ -113,18 +113,6 @@ def settings_of(config: Config, mapping: str) -> dict[str, object]:
     own = ("speech", "explained", "folds", "n_folds", "n_inner", "random_draws", "penalties")
     every = asdict(config.production)
     return {**{key: every[key] for key in own}, "draws": draws_of(config.production, mapping)}
-
-
-def preparation_of(settings: Production, embedding: WordEmbeddings) -> Preparation:
-    """Components of audio embeddings, fitted on training words; equal weights of parts."""
-    explained = settings.explained
-    if not embedding.parts:
-        return Preparation(explained=explained if embedding.of_audio else None)
-    return Preparation(
-        parts=tuple(
-            Part(part.n_dims, explained if part.of_audio else None) for part in embedding.parts
-        )
-    )
 
 
 def _layer(embedding: WordEmbeddings) -> str:

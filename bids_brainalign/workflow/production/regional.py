@@ -24,10 +24,11 @@ from bids_brainalign.production.scores import STATISTICS
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.production.material import Material
 from bids_brainalign.workflow.production.rebuilding import RIDGE, plan_folds
-from bids_brainalign.workflow.production.reconstruction import preparation_of, settings_of
+from bids_brainalign.workflow.production.reconstruction import settings_of
 from bids_brainalign.workflow.production.speakers import Speaker
 from bids_brainalign.workflow.production.structure_tables import REGIONS
 from bids_brainalign.workflow.production.word_vectors import embedding_label
+from bids_brainalign.workflow.production_embeddings import preparation_of
 from bids_brainalign.workflow.spaces import seed_of
 
 
@@ -53,7 +54,7 @@ def region_step(
             material.response,
             plan_folds(config.production, material, over="k-fold", seed=seed),
             Ridge(),
-            preparation=preparation_of(config.production, embedding),
+            preparation=preparation_of(embedding, explained=config.production.explained),
         )
         labels = [str(region) for region in material.targets["region"]]
         found = region_scores(material.response, predictions, labels)

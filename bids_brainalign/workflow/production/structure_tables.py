@@ -44,7 +44,8 @@ GEOMETRY: dict[str, Column] = {
 }
 SYNCHRONY: dict[str, Column] = {
     "recording": "Recording",
-    "name": "Channel; all: combined over channels",
+    "name": "Channel; all: combined over channels; leak: of sound that leaks into channels, which "
+    "takes no time, so that it is the clocks' own",
     "lag": {
         "Description": "Lag with the largest correlation of the sound's loudness and high gamma; "
         "positive: high gamma follows the sound",
@@ -54,7 +55,8 @@ SYNCHRONY: dict[str, Column] = {
     "ci_high": {"Description": "95 % interval of the lag", "Units": "s"},
     "r": "Correlation at that lag",
     "p": "p against circular shifts of the sound, corrected for the maximum over lags",
-    "flagged": "Whether the lag is reliable and larger than 25 ms",
+    "flagged": "Whether the lag is reliably larger than 25 ms: of leak where there is one, else "
+    "of all",
 }
 CONTAMINATION: dict[str, Column] = {
     "recording": "Recording",

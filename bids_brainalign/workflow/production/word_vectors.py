@@ -19,6 +19,7 @@ from bids_brainalign.features.word_embeddings import (
     concatenate,
     known_to_all,
 )
+from bids_brainalign.features.word_reading import Context
 from bids_brainalign.outputs.names import analysis_label
 from bids_brainalign.production.folds import LEAST_WORDS
 from bids_brainalign.store.atomic import atomic_path
@@ -26,10 +27,12 @@ from bids_brainalign.store.digest import digest_of
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.production.speakers import Speaker
 from bids_brainalign.workflow.production.word_sounds import SpeakerSound
+from bids_brainalign.workflow.production_embeddings import embeds_words, word_embeddings
 from bids_brainalign.workflow.spaces import Space, twin_seed
 
-RUNNING = "running"
-ALONE = "alone"
+RUNNING: Context = "running"
+ALONE: Context = "alone"
+CONTEXTS: tuple[Context, ...] = (ALONE, RUNNING)
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Source:
     name: str
     """NAME, ``NAME:running``, ``NAME:untrained``."""
     space: Space
-    context: str
+    context: Context
     """``alone`` or ``running``; of language models."""
 
 
@@ -47,12 +50,11 @@ def sources_of(config: Config, spaces: Sequence[Space]) -> tuple[Source, ...]:
     """List the embeddings of single models that a run makes."""
     found = []
     for space in spaces:
-        if space.kind == "lowlevel" or space.mode not in {"dense", "text"}:
+        if not embeds_words(space):
             continue
-        contexts = [ALONE]
-        if space.reads_text and space.kind in {"model", "untrained"}:
-            contexts = list(config.production.text_context)
-        for context in contexts:
+        reads = space.reads_text and space.kind in {"model", "untrained"}
+        asked = config.production.text_context if reads else (ALONE,)
+        for context in (one for one in CONTEXTS if one in asked):
             name = f"{space.name}:{RUNNING}" if context == RUNNING else space.name
             found.append(Source(name, space, context))
     return tuple(found)
@@ -79,8 +81,6 @@ def embedding_step(
     path = embedding_path(config, speaker, source, words, sound)
 
     def work() -> list[Path]:
-        from bids_brainalign.workflow.production_embeddings import word_embeddings
-
         found = word_embeddings(
             config,
             source.space,
