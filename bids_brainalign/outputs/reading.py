@@ -22,6 +22,8 @@ CIRCULAR_PARCEL = ":circular"
 """Ends parcels of voxels that were selected on the samples they are scored on."""
 SETTINGS = "SettingsDigest"
 """Field of sidecars: digest of what every result of one fit depends on."""
+RESULTS = ("scores", "reconstruction")
+"""Suffixes of the tables that make a participant one with results: encoding, speech production."""
 PHONES = " phone"
 """Ends what a response is locked to where that is a class of phones: ``vowel phone``."""
 
@@ -144,7 +146,7 @@ def score_files(
     chosen : tuple of str
         Participants; all if empty.
     suffix : str
-        Of other tables that have the same kind of name: ``tuning``, ``transfer``.
+        Of other tables that have the same kind of name: ``tuning``, ``reconstruction`` …
     """
     found = []
     for folder in sorted(path for path in output_dir.glob("sub-*") if path.is_dir()):
@@ -211,8 +213,10 @@ def read_scores(files: Sequence[ScoreFile]) -> pd.DataFrame:
 
 
 def participants(output_dir: Path) -> list[str]:
-    """Labels of all participants that have scores."""
-    return sorted({file.participant for file in score_files(output_dir)})
+    """Labels of all participants that have scores, of encoding or of speech production."""
+    return sorted(
+        {file.participant for suffix in RESULTS for file in score_files(output_dir, suffix=suffix)}
+    )
 
 
 def missing_participants(output_dir: Path) -> list[str]:

@@ -21,6 +21,10 @@ from bids_brainalign.reports.group_isc import group_isc_files, group_isc_section
 from bids_brainalign.reports.group_phonemes import group_phoneme_files, group_phoneme_section
 from bids_brainalign.reports.group_tuning import group_tuning_files, group_tuning_sections
 from bids_brainalign.reports.participant_page import MODALITY_NAMES
+from bids_brainalign.reports.production.group_section import (
+    group_production_sections,
+    production_files,
+)
 from bids_brainalign.reports.rendering import Album, Picture, page_url, relative_url
 from bids_brainalign.reports.summary import number
 from bids_brainalign.statistics.intervals import MIN_FOR_BOOTSTRAP, MIN_FOR_INTERVAL
@@ -61,17 +65,19 @@ def group_context(
         *group_isc_files(output_dir),
         *group_phoneme_files(output_dir),
         *group_tuning_files(output_dir),
+        *production_files(output_dir),
     ]
+    spoken = score_files(output_dir, chosen=participants, suffix="reconstruction")
+    included = sorted({*scores["participant"], *(file.participant for file in spoken)})
     makers = (group_isc_section, group_phoneme_section)
     return {
         "models": models,
         "sections": [
+            *group_production_sections(output_dir, album),
             *group_tuning_sections(output_dir, album, participants=participants),
             *(s for make in makers if (s := make(output_dir, album)) is not None),
         ],
-        "included": {
-            label: page_url(output_dir, label) for label in sorted(scores["participant"].unique())
-        },
+        "included": {label: page_url(output_dir, label) for label in included},
         "missing": [m for m in missing if not participants or m in participants],
         "files": [{"url": relative_url(f, output_dir), "name": f.name} for f in files],
     }

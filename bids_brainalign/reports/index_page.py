@@ -7,6 +7,8 @@ from pathlib import Path
 from bids_brainalign.outputs.reading import missing_participants, participants
 from bids_brainalign.reports.blocks import crash_files, read_blocks
 from bids_brainalign.reports.participant_page import MODALITY_NAMES
+from bids_brainalign.reports.production.findings import findings_of
+from bids_brainalign.reports.production.results import read_productions
 from bids_brainalign.reports.rendering import page_url, relative_url
 from bids_brainalign.reports.summary import headline
 
@@ -31,15 +33,24 @@ def index_context(output_dir: Path) -> dict[str, object]:
             }
             for block in read_blocks(output_dir, label)
         ]
+        spoken = [
+            {"title": production.title, "findings": findings_of(production)}
+            for production in read_productions(output_dir, label)
+            if production.rebuilt
+        ]
         entries.append(
             {
                 "label": label,
                 "url": page_url(output_dir, label),
                 "findings": findings,
+                "spoken": spoken,
                 "n_crashes": len(crash_files(output_dir, label)),
             }
         )
-    tables = sorted(output_dir.glob("group/*_layers.tsv"))
+    tables = [
+        *sorted(output_dir.glob("group/*_layers.tsv")),
+        *sorted(output_dir.glob("group/desc-production_*.tsv")),
+    ]
     files = [output_dir / name for name in FILES]
     return {
         "entries": entries,

@@ -20,6 +20,7 @@ from bids_brainalign.reports.block_figures import (
 from bids_brainalign.reports.blocks import Block, crash_files, read_blocks
 from bids_brainalign.reports.curves import selected
 from bids_brainalign.reports.figures.voxel_map import VoxelMaps, load_voxel_maps
+from bids_brainalign.reports.production.part import production_views
 from bids_brainalign.reports.rendering import Album, Picture, relative_url
 from bids_brainalign.reports.sections import Section, sections_of
 from bids_brainalign.reports.summary import Headline, headline
@@ -94,12 +95,15 @@ def participant_context(output_dir: Path, participant: str, album: Album) -> dic
         )
         seen.setdefault(recordings, view["anchor"])
         views.append(view)
-    methods = list(dict.fromkeys(text for view in views for text in view["methods"]))
+    spoken = production_views(output_dir, participant, album)
+    texts = [*(t for view in views for t in view["methods"]),
+             *(t for part in spoken for t in part["methods"])]  # fmt: skip
     citation = output_dir / "logs" / "CITATION.md"
     return {
         "participant": participant,
         "blocks": views,
-        "methods": methods,
+        "spoken": spoken,
+        "methods": list(dict.fromkeys(texts)),
         "citation": citation.read_text(encoding="utf-8").strip() if citation.is_file() else "",
         "crashes": _crashes(output_dir, participant),
         "has_status": (output_dir / "logs" / "status.tsv").is_file(),

@@ -17,8 +17,10 @@ class Cells:
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    """The first cell names the row."""
+    """The first cell names the row. A line break in a cell stays."""
     caption: str = ""
+    folded: str = ""
+    """Where there is one, the table opens by a click on this line."""
 
 
 @dataclass(frozen=True)

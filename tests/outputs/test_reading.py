@@ -12,6 +12,7 @@ from bids_brainalign.outputs.reading import (
     score_files,
 )
 from tests.reports.fake_outputs import write_fmri, write_ieeg
+from tests.reports.fake_production import write_speaker
 
 
 def test_names_of_score_files_are_taken_apart(tmp_path: Path):
@@ -57,3 +58,12 @@ def test_missing_participants_come_from_folders_logs_and_status(tmp_path: Path):
     (tmp_path / "logs" / "status.tsv").write_text("unit\tstatus\nencoding sub-04_task-x\tfailed\n")
     assert participants(tmp_path) == ["01"]
     assert missing_participants(tmp_path) == ["02", "03", "04"]
+
+
+def test_who_only_spoke_has_results(tmp_path: Path):
+    write_ieeg(tmp_path, "01", seed=1)
+    write_speaker(tmp_path, "02", embeddings={"gpt2": 0.4}, mappings=("ridge",))
+    write_speaker(tmp_path, "03", embeddings={})  # words, but nothing rebuilt from them
+    assert participants(tmp_path) == ["01", "02"]
+    assert missing_participants(tmp_path) == ["03"]
+    assert {file.participant for file in score_files(tmp_path)} == {"01"}
