@@ -99,9 +99,9 @@ def judge(
     if NEEDED_TWIN not in {plain.name for plain in twins}:
         missing.append(f"It was not compared with {NEEDED_TWIN}.")
     if against:
-        return Verdict("no evidence", (*against, *missing))
+        return Verdict("no evidence", tuple(dict.fromkeys((*against, *missing))))
     if missing:
-        return Verdict("undecided", tuple(missing))
+        return Verdict("undecided", tuple(dict.fromkeys(missing)))
     return Verdict("evidence", tuple(_said(null) for null in nulls))
 
 

@@ -100,8 +100,8 @@ def lag_of(config: Config, speaker: Speaker) -> tuple[float | None, str]:
     for _, rows in table.groupby("recording", sort=False):
         told = rows[rows["name"].isin([LEAK, ALL]) & (rows["p"] <= ALPHA)].set_index("name")
         if len(told):
-            lag_s = told["lag"].to_dict()
-            lags.append(float(lag_s.get(LEAK, lag_s.get(ALL))))
+            lag_s = told["lag"].astype(float).to_dict()
+            lags.append(lag_s[LEAK if LEAK in lag_s else ALL])
     if not lags:
         return None, f"no lag between sound and responses is reliable (p > {ALPHA:g})"
     return float(np.mean(lags)), ""
@@ -139,8 +139,8 @@ def sentence(name: str, found: Synchrony, reading: Reading) -> str:
     return {
         "within": f"{said}: within {limit}.{sides}",
         "beyond": f"WARNING: {said}, beyond {limit}. Clocks that are apart look like this; so "
-        "does a cortex that plans speech before the voice, or hears it after. --realign shows what a "
-        f"shift by this lag changes.{sides}",
+        "does a cortex that plans speech before the voice, or hears it after. --realign shows what "
+        f"a shift by this lag changes.{sides}",
         "undecided": f"{said}: whether that is within {limit} is undecided.{sides}",
     }[reading.answer]
 
