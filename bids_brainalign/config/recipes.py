@@ -26,7 +26,7 @@ SLOPPY: dict[str, object] = {
     "nulls": {"n_draws": 200},
     "production": {
         "mappings": ("ridge",),
-        "ridge_draws": 199,
+        "ridge_draws": 99,
         "random_draws": 39,
         "penalties": False,
     },

@@ -139,8 +139,8 @@ def sentence(name: str, found: Synchrony, reading: Reading) -> str:
     return {
         "within": f"{said}: within {limit}.{sides}",
         "beyond": f"WARNING: {said}, beyond {limit}. Clocks that are apart look like this; so "
-        "does a cortex that plans speech before the voice, or hears it after. --realign shows what "
-        f"a shift by this lag changes.{sides}",
+        "does a cortex that plans speech before the voice, or hears it after. --realign shows "
+        f"what a shift by this lag changes.{sides}",
         "undecided": f"{said}: whether that is within {limit} is undecided.{sides}",
     }[reading.answer]
 
