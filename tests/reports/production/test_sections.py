@@ -139,7 +139,7 @@ def test_scores_stand_beside_their_twins(folder: Path):
     assert row[6] == f"{mine.loc['pattern_r', 'value']:.3f}\np 0.002"
     (single,) = [r for r in cells.rows if r[:2] == ("gpt2", "ridge\nleave-one-word-out")]
     assert single[-1] == "n/a"  # channel r of single words
-    assert "1 of 12 channels do not vary and are left out: LB2." in said(section)
+    assert "1 of 12 channels does not vary and is left out: LB2." in said(section)
 
 
 def test_every_null_and_the_time_before_the_cue(folder: Path):
@@ -202,7 +202,7 @@ def test_course_counts_what_holds_over_all_layers_and_bins(folder: Path):
     assert "gpt2: deeper layers peak later: 30.0 ms per layer over 4 layers (p = 0.010)." in text
     assert "fasttext: One layer: no slope over layers." in text
     names = [p.path.name for p in section.pictures]
-    assert names == [f"{STEM}production_courseGpt2.svg", f"{STEM}production_course.svg"]
+    assert names == [f"{STEM}gpt2_course.svg", f"{STEM}production_course.svg"]
 
 
 def test_a_slope_that_may_be_none_is_not_told_as_one(folder: Path):
