@@ -33,6 +33,11 @@ Samples = NDArray[np.float32]
 class Sound(Protocol):
     """Where samples are read."""
 
+    @property
+    def path(self) -> Path:
+        """The file that they are in."""
+        ...
+
     def samples(self, first: int, stop: int) -> Samples:
         """Read samples [first, stop), which all exist: (stop − first,)."""
         ...

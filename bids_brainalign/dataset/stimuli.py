@@ -172,7 +172,8 @@ def _nothing_heard(skipped: Sequence[tuple[str, str]]) -> BrainAlignError:
     return BrainAlignError(
         "no recording has a stimulus",
         where="\n  ".join([LOOKED_FOR, *listed]),
-        fix=f"say which sound was played when with --stimuli-map TSV, e.g. {EXAMPLE}",
+        fix=f"say which sound was played when with --stimuli-map TSV, e.g. {EXAMPLE}; for people "
+        "who speak themselves: --recipe speech-production",
         exit_code=ExitCode.MISSING_INPUT,
     )
 

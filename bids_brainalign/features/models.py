@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -18,6 +19,11 @@ class SpeechModel(Protocol):
 
     n_layers: int
     """Layers with the input of the first block."""
+
+    @property
+    def shortest_clip(self) -> int:
+        """Samples that one frame hears before the transformer: a clip needs as many."""
+        ...
 
     def extract(
         self,
@@ -40,6 +46,12 @@ class SpeechModel(Protocol):
         scratch: IO[bytes] | None = ...,
     ) -> EncoderLayers:
         """All layers at the ends of windows."""
+        ...
+
+    def extract_clips(
+        self, clips: Sequence[NDArray[np.float32]], *, batch_size: int = ...
+    ) -> list[NDArray[np.float32]]:
+        """Mean state of every clip, heard by itself: per layer (n_clips, n_dims)."""
         ...
 
 

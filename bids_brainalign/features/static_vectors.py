@@ -29,7 +29,10 @@ word2vec."""
 class StaticVectors(Protocol):
     """A table of word vectors."""
 
-    n_dims: int
+    @property
+    def n_dims(self) -> int:
+        """Numbers per word."""
+        ...
 
     def find(self, word: str) -> NDArray[np.float32] | None:
         """Vector of a word that the table holds: (n_dims,)."""

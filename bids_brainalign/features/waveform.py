@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bids_brainalign.config.schema import Features
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.audio import SAMPLE_RATE_HZ
+from bids_brainalign.features.clips import clip_means
 from bids_brainalign.features.dense import EncoderLayers, FrameGrid, Windowing, run_windows
 from bids_brainalign.features.ending import EndingWindows, run_ending_windows
 from bids_brainalign.features.folders import cannot_load
@@ -108,6 +109,11 @@ class WaveformLayers:
             )
         self.grid = grid
 
+    @property
+    def shortest_clip(self) -> int:
+        """Samples that one frame hears before the transformer: a clip needs as many."""
+        return self.grid.receptive
+
     def extract(
         self,
         wave: NDArray[np.float32],
@@ -194,6 +200,26 @@ class WaveformLayers:
             batch_size=batch_size,
             lead_in=False,  # no padding, see above
             scratch=scratch,
+        )
+
+    def extract_clips(
+        self, clips: Sequence[NDArray[np.float32]], *, batch_size: int = 1
+    ) -> list[NDArray[np.float32]]:
+        """Mean state of every clip, heard by itself: per layer (n_clips, n_dims).
+
+        Parameters
+        ----------
+        clips : sequence of ndarray of shape (n_samples,), float32
+            16 kHz, at least `shortest_clip` samples each.
+        batch_size : int
+            Clips per forward pass, if they are equally long; others are not padded, see above.
+        """
+        return clip_means(
+            clips,
+            self._forward,
+            n_frames=self.grid.n_frames,
+            equally_long=True,
+            batch_size=batch_size,
         )
 
     def _forward(self, clips: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bids_brainalign.config.schema import WHISPER_WINDOW_S, Features
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.audio import SAMPLE_RATE_HZ
+from bids_brainalign.features.clips import clip_means
 from bids_brainalign.features.dense import EncoderLayers, FrameGrid, Windowing, run_windows
 from bids_brainalign.features.ending import EndingWindows, run_ending_windows
 from bids_brainalign.features.folders import cannot_load
@@ -92,6 +93,11 @@ class WhisperLayers:
         )
         self.n_layers = int(config.encoder_layers) + 1
         self.window_frames = int(config.max_source_positions)
+
+    @property
+    def shortest_clip(self) -> int:
+        """Samples of one frame."""
+        return GRID.receptive
 
     def extract(
         self,
@@ -194,6 +200,38 @@ class WhisperLayers:
         finally:
             encoder.embed_positions, encoder.config.max_source_positions = whole, before
             self.window_frames = before
+
+    def extract_clips(
+        self, clips: Sequence[NDArray[np.float32]], *, batch_size: int = 1
+    ) -> list[NDArray[np.float32]]:
+        """Mean state of every clip, heard by itself: per layer (n_clips, n_dims).
+
+        Parameters
+        ----------
+        clips : sequence of ndarray of shape (n_samples,), float32
+            16 kHz. Each is padded with silence to the model's window, as in training; the mean is
+            over the frames of the clip alone, which are mostly a few of 1,500.
+        batch_size : int
+            Clips per forward pass.
+
+        Raises
+        ------
+        BrainAlignError
+            A clip is longer than the window (65).
+        """
+        longest = max(map(len, clips), default=0)
+        if longest > GRID.n_samples(self.window_frames):
+            raise BrainAlignError(
+                f"A clip of {longest / SAMPLE_RATE_HZ:.1f} s is longer than Whisper's window of "
+                f"{self.window_frames * FRAME_S:g} s."
+            )
+        return clip_means(
+            clips,
+            self._forward,
+            n_frames=lambda n_samples: math.ceil(n_samples / GRID.stride),
+            equally_long=False,
+            batch_size=batch_size,
+        )
 
     def _forward(self, clips: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         inputs = self.extractor(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ Array32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Part:
+class EmbeddedPart:
     """Neighbouring columns that come from one embedding."""
 
     name: str
@@ -41,7 +41,7 @@ class WordEmbeddings:
     """How the vectors were made."""
     of_audio: bool = False
     """Made of the words' sound, not of their letters."""
-    parts: tuple[Part, ...] = ()
+    parts: tuple[EmbeddedPart, ...] = ()
     """Of concatenated embeddings, from the first column on; empty for a single one."""
 
     def __post_init__(self) -> None:
@@ -74,6 +74,12 @@ class WordEmbeddings:
         return WordEmbeddings((layer,), (one,), *rest)
 
 
+def of_words(embedding: WordEmbeddings, rows: NDArray[np.bool_]) -> WordEmbeddings:
+    """Take some of the words."""
+    values = tuple(layer[rows] for layer in embedding.values)
+    return replace(embedding, values=values, known=embedding.known[rows])
+
+
 def concatenate(embeddings: Sequence[WordEmbeddings], names: Sequence[str]) -> WordEmbeddings:
     """Put embeddings of the same words side by side.
 
@@ -95,7 +101,7 @@ def concatenate(embeddings: Sequence[WordEmbeddings], names: Sequence[str]) -> W
     if any(len(one.layers) != 1 for one in embeddings):
         raise ValueError("choose one layer of every embedding before putting them side by side")
     parts = tuple(
-        Part(name, one.values[0].shape[1], one.of_audio)
+        EmbeddedPart(name, one.values[0].shape[1], one.of_audio)
         for name, one in zip(names, embeddings, strict=True)
     )
     joined = np.concatenate([one.values[0] for one in embeddings], axis=1)
@@ -140,7 +146,7 @@ def spoken_labels(words: Sequence[object]) -> tuple[list[str], bool]:
     Parameters
     ----------
     words : sequence
-        Strings; ``None`` and NaN are words that nobody wrote down.
+        Strings; ``None``, NaN and BIDS' ``n/a`` are words that nobody wrote down.
 
     Returns
     -------
@@ -152,4 +158,6 @@ def spoken_labels(words: Sequence[object]) -> tuple[list[str], bool]:
 
 
 def _is_missing(word: object) -> bool:
+    if isinstance(word, str):
+        return word.strip() == "n/a"
     return word is None or word is pd.NA or (isinstance(word, float) and np.isnan(word))

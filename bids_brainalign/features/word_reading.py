@@ -70,11 +70,14 @@ def embed_text(
     stretches = _stretches(labels, passages)
     read = _Reader(model, language, reading, batch_size)
     found = read.alone(labels) if context == "alone" else read.running(labels, stretches)
+    notes = _notes(labels, found.n_tokens, lowered=lowered)
+    if context == "running" and all(len(rows) == 1 for rows in stretches):
+        notes.append("No word has another before it in its passage: each was read alone.")
     return WordEmbeddings(
         tuple(map(str, range(len(found.layers)))),
         tuple(found.layers),
         found.n_tokens > 0,
-        tuple(_notes(labels, found.n_tokens, lowered=lowered)),
+        tuple(notes),
         _described(model, context, reading, language),
     )
 

@@ -37,6 +37,18 @@ REFERENCE = {
 }
 
 
+class SpeechProduction(TypedDict):
+    """How responses to spoken words were rebuilt."""
+
+    window_s: tuple[float, ...]
+    """From and to, after the onset."""
+    onset: str
+    """``speech`` or ``cue``."""
+    mappings: Sequence[str]
+    draws: int
+    """Shuffles of the words, by ridge."""
+
+
 class Settings(TypedDict, total=False):
     """What the text speaks about; a sentence whose setting is missing is left out."""
 
@@ -67,9 +79,8 @@ class Settings(TypedDict, total=False):
     """Phones that nobody annotated were found from words."""
     versions: Mapping[str, str]
     """Package → version."""
-    production: Mapping[str, object]
-    """Of speech production: ``window_s``, ``onset``, ``mappings``, ``draws``; the text is then about
-    that alone."""
+    production: SpeechProduction
+    """The text is then about this alone."""
 
 
 def citation_text(
@@ -205,14 +216,14 @@ def _ieeg(settings: Settings) -> str:
 
 def _production(models: Sequence[str], settings: Settings) -> str:
     own = settings["production"]
-    start_s, stop_s = own["window_s"]  # type: ignore[misc]
+    start_s, stop_s = own["window_s"]
     onset = "the onset of the word in the sound" if own["onset"] == "speech" else "the word's cue"
     kinds = {
         "ridge": "ridge regression with one penalty for all channels",
         "multi-task": "an elastic net over all channels",
         "elastic-net": "an elastic net per channel [@zou2005]",
     }
-    mappings = [kinds[name] for name in own["mappings"]]  # type: ignore[attr-defined]
+    mappings = [kinds[name] for name in own["mappings"]]
     return (
         "Intracranial recordings of people who spoke were read with MNE-Python [@gramfort2013]; "
         "channels marked bad were left out and the others "
@@ -220,7 +231,7 @@ def _production(models: Sequence[str], settings: Settings) -> str:
         f"to {stop_s:g} s after {onset} of high gamma: {HIGH_GAMMA[settings['high_gamma']]}.\n\n"
         f"It was predicted from embeddings of the words ({_listed(models)}) by "
         f"{_listed(mappings)}. Embeddings and responses were standardised, and penalties chosen, "
-        "by words outside the held-out group. Scores across channels are given beside those of the "
+        "by words outside the held-out group. Scores across channels stand beside those of the "
         "mean over the training words, which reaches nearly the same without any knowledge of the "
         "words; scores about that mean are pattern correlation, skill and identification "
         "[@mitchell2008]. Whether there is evidence follows from shuffled words "

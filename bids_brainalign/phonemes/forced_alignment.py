@@ -111,6 +111,27 @@ def _method(*, english: bool, aligned: bool) -> str:
     )
 
 
+def pronunciations(labels: Sequence[str], *, language: str) -> dict[str, Pronunciation]:
+    """Look up how words are said, without any sound.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        As of :func:`~bids_brainalign.phonemes.pronunciation.plain_word`.
+    language : str
+        BCP-47.
+
+    Returns
+    -------
+    dict
+        Only words that can be said; empty where nothing installed speaks the language.
+    """
+    english = language.partition("-")[0].lower() == "en"
+    return _pronunciations(
+        labels, language, _Decoder() if english and has_pocketsphinx() else None
+    )
+
+
 def _pronunciations(
     labels: Sequence[str], language: str, dictionary: _Decoder | None
 ) -> dict[str, Pronunciation]:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
 
+from bids_brainalign.production.folds import selection_rows
 from bids_brainalign.statistics.folds import Split
 
 Array64 = NDArray[np.float64]
@@ -95,7 +96,7 @@ def choose(x: Array64, y: Array64, inner: list[Embedded], how: ElasticNet) -> Ch
     -------
     Choice
     """
-    rows = np.union1d(inner[0].split.train, inner[0].split.test)
+    rows = selection_rows(tuple(data.split for data in inner))
     best, choice = np.inf, Choice(np.inf, how.ratios[0])
     for ratio in how.ratios:
         alphas = alpha_grid(x, y[rows], ratio, how)

@@ -65,8 +65,9 @@ def shuffled_words(
 
     With words that come once and were dealt to folds at random, exchanging responses is as good
     as exchanging embeddings, and ridge needs one decomposition for all draws. Where a word comes
-    again, or folds are stretches of time, embeddings are exchanged instead, all repetitions of a
-    word together: folds and the drift of the responses stay as they are.
+    again, folds are stretches of time, or words near to held-out ones don't train, embeddings are
+    exchanged instead, all repetitions of a word together: folds, the drift of the responses and
+    their overlap in time stay as they are.
 
     Parameters
     ----------
@@ -84,14 +85,11 @@ def shuffled_words(
     """
     _check_draws(n_draws)
     unique = len(np.unique(folds.content)) == folds.n_words
-    if unique and folds.cut == "dealt":
+    if unique and folds.cut == "dealt" and not folds.reach_s:
         orders = np.stack([rng.permutation(folds.n_words) for _ in range(n_draws)])
         return _reordered("shuffled words", embeddings, responses, folds, how, orders, preparation)
     orders = np.stack([_exchanged_content(folds.content, rng) for _ in range(n_draws)])
-    draws = (embeddings[order] for order in orders)
-    observed = _statistics(embeddings, responses, folds, how, preparation)
-    found = [_statistics(x, responses, folds, how, preparation) for x in draws]
-    return Null("shuffled words", observed, np.stack(found))
+    return _exchanged("shuffled words", embeddings, responses, folds, how, orders, preparation)
 
 
 def shifted_trials(
@@ -106,6 +104,9 @@ def shifted_trials(
     preparation: Preparation = PLAIN,
 ) -> Null:
     """Shift the responses circularly against the words: both keep their drift.
+
+    Where words near to held-out ones don't train, the words are shifted against the responses
+    instead, so that no draw trains on part of a held-out response.
 
     Parameters
     ----------
@@ -128,7 +129,11 @@ def shifted_trials(
     if len(shifts) > n_draws:
         shifts = rng.choice(shifts, size=n_draws, replace=False)
     orders = (np.arange(n) + shifts[:, None]) % n
-    return _reordered("shifted trials", embeddings, responses, folds, how, orders, preparation)
+    name = "shifted trials"
+    if folds.reach_s:
+        back = (np.arange(n) - shifts[:, None]) % n
+        return _exchanged(name, embeddings, responses, folds, how, back, preparation)
+    return _reordered(name, embeddings, responses, folds, how, orders, preparation)
 
 
 def random_embeddings(
@@ -170,6 +175,21 @@ def _statistics(
 ) -> Array64:
     predictions = map_words(embeddings, responses, folds, how, preparation=preparation)
     return corrected(responses, predictions).summary()
+
+
+def _exchanged(
+    name: str,
+    embeddings: Array64,
+    responses: Array64,
+    folds: WordFolds,
+    how: Method,
+    orders: Rows,
+    preparation: Preparation,
+) -> Null:
+    """Null from reordered embeddings: orders (n_draws, n_words)."""
+    observed = _statistics(embeddings, responses, folds, how, preparation)
+    draws = [_statistics(embeddings[o], responses, folds, how, preparation) for o in orders]
+    return Null(name, observed, np.stack(draws))
 
 
 def _reordered(

@@ -6,7 +6,8 @@ Rules
    that keep the channels' means play no part.
 2. It must be above 0, and its p at most .05 against every one of the nulls of `NEEDED`, and every
    other null there is.
-3. The same embeddings must not predict the window before the cue (p above .05).
+3. The same embeddings must not predict the window before the cue (p above .05); not in continuous
+   speech, where that window is full of other words.
 4. The model must beat every plain predictor there is (p of the gain at most .05), the place in the
    recording among them.
 
@@ -57,7 +58,11 @@ class Verdict:
 
 
 def judge(
-    nulls: Sequence[Null], twins: Sequence[Twin] = (), *, baseline: Null | None = None
+    nulls: Sequence[Null],
+    twins: Sequence[Twin] = (),
+    *,
+    baseline: Null | None = None,
+    before_is_blank: bool = True,
 ) -> Verdict:
     """Apply the rules of this module.
 
@@ -69,6 +74,9 @@ def judge(
         Plain predictors: trial index, length, duration, loudness, number of phones.
     baseline : Null, optional
         Shuffled words with the responses of the window before the cue.
+    before_is_blank : bool
+        Whether the word can't be known in that window. In continuous speech it is full of the
+        words before, and rule 3 does not apply.
 
     Returns
     -------
@@ -80,7 +88,8 @@ def judge(
         _judge_null(null, against, missing)
     given = {null.name for null in nulls}
     missing += [f"The null of {name} was not run." for name in NEEDED if name not in given]
-    _judge_baseline(baseline, against, missing)
+    if before_is_blank:
+        _judge_baseline(baseline, against, missing)
     for plain in twins:
         if not (plain.gain > 0 and plain.p_gain <= ALPHA):
             against.append(

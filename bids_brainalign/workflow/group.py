@@ -9,13 +9,19 @@ from pathlib import Path
 from bids_brainalign.config.schema import Config
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.group.layers import LAYER_COLUMNS, layer_table
-from bids_brainalign.outputs.reading import ScoreFile, read_scores, score_files
+from bids_brainalign.outputs.reading import (
+    ScoreFile,
+    participants,
+    read_scores,
+    score_files,
+)
 from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.store.digest import file_digest
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.group_isc import isc_steps
 from bids_brainalign.workflow.group_phonemes import group_phoneme_steps
 from bids_brainalign.workflow.group_tuning import group_tuning_steps, tuning_digests
+from bids_brainalign.workflow.production.group import production_group_steps
 
 
 def group_steps(config: Config) -> tuple[list[Step], list[str]]:
@@ -28,10 +34,11 @@ def group_steps(config: Config) -> tuple[list[Step], list[str]]:
     """
     output = config.paths.output_dir
     files = score_files(output, chosen=config.selection.participants)
-    if not files:
+    spoken = production_group_steps(config)
+    if not files and not spoken:
         raise BrainAlignError(
             f"{output} holds no results of participants",
-            where="looked for sub-*/**/*_scores.tsv",
+            where="looked for sub-*/**/*_scores.tsv and *_reconstruction.tsv",
             fix="run the participant level into this output folder first",
             exit_code=ExitCode.MISSING_INPUT,
         )
@@ -47,6 +54,7 @@ def group_steps(config: Config) -> tuple[list[Step], list[str]]:
     steps += group_phoneme_steps(config)
     steps += group_tuning_steps(config)
     steps += isc_steps(config, files)
+    steps += spoken
     steps.append(
         Step(
             name="group report",
@@ -54,13 +62,14 @@ def group_steps(config: Config) -> tuple[list[Step], list[str]]:
                 "scores": _digests(config, files),
                 "participants": config.selection.participants,
                 "others": _other_tables(config),
+                "spoken": [s.inputs for s in spoken],
                 "tuning": tuning_digests(config),
             },
             modules=("bids_brainalign.reports.pages",),
             work=partial(_page, output, config.selection.participants),
         )
     )
-    return steps, _missing(config, files)
+    return steps, _missing(config)
 
 
 def _digests(config: Config, files: Sequence[ScoreFile]) -> list[list[str]]:
@@ -87,9 +96,9 @@ def _page(output: Path, participants: tuple[str, ...]) -> list[Path]:
     return write_group_page(output, participants=participants)
 
 
-def _missing(config: Config, files: Sequence[ScoreFile]) -> list[str]:
+def _missing(config: Config) -> list[str]:
     """Participants of the dataset (or those asked for) without results."""
     wanted = set(config.selection.participants) or {
         p.name.removeprefix("sub-") for p in config.paths.bids_dir.glob("sub-*") if p.is_dir()
     }
-    return sorted(wanted - {file.participant for file in files})
+    return sorted(wanted - set(participants(config.paths.output_dir)))

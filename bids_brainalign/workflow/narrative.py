@@ -7,14 +7,13 @@ from bids_brainalign.config.schema import WHISPER_WINDOW_S, Config
 from bids_brainalign.config.variants import variants_of
 from bids_brainalign.dataset.ready_made import HIGH_GAMMA
 from bids_brainalign.dataset.stimuli import annotations_used
-from bids_brainalign.features.decoder_folder import decoder_facts
 from bids_brainalign.features.ending import EndingWindows
-from bids_brainalign.features.folders import model_facts
 from bids_brainalign.phonemes.times import ANNOTATED
 from bids_brainalign.responses.confounds import DEFAULT_STRATEGY
 from bids_brainalign.statistics.multiplicity import bh_reachable
 from bids_brainalign.workflow.assemble import Assembly
 from bids_brainalign.workflow.fits import Fit
+from bids_brainalign.workflow.model_sentences import speech_model_sentence
 from bids_brainalign.workflow.onset import onset_sentences
 from bids_brainalign.workflow.phone_times import missing_reason, phone_methods
 from bids_brainalign.workflow.spaces import Space, stored_features, windowing_of
@@ -69,18 +68,7 @@ def model_description(config: Config, fit: Fit, space: Space) -> str:
         return ""
     if space.reads_text:
         return text_description(config, space)
-    facts = model_facts(space.source)
-    family, size = facts.family, f"{facts.n_layers - 1} blocks, width {facts.n_dims}"
-    if space.reads_words:
-        decoder = decoder_facts(space.source)
-        family, size = "Whisper decoder", f"{decoder.n_layers - 1} blocks, width {decoder.n_dims}"
-    elif facts.n_parameters:
-        size += f", {facts.n_parameters / 1e6:.3g} M parameters"
-    if space.kind == "untrained":
-        text = f"{family} ({size}) with random weights: what the architecture alone gives."
-    else:
-        text = f"{family} ({size}). {facts.note or 'Weights from a local folder.'}"
-    return f"{text} {mode_sentence(config, space)}".strip()
+    return f"{speech_model_sentence(space)} {mode_sentence(config, space)}".strip()
 
 
 def _lowlevel_description(config: Config, fit: Fit) -> str:

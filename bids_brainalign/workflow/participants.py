@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Protocol, TypeVar
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.errors import BrainAlignError, ExitCode
@@ -24,18 +25,29 @@ from bids_brainalign.workflow.text_features import no_words
 
 logger = logging.getLogger(__name__)
 
-Work = Callable[[Config, Sequence[Fit], Sequence[Space], str, Collection[str]], list[Unit]]
+
+class OfParticipant(Protocol):
+    """Recordings of one participant that are worked on together: a fit, a speaker."""
+
+    @property
+    def participant(self) -> str:
+        """Label without ``sub-``."""
+        ...
+
+
+One = TypeVar("One", bound=OfParticipant)
+Work = Callable[[Config, Sequence[One], Sequence[Space], str, Collection[str]], list[Unit]]
 """Configuration, fits of one participant, feature spaces, run, names of steps that were done
 before → what became of the steps."""
 
 
 def each_participant(
     config: Config,
-    fits: Sequence[Fit],
+    fits: Sequence[One],
     spaces: Sequence[Space],
     run_id: str,
     before: Collection[str],
-    work: Work,
+    work: Work[One],
 ) -> list[Unit]:
     """Work on participants in parallel processes; each gets its share of the cores.
 
@@ -45,7 +57,7 @@ def each_participant(
     Parameters
     ----------
     config : Config
-    fits : sequence of Fit
+    fits : sequence of Fit or Speaker
     spaces : sequence of Space
     run_id : str
     before : collection of str
@@ -55,7 +67,7 @@ def each_participant(
     """
     from joblib import Parallel, delayed
 
-    by_participant: dict[str, list[Fit]] = {}
+    by_participant: dict[str, list[One]] = {}
     for fit in fits:
         by_participant.setdefault(fit.participant, []).append(fit)
     jobs = max(1, min(config.resources.nprocs, len(by_participant)))
@@ -85,11 +97,11 @@ def _killed(config: Config) -> BrainAlignError:
 
 def _with_logs(
     config: Config,
-    fits: Sequence[Fit],
+    fits: Sequence[One],
     spaces: Sequence[Space],
     run_id: str,
     before: Collection[str],
-    work: Work,
+    work: Work[One],
 ) -> list[Unit]:
     with _worker_logs(config, run_id):
         return work(config, fits, spaces, run_id, before)

@@ -59,7 +59,13 @@ def execute(config: Config, *, run_id: str) -> Summary:
         Nothing can run at all: inputs missing, nothing selected.
     """
     try:
-        return _group(config, run_id) if config.level == "group" else _participant(config, run_id)
+        if config.level == "group":
+            return _group(config, run_id)
+        if config.production.run:
+            from bids_brainalign.workflow.production.run import run_production
+
+            return run_production(config, run_id=run_id)
+        return _participant(config, run_id)
     except StoppedOnCrash as stop:
         return Summary((stop.unit,), report=None)
 

@@ -15,6 +15,7 @@ from bids_brainalign.features.estimates import Estimate, estimate_text
 from bids_brainalign.features.static_vectors import file_languages, open_vectors, read_static
 from bids_brainalign.features.text_folder import card_languages, text_facts
 from bids_brainalign.features.transcript import Reading, primary
+from bids_brainalign.workflow.model_sentences import language_model_sentence
 from bids_brainalign.workflow.spaces import Space, unread
 
 if TYPE_CHECKING:
@@ -89,36 +90,39 @@ def text_description(config: Config, space: Space) -> str:
     stand = "stand from the word's onset to its end, and nothing stands between words."
     if space.kind == "static":
         return f"One vector per word from {space.source.name}, whatever its context; they {stand}"
-    facts, reading = text_facts(space.source), reading_of(config)
-    size = f"{facts.n_layers - 1} blocks, width {facts.n_dims}"
-    if facts.n_parameters:
-        size += f", {facts.n_parameters / 1e6:.3g} M parameters"
-    weights = (
-        "with random weights: what the architecture alone gives."
-        if space.kind == "untrained"
-        else "from a local folder."
-    )
+    reading = reading_of(config)
     state = "its last token's" if reading.pooling == "last" else "the mean of its tokens'"
     before = str(reading.context_words)
     if reading.words_per_pass > 1:
         before += f" to {reading.context_words + reading.words_per_pass - 1}"
     return (
-        f"Language model {facts.model_type} ({size}) {weights} Each word was read with the "
+        f"{language_model_sentence(space)} Each word was read with the "
         f"{before} words before it in the same stimulus (fewer at its start, or "
         f"where the model takes no more) and none after it. A word's state is {state}; states "
         f"{stand}"
     )
 
 
+def stated_languages(space: Space) -> tuple[str, ...]:
+    """Languages that a text model states to know; empty where nothing is stated."""
+    if not space.reads_text or space.source is None:
+        return ()
+    is_file = space.kind == "static"
+    return file_languages(space.source) if is_file else card_languages(space.source)
+
+
+def knows_language(space: Space, language: str) -> bool:
+    """Whether a text model states to know a language, or states nothing."""
+    known = stated_languages(space)
+    return not known or primary(language) in {primary(tag) for tag in known}
+
+
 def language_warnings(space: Space, stimuli: Sequence[Stimulus]) -> list[str]:
     """Say which stimuli are in a language that a text model does not state to know."""
-    if not space.reads_text or space.source is None:
-        return []
-    is_file = space.kind == "static"
-    known = file_languages(space.source) if is_file else card_languages(space.source)
+    known = stated_languages(space)
     other: dict[str, list[str]] = {}
     for stimulus in stimuli:
-        if known and primary(stimulus.language) not in {primary(tag) for tag in known}:
+        if not knows_language(space, stimulus.language):
             other.setdefault(stimulus.language, []).append(stimulus.name)
     return [
         f"Warning: {space.model} knows {', '.join(known)}, but {', '.join(names[:4])}"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bids_brainalign.config.recipes import SLOPPY, list_recipes, load_recipe, recipe_text
 from bids_brainalign.config.production import Production
+from bids_brainalign.config.recipes import SLOPPY, list_recipes, load_recipe, recipe_text
 from bids_brainalign.config.schema import Config, Paths, Ridge, Selection
 from bids_brainalign.config.toml import dump, loads, merge, parse_overlay, read_overlay
 from bids_brainalign.errors import BrainAlignError, ExitCode

@@ -3,7 +3,7 @@ import pytest
 
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.word_embeddings import (
-    Part,
+    EmbeddedPart,
     WordEmbeddings,
     concatenate,
     known_to_all,
@@ -38,7 +38,7 @@ def test_side_by_side_every_column_says_where_it_is_from():
     sound = made([4], known=(True, False, True), seed=1, of_audio=True)
     both = concatenate([text.at("1"), sound], ["vectors", "heard"])
     assert both.layers == ("1+0",)
-    assert both.parts == (Part("vectors", 3, False), Part("heard", 4, True))
+    assert both.parts == (EmbeddedPart("vectors", 3, False), EmbeddedPart("heard", 4, True))
     np.testing.assert_array_equal(both.known, [True, False, True])
     np.testing.assert_array_equal(both.values[0][[0, 2], :3], text.values[1][[0, 2]])
     np.testing.assert_array_equal(both.values[0][[0, 2], 3:], sound.values[0][[0, 2]])

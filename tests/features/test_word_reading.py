@@ -105,13 +105,16 @@ def test_a_passage_may_come_as_any_column_and_returns_as_another_stretch(gpt2):
     for rows in ([0, 1], [2, 3], [4, 5]):
         alone = embedded(gpt2, [words[row] for row in rows], "running")
         np.testing.assert_allclose(found.values[2][rows], alone.values[2], atol=1e-5)
+    assert not any("passage" in note for note in found.notes)
+    single = embedded(gpt2, words, "running", passages=range(6))
+    assert "No word has another before it in its passage: each was read alone." in single.notes
     with pytest.raises(BrainAlignError, match="5 passages are given for 6 words"):
         embedded(gpt2, words, "running", passages=groups[:5])
 
 
 @pytest.mark.parametrize("context", ["alone", "running"])
 def test_words_that_are_none_have_no_vector_and_change_nothing(gpt2, context):
-    words = ["we", None, "met", "", "sailor", np.nan]
+    words = ["we", None, "met", "n/a", "sailor", np.nan]
     found = embedded(gpt2, words, context)
     np.testing.assert_array_equal(found.known, [1, 0, 1, 0, 1, 0])
     without = embedded(gpt2, ["we", "met", "sailor"], context)

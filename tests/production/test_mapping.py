@@ -16,8 +16,10 @@ from bids_brainalign.production.elastic import ElasticNet
 from bids_brainalign.production.inputs import Preparation
 from bids_brainalign.production.mapping import map_words
 from bids_brainalign.production.ridge import Ridge
-from tests.production.planted import folds_of, planted
+from bids_brainalign.production.scores import corrected
+from tests.production.planted import folds_of, planted, running
 
+NEAR = {"starts_s": np.arange(40.0), "reach_s": 1.5, "cut": "contiguous"}
 EXACT = {"tolerance": 1e-9, "most_rounds": 100_000, "patience": None}
 
 
@@ -48,10 +50,10 @@ def oracle(x, y, folds, fit):
     return out
 
 
-@pytest.mark.parametrize("n_dims", [8, 60])
-def test_elastic_net_per_channel_equals_scikit_learn(n_dims):
+@pytest.mark.parametrize(("n_dims", "times"), [(8, {}), (60, {}), (8, NEAR)])
+def test_elastic_net_per_channel_equals_scikit_learn(n_dims, times):
     x, y = small(n_dims)
-    folds = folds_of(40, n_folds=3, n_inner=3)
+    folds = folds_of(40, n_folds=3, n_inner=3, **times)
     how = ElasticNet(ratios=(0.1, 0.9), n_alphas=8, least=0.02, **EXACT)
 
     def fit(xs, ys, inner):
@@ -87,10 +89,10 @@ def test_multi_task_equals_scikit_learn(n_channels):
 
 
 @pytest.mark.parametrize("shared", [True, False])
-@pytest.mark.parametrize("n_dims", [8, 60])
-def test_ridge_equals_scikit_learn(n_dims, shared):
+@pytest.mark.parametrize(("n_dims", "times"), [(8, {}), (60, {}), (60, NEAR)])
+def test_ridge_equals_scikit_learn(n_dims, times, shared):
     x, y = small(n_dims)
-    folds = folds_of(40, n_folds=4, n_inner=3)
+    folds = folds_of(40, n_folds=4, n_inner=3, **times)
     grid = [1.0, 10.0, 100.0, 1000.0]
 
     def fit(xs, ys, inner):
@@ -149,6 +151,40 @@ def test_the_held_out_response_does_not_reach_its_prediction(over, how):
     np.testing.assert_array_equal(after.model[test], before.model[test])
     np.testing.assert_array_equal(after.train_mean[test], before.train_mean[test])
     assert not np.allclose(after.model, before.model)
+
+
+@pytest.mark.parametrize("over", ["k-fold", "leave-one-word-out"])
+@pytest.mark.parametrize("how", [Ridge((10.0, 1000.0)), ElasticNet(n_alphas=4, ratios=(0.5,))])
+def test_responses_that_overlap_the_held_out_one_do_not_reach_its_prediction(over, how):
+    x, y = small(6, n_channels=3)
+    folds = folds_of(40, n_folds=4, n_inner=3, over=over, **NEAR)
+    before = map_words(x, y, folds, how)
+    test = folds.folds[2].outer.test
+    near = np.abs(np.arange(40)[:, None] - test).min(axis=1) <= 1
+    changed = y.copy()
+    changed[near] *= 50
+    after = map_words(x, changed, folds, how)
+    assert near.sum() > len(test)
+    np.testing.assert_array_equal(after.model[test], before.model[test])
+    np.testing.assert_array_equal(after.train_mean[test], before.train_mean[test])
+    assert not np.allclose(after.model, before.model)
+
+
+def test_overlapping_windows_score_without_any_link_unless_near_words_are_left_out():
+    """Power without memory and embeddings that drift; words come every .25 to .5 s."""
+    how, rows = Ridge((1.0, 30.0, 1000.0)), []
+    for seed in range(12):
+        starts, x, y = running(seed)
+        plans = [
+            folds_of(150, n_folds=50, n_inner=10, starts_s=starts, reach_s=reach)
+            for reach in (0.0, 1.02)
+        ]
+        rows.append([corrected(y, map_words(x, y, plan, how)).summary()[[0, 3]] for plan in plans])
+    leaking, clean = np.moveaxis(np.array(rows), 1, 0)
+    assert (leaking > [0.1, 0.6]).all()
+    error = clean.std(axis=0, ddof=1) / np.sqrt(len(clean))
+    assert (np.abs(clean.mean(axis=0) - [0, 0.5]) < 3 * error).all()
+    assert (error < [0.02, 0.02]).all()
 
 
 @pytest.mark.parametrize("how", [Ridge(), ElasticNet(n_alphas=5, ratios=(0.5,))])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import kstest
+from scipy.stats import binom, kstest
 
 from bids_brainalign.errors import BrainAlignError
 from bids_brainalign.production import nulls
@@ -16,7 +16,7 @@ from bids_brainalign.production.nulls import (
 )
 from bids_brainalign.production.ridge import Ridge
 from bids_brainalign.production.scores import corrected
-from tests.production.planted import folds_of, planted
+from tests.production.planted import folds_of, planted, running
 
 RIDGE = Ridge((1.0, 30.0, 1000.0))
 
@@ -80,6 +80,28 @@ def test_repetitions_are_exchanged_together(monkeypatch):
         assert not np.array_equal(drawn, x)
 
 
+def overlapping(seed, cut="contiguous"):
+    starts, x, y = running(seed, n_words=60, n_channels=6, n_dims=5, drift=0.6, window_s=0.3)
+    times = {"starts_s": starts, "reach_s": 0.3, "cut": cut}
+    return x, y, folds_of(60, n_folds=6, n_inner=4, **times)
+
+
+@pytest.mark.parametrize("cut", ["dealt", "contiguous"])
+def test_where_near_words_are_left_out_responses_stay_where_they_are(cut):
+    """No draw may train on a response that overlaps the one it predicts."""
+    x, y, folds = overlapping(0, cut)
+    assert folds.n_purged.any()
+    rng = np.random.default_rng(3)
+    orders = [rng.permutation(60) for _ in range(4)]
+    null = shuffled_words(x, y, folds, RIDGE, n_draws=4, rng=np.random.default_rng(3))
+    expected = [refitted(x[order], y, folds) for order in orders]
+    np.testing.assert_allclose(null.draws, expected, atol=1e-9)
+    np.testing.assert_allclose(null.observed, refitted(x, y, folds), atol=1e-9)
+    null = shifted_trials(x, y, folds, RIDGE, n_draws=500, rng=rng, least=28)
+    expected = [refitted(np.roll(x, k, axis=0), y, folds) for k in range(28, 33)]
+    np.testing.assert_allclose(null.draws, expected, atol=1e-9)
+
+
 def repetitions(n, make, test, n_draws):
     """P values (n, 5) of data sets without a signal."""
     out = []
@@ -108,6 +130,15 @@ def test_p_is_uniform_in_more_data(test):
     p = repetitions(400, nothing, test, 39)
     for column in range(5):
         assert kstest(p[:, column], "uniform").pvalue > 0.001
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("test", [shuffled_words, random_embeddings, shifted_trials])
+def test_p_is_uniform_where_windows_overlap(test):
+    """Drifting embeddings, words near to held-out ones left out."""
+    p = repetitions(200, overlapping, test, 19)
+    assert (p[:, 0] <= 0.05).mean() < binom.ppf(0.999, 200, 0.05) / 200
+    assert kstest(p[:, 0], "uniform").pvalue > 0.001
 
 
 def test_a_signal_is_found_by_every_null():

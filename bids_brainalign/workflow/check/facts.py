@@ -13,6 +13,17 @@ from bids_brainalign.errors import ExitCode
 
 
 @dataclass(frozen=True)
+class Spoken:
+    """Words of a recording in which somebody speaks."""
+
+    n_words: int
+    n_different: int
+    rule: str
+    sound: str
+    """Where the sound comes from; empty: there is none."""
+
+
+@dataclass(frozen=True)
 class Run:
     """One recording, and what stands between it and a run."""
 
@@ -28,6 +39,8 @@ class Run:
     """Its files that are not downloaded."""
     n_channels: int | None = None
     """Good intracranial channels."""
+    spoken: Spoken | None = None
+    """Words that the participant spoke, for the recipe speech-production."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +98,18 @@ class Facts:
         )
 
     @property
+    def speaking(self) -> tuple[Run, ...]:
+        """Recordings that can run by the recipe speech-production, and by no other."""
+        return tuple(
+            run
+            for run in self.runs
+            if run.spoken is not None and not run.heard and not run.problems and not run.pointers
+        )
+
+    @property
     def exit_code(self) -> ExitCode:
         """0 if a recording can run; else 65 if files are wrong and none is missing, or 66."""
-        if self.ready:
+        if self.ready or self.speaking:
             return ExitCode.OK
         wrong = any(run.problems and run.prepared for run in self.runs)
         missing = self.pointers or any(not run.prepared or run.reason for run in self.runs)

@@ -15,6 +15,7 @@ from bids_brainalign.dataset.index import Survey, survey
 from bids_brainalign.dataset.pointers import annex_key, content_sha256, is_pointer, require_content
 from bids_brainalign.dataset.rules.search import search
 from bids_brainalign.dataset.rules.sources import Heard, Sources
+from bids_brainalign.dataset.spoken_words import find_spoken_words
 from bids_brainalign.dataset.stimuli import words_of
 from bids_brainalign.dataset.stimuli_map import StimulusNotes, read_stimuli_map
 from bids_brainalign.dataset.stimulus_files import require_distinct_names, require_stimulus
@@ -23,7 +24,8 @@ from bids_brainalign.errors import BrainAlignError
 from bids_brainalign.responses.channels import EEG_TYPES, NEURAL_TYPES, choose_channels
 from bids_brainalign.responses.columns import column_shape
 from bids_brainalign.responses.confounds import volumes_needed
-from bids_brainalign.workflow.check.facts import Facts, Run, Sound
+from bids_brainalign.responses.speech_sound import find_sound
+from bids_brainalign.workflow.check.facts import Facts, Run, Sound, Spoken
 
 
 def check(config: Config) -> Facts:
@@ -107,7 +109,20 @@ def _run(recording: Recording, sources: Sources, *, prepared: bool) -> Run:
         tuple(problems),
         tuple(p for p in pointers if p is not None),
         n_channels,
+        _spoken(recording) if recording.modality == "ieeg" and not heard else None,
     )
+
+
+def _spoken(recording: Recording) -> Spoken | None:
+    """Words that the participant spoke; None where none are found, for whatever reason."""
+    try:
+        words = find_spoken_words(recording)
+        sound = find_sound(recording)
+    except BrainAlignError:
+        return None
+    labels = words.table["word"].str.casefold()
+    source = "" if sound is None else sound.source
+    return Spoken(len(labels), labels.nunique(), words.rule, source)
 
 
 def _facts(recording: Recording) -> tuple[list[str], int | None]:

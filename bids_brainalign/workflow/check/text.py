@@ -9,7 +9,7 @@ from pathlib import Path
 from bids_brainalign.dataset.derivatives import space_label
 from bids_brainalign.dataset.filenames import DatasetFile
 from bids_brainalign.dataset.pointers import is_pointer
-from bids_brainalign.workflow.check.facts import Facts, Run, Sound
+from bids_brainalign.workflow.check.facts import Facts, Run, Sound, Spoken
 from bids_brainalign.workflow.check.layout import MOST, entry, item, plural, some
 from bids_brainalign.workflow.check.matching import (
     folds,
@@ -42,6 +42,7 @@ def render(facts: Facts, *, next_command: str) -> str:
         ("", [f"{facts.name}   {facts.bids_dir}"]),
         ("Recordings", _recordings(facts)),
         ("Sounds", _sounds(facts)),
+        ("Words that were spoken", _spoken(facts)),
         ("Which sound a recording heard", rules(facts)),
         ("Recording by recording", one_by_one(facts)),
         ("Content groups (never on both sides of a fold)", groups(facts)),
@@ -181,6 +182,32 @@ def _words(sounds: Sequence[Sound]) -> list[str]:
     return entry("words", text + (f"; none for {some(lacking)}" if lacking else ""))
 
 
+def _spoken(facts: Facts) -> list[str]:
+    runs = [(run, run.spoken) for run in facts.speaking if run.spoken is not None]
+    if not runs:
+        return []
+    count = sum(spoken.n_words for _, spoken in runs)
+    lines = entry("words", f"{count:,} in {plural(len(runs), 'recording')}; {_range(runs)}")
+    first = runs[0][1]
+    lines += entry("", first.rule.replace(runs[0][0].recording.name, "<recording>"))
+    silent = [run.recording.name for run, spoken in runs if not spoken.sound]
+    if silent:
+        lines += entry(
+            "sound",
+            f"none for {plural(len(silent), 'recording')} ({some(silent, 3)}): windows count from "
+            "the cues, and speech models hear nothing",
+        )
+    else:
+        lines += entry("sound", first.sound.replace(runs[0][0].recording.name, "<recording>"))
+    return lines
+
+
+def _range(runs: Sequence[tuple[Run, Spoken]]) -> str:
+    counts = sorted({spoken.n_different for _, spoken in runs})
+    few = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return f"{few} different ones in each"
+
+
 def _source(sound: Sound) -> str:
     assert sound.words is not None  # noqa: S101 - the caller chose those with words
     path, stem = sound.words.path, sound.path.stem.removesuffix("_audio")
@@ -259,4 +286,12 @@ def _verdict(facts: Facts, next_command: str) -> list[str]:
         + (f", {able:,} once the above is mended" if able > ready else "")
     )
     lead = "Run:" if ready else "Then:"
-    return [*lines, f"  {lead} {next_command}"] if able else lines
+    lines += [f"  {lead} {next_command}"] if able else []
+    if facts.speaking:
+        many = plural(len(facts.speaking), "recording")
+        lines += item(f"{many} of people who speak can run by the recipe speech-production")
+        lines += [
+            f"  Run: {next_command} \\",
+            "    --recipe speech-production --models NAME=SOURCE   # FastText, GPT-2, wav2vec2 …",
+        ]
+    return lines

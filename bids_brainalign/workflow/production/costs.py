@@ -12,7 +12,7 @@ from bids_brainalign.features.word_embeddings import WordEmbeddings
 from bids_brainalign.production.cost import estimated_cost
 from bids_brainalign.workflow.production.material import Material
 from bids_brainalign.workflow.production.rebuilding import RIDGE, method_of, plan_folds
-from bids_brainalign.workflow.production.reconstruction import preparation_of
+from bids_brainalign.workflow.production_embeddings import preparation_of
 
 
 def announce_cost(
@@ -42,7 +42,7 @@ def announce_cost(
             folds,
             method_of(mapping),
             n_draws=draws_of(settings, mapping),
-            preparation=preparation_of(settings, widest),
+            preparation=preparation_of(widest, explained=settings.explained),
         )
         # Leaving words out one by one fits as many folds as there are words, with the same
         # penalties: little beside the choice of these.

@@ -41,7 +41,7 @@ class Material:
     notes: tuple[str, ...]
 
     def of(self, rows: NDArray[np.bool_]) -> Material:
-        """Some of the words."""
+        """Take some of the words."""
         return Material(
             self.words[rows].reset_index(drop=True),
             self.response[rows],

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.errors import BrainAlignError
-from bids_brainalign.features.word_embeddings import WordEmbeddings
+from bids_brainalign.features.word_embeddings import WordEmbeddings, of_words
 from bids_brainalign.production.folds import LEAST_WORDS
 from bids_brainalign.store.digest import digest_of
 from bids_brainalign.store.steps import Step
@@ -18,8 +18,8 @@ from bids_brainalign.workflow.attempt import attempt, step_cache
 from bids_brainalign.workflow.production import sound_checks, structure
 from bids_brainalign.workflow.production.costs import announce_cost
 from bids_brainalign.workflow.production.material import Material
-from bids_brainalign.workflow.production.reconstruction import reconstruction_step
 from bids_brainalign.workflow.production.rebuilding import RIDGE
+from bids_brainalign.workflow.production.reconstruction import reconstruction_step
 from bids_brainalign.workflow.production.responses import (
     complete,
     load_material,
@@ -98,13 +98,8 @@ class _Work:
             self._rebuild(words, found)
         return self.units
 
-    def _done(self, step: object) -> bool:
-        unit = attempt(
-            self.config,
-            step,
-            run_id=self.run_id,
-            participant=self.speaker.participant,  # type: ignore[arg-type]
-        )
+    def _done(self, step: Step) -> bool:
+        unit = attempt(self.config, step, run_id=self.run_id, participant=self.speaker.participant)
         self.units.append(unit)
         return unit.status != "failed"
 
@@ -161,8 +156,8 @@ class _Work:
         except BrainAlignError as error:  # a layer that a model hasn't
             self._refuse(f"reconstruction {self.stem}", error)
             return
-        for name, error in lacking.items():
-            self._refuse(f"reconstruction {name} {self.stem}", error)
+        for name, why in lacking.items():
+            self._refuse(f"reconstruction {name} {self.stem}", why)
         for note in chosen.notes:
             logger.info("%s: %s", self.stem, note)
         if not chosen.by_name:
@@ -172,6 +167,7 @@ class _Work:
         for step in structure.steps(
             self.config, self.speaker, material.of(chosen.shared), chosen, shown,
             identity=self._identity(words, chosen, [*shown]),
+            settings=self._settings(words, chosen),
         ):  # fmt: skip
             self._done(step)
         self._realign(words, material, chosen)
@@ -182,8 +178,9 @@ class _Work:
         for name, embedding in chosen.by_name.items():
             for mapping in self.config.production.mappings:
                 step = reconstruction_step(
-                    self.config, self.speaker, material, name, embedding.of(chosen.shared),
+                    self.config, self.speaker, material, name, of_words(embedding, chosen.shared),
                     mapping, identity=self._identity(words, chosen, [name]),
+                    settings=self._settings(words, chosen),
                 )  # fmt: skip
                 steps.append((mapping, embedding, step))
         todo = [(m, e) for m, e, step in steps if not step_cache(self.config).is_done(step)]
@@ -208,14 +205,19 @@ class _Work:
         rows = np.isin(material.words["row"], moved.words["row"][kept])
         for name, embedding in chosen.by_name.items():
             step = reconstruction_step(
-                self.config, self.speaker, moved.of(kept), name, embedding.of(rows), RIDGE,
-                identity=[self._identity(words, chosen, [name]), lag_s], lag_s=lag_s,
+                self.config, self.speaker, moved.of(kept), name, of_words(embedding, rows), RIDGE,
+                identity=[self._identity(words, chosen, [name]), lag_s],
+                settings=self._settings(words, chosen), lag_s=lag_s,
             )  # fmt: skip
             self._done(step)
 
     def _identity(self, words: pd.DataFrame, chosen: Chosen, names: Sequence[str]) -> object:
-        """What a result depends on: the responses, the words of all, and its own embeddings."""
-        path = material_path(self.config, self.speaker, words)
+        """Name what a result depends on: responses, words of all, its own embeddings."""
         parts = {part for name in names for part in name.split("+")}
         own = [self._embedding_files[name] for name in sorted(parts)]
-        return [path.name, digest_of(chosen.shared.tolist()), own, self.config.production.layer]
+        return [self._settings(words, chosen), own, self.config.production.layer]
+
+    def _settings(self, words: pd.DataFrame, chosen: Chosen) -> str:
+        """Digest of the responses and of the words that all embeddings know."""
+        path = material_path(self.config, self.speaker, words)
+        return digest_of([path.name, chosen.shared.tolist()])[:16]

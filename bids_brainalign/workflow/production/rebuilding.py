@@ -86,15 +86,16 @@ def plan_folds(
         Too few different words (65).
     """
     words, continuous = material.words, is_continuous(settings, material)
-    groups = words["content_group"].astype(str)
-    named = (groups != "") & (groups != "n/a")
-    # Words of continuous speech come again all the time: passages are held out, not words.
-    content = groups.where(named, words["word"].str.casefold() if not continuous else "")
-    if continuous and not named.all():
-        content = content.where(named, [f"row {i}" for i in range(len(words))])
+    # Words of continuous speech come again all the time: stretches are held out, not words.
+    content = [
+        f"group {group}" if group else f"row {row}" if continuous else str(word).casefold()
+        for row, (group, word) in enumerate(
+            zip(words["content_group"], words["word"], strict=True)
+        )
+    ]
     start_s, stop_s = material.window_s
     return word_folds(
-        pd.factorize(content)[0].astype(np.int64),
+        pd.factorize(np.array(content, dtype=object))[0].astype(np.int64),
         over=over,
         cut="contiguous" if continuous else "dealt",
         n_folds=settings.n_folds,
@@ -157,10 +158,17 @@ def rebuild(
     n_random = min(settings.random_draws, n_draws)
     nulls += [
         random_embeddings(embedding, y, dealt, n_draws=n_random, **drawn),  # type: ignore[arg-type]
-        shifted_trials(embedding, y, dealt, n_draws=n_draws, **drawn),  # type: ignore[arg-type]
+        shifted_trials(
+            embedding,
+            y,
+            dealt,
+            n_draws=n_draws,
+            least=_least_shift(dealt, material),
+            **drawn,  # type: ignore[arg-type]
+        ),
     ]
-    baseline = None
-    if usable_channels(material.baseline).any():
+    baseline, continuous = None, is_continuous(settings, material)
+    if not continuous and usable_channels(material.baseline).any():
         baseline = replace(
             shuffled_words(embedding, material.baseline, dealt, n_draws=n_draws, **drawn),  # type: ignore[arg-type]
             name=BASELINE,
@@ -171,9 +179,18 @@ def rebuild(
         tuple(nulls),
         baseline,
         twins,
-        judge(nulls, twins, baseline=baseline),
+        judge(nulls, twins, baseline=baseline, before_is_blank=not continuous),
         (),
     )
+
+
+def _least_shift(folds: WordFolds, material: Material) -> int:
+    """Words that shifted trials move by at least: beyond windows that overlap."""
+    onsets = material.words["onset"].to_numpy(dtype=float)
+    step_s = float(np.median(np.diff(onsets))) if len(onsets) > 1 else np.inf
+    reach_s = material.window_s[1] - material.window_s[0] + 2 * material.support_s
+    wanted = 1 if step_s <= 0 else int(np.ceil(reach_s / step_s))
+    return int(np.clip(wanted, 1, max(1, folds.n_words // 4)))
 
 
 def plain_predictors(
@@ -187,9 +204,27 @@ def plain_predictors(
         place = np.column_stack([place, *(runs == run for run in sorted(set(runs))[1:])])
     found = [twin("trial index", place, material.response, predictions, rng=rng)]
     for column, name in COVARIATES.items():
-        if column not in words:
-            continue
-        values = pd.to_numeric(words[column], errors="coerce").to_numpy(dtype=np.float64)
+        values = _covariate(material, column)
         if np.isfinite(values).all() and np.ptp(values) > 0:
             found.append(twin(name, values, material.response, predictions, rng=rng))
     return tuple(found)
+
+
+def not_compared(material: Material) -> list[str]:
+    """Say which plain predictors were left out because some words lack them."""
+    said = []
+    for column, name in COVARIATES.items():
+        lacking = int(np.isnan(_covariate(material, column)).sum())
+        if lacking:
+            said.append(
+                f"Not compared with {name}: it is not known for {lacking} of "
+                f"{len(material.words)} words."
+            )
+    return said
+
+
+def _covariate(material: Material, column: str) -> Array64:
+    if column not in material.words:
+        return np.full(len(material.words), np.nan)
+    values = pd.to_numeric(material.words[column], errors="coerce")
+    return values.to_numpy(dtype=np.float64)

@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bids_brainalign.config.production import Production, draws_of
+from bids_brainalign.config.production import draws_of
 from bids_brainalign.config.schema import Config
 from bids_brainalign.features.word_embeddings import WordEmbeddings
 from bids_brainalign.outputs.predictions import write_predictions
+from bids_brainalign.outputs.reading import SETTINGS
 from bids_brainalign.outputs.tables import write_tsv
-from bids_brainalign.production.inputs import Preparation
 from bids_brainalign.production.mapping import Predictions
-from bids_brainalign.store.digest import digest_of
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.production import tables
 from bids_brainalign.workflow.production.material import Material
@@ -23,10 +22,12 @@ from bids_brainalign.workflow.production.rebuilding import (
     RIDGE,
     Rebuilt,
     is_continuous,
+    not_compared,
     rebuild,
 )
 from bids_brainalign.workflow.production.speakers import Speaker
 from bids_brainalign.workflow.production.word_vectors import embedding_label
+from bids_brainalign.workflow.production_embeddings import preparation_of
 from bids_brainalign.workflow.spaces import seed_of
 
 REALIGNED = "realigned"
@@ -52,6 +53,7 @@ def reconstruction_step(
     mapping: str,
     *,
     identity: object,
+    settings: str,
     lag_s: float | None = None,
 ) -> Step:
     """Rebuild responses, and write what came of it.
@@ -69,6 +71,8 @@ def reconstruction_step(
     mapping : str
     identity : object
         What material and embedding depend on, as JSON can hold it.
+    settings : str
+        Digest of what all results of the speaker depend on, for the sidecars.
     lag_s : float, optional
         The material is realigned by this lag: only its scores are written.
     """
@@ -79,12 +83,16 @@ def reconstruction_step(
     def work() -> list[Path]:
         x = embedding.values[0].astype(np.float64)
         seed = seed_of(config, "production", speaker.name.stem, name)
+        preparation = preparation_of(embedding, explained=config.production.explained)
         rebuilt = rebuild(
-            config.production, material, x, mapping,
-            preparation=preparation_of(config.production, embedding), seed=seed,
-        )  # fmt: skip
+            config.production, material, x, mapping, preparation=preparation, seed=seed
+        )
         about = {"embedding": name, "layer": _layer(embedding), "mapping": mapping}
-        return _write(config, speaker, label, about, rebuilt, material, embedding, lag_s)
+        extra = {
+            SETTINGS: settings,
+            **_sidecar(config, about, rebuilt, material, embedding, lag_s),
+        }
+        return _write(config, speaker, label, about, rebuilt, material, extra, lag_s)
 
     where = f" shifted by {1000 * lag_s:.0f} ms" if lag_s is not None else ""
     return Step(
@@ -92,7 +100,7 @@ def reconstruction_step(
         inputs={
             "identity": identity,
             "label": label,
-            "settings": settings_of(config, mapping),
+            "settings": [settings, settings_of(config, mapping)],
             "seed": config.random_seed,
         },
         modules=("bids_brainalign.workflow.production.reconstruction",),
@@ -101,22 +109,10 @@ def reconstruction_step(
 
 
 def settings_of(config: Config, mapping: str) -> dict[str, object]:
-    """Settings that one mapping depends on."""
+    """Collect the settings that one mapping depends on."""
     own = ("speech", "explained", "folds", "n_folds", "n_inner", "random_draws", "penalties")
     every = asdict(config.production)
     return {**{key: every[key] for key in own}, "draws": draws_of(config.production, mapping)}
-
-
-def preparation_of(settings: Production, embedding: WordEmbeddings) -> Preparation:
-    """Components of audio embeddings, fitted on training words; equal weights of parts."""
-    explained = settings.explained
-    if not embedding.parts:
-        return Preparation(explained=explained if embedding.of_audio else None)
-    return Preparation(
-        parts=tuple(
-            (part.n_dims, explained if part.of_audio else None) for part in embedding.parts
-        )
-    )
 
 
 def _layer(embedding: WordEmbeddings) -> str:
@@ -130,11 +126,10 @@ def _write(
     about: dict[str, str],
     rebuilt: Rebuilt,
     material: Material,
-    embedding: WordEmbeddings,
+    extra: dict[str, object],
     lag_s: float | None,
 ) -> list[Path]:
     output = config.paths.output_dir
-    extra = _sidecar(config, about, rebuilt, material, embedding, lag_s)
     window = tables.RESPONSE if lag_s is None else REALIGNED
     written: list[Path] = []
 
@@ -193,7 +188,7 @@ def _sidecar(
     embedding: WordEmbeddings,
     lag_s: float | None,
 ) -> dict[str, object]:
-    """What the tables say of themselves."""
+    """Collect what the tables say of themselves."""
     found: dict[str, object] = {
         "Embedding": about["embedding"],
         "Layer": about["layer"],
@@ -202,11 +197,11 @@ def _sidecar(
         "Method": method_sentence(config, rebuilt, material, embedding, about["mapping"]),
         "NumberOfWords": len(material.words),
         "NumberOfDimensions": int(embedding.values[0].shape[1]),
-        "SettingsDigest": digest_of(settings_of(config, about["mapping"]))[:16],
     }
     if rebuilt.verdict is not None:
         found["Answer"] = rebuilt.verdict.answer
         found["Verdict"] = rebuilt.verdict.text
+        found["Notes"] = [*material.notes, *not_compared(material)]
     if lag_s is not None:
         found["ShiftSeconds"] = round(lag_s, 6)
     return found

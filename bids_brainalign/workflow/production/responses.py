@@ -110,7 +110,9 @@ def complete(material: Material) -> Material:
     BrainAlignError
         None is left (65).
     """
-    rows = np.isfinite(material.response).any(axis=1) & np.isfinite(material.baseline).any(axis=1)
+    rows: NDArray[np.bool_] = np.asarray(
+        np.isfinite(material.response).any(axis=1) & np.isfinite(material.baseline).any(axis=1)
+    )
     if not rows.any():
         raise BrainAlignError(
             "No word has a response: all windows lie outside the recording or in bad stretches.",

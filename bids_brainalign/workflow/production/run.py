@@ -87,7 +87,7 @@ def _dry(speakers: Sequence[Speaker], names: Sequence[str], units: Sequence[Unit
             "skipped",
             message="would run",
             participant=one.participant,
-        )  # fmt: skip
+        )
         for one in speakers
     ]
     return Summary((*would, *units), report=None)

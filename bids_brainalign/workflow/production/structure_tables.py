@@ -1,4 +1,4 @@
-"""Columns of what stands beside the scores: time course, regions, geometry, checks of the sound."""
+"""Columns of what stands beside the scores: time course, regions, geometry, checks."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ GEOMETRY: dict[str, Column] = {
 }
 SYNCHRONY: dict[str, Column] = {
     "recording": "Recording",
-    "name": "Channel; all: combined over channels",
+    "name": "Channel; all: combined over channels; leak: of sound that leaks into channels, which "
+    "takes no time, so that it is the clocks' own",
     "lag": {
         "Description": "Lag with the largest correlation of the sound's loudness and high gamma; "
         "positive: high gamma follows the sound",
@@ -54,13 +55,14 @@ SYNCHRONY: dict[str, Column] = {
     "ci_high": {"Description": "95 % interval of the lag", "Units": "s"},
     "r": "Correlation at that lag",
     "p": "p against circular shifts of the sound, corrected for the maximum over lags",
-    "flagged": "Whether the lag is reliable and larger than 25 ms",
+    "flagged": "Whether the lag is reliably larger than 25 ms: of leak where there is one, else "
+    "of all",
 }
 CONTAMINATION: dict[str, Column] = {
     "recording": "Recording",
     "name": "Channel",
-    "statistic": "Mean correlation of equal frequencies of sound and voltage, less that of unequal "
-    "ones",
+    "statistic": "Mean correlation of equal frequencies of sound and voltage, less that of "
+    "unequal ones",
     "lag": {"Description": "Lag of the leak, where there is one", "Units": "s"},
     "p": "p against circular shifts of the sound",
     "q_fdr": "Over the channels of the recording (Benjamini-Hochberg)",

@@ -35,7 +35,7 @@ P_COLUMNS = {
 WHICH: dict[str, Column] = {
     "embedding": "NAME of the model, or of several side by side",
     "layer": "layer of the model; n/a where it has only one",
-    "mapping": "ridge, multi-task (elastic net over all channels) or elastic-net (one per channel)",
+    "mapping": "ridge, multi-task (elastic net over all channels) or elastic-net (one each)",
     "folds": "k-fold, or leave-one-word-out as published",
 }
 SCORES: dict[str, Column] = {
@@ -241,7 +241,7 @@ def penalty_table(about: Mapping[str, str], rebuilt: Rebuilt) -> pd.DataFrame:
 
 
 def _across(y: Array64, predictions: Predictions) -> AcrossChannels | None:
-    """Published scores; None with too few channels to correlate across."""
+    """Score as published; None with too few channels to correlate across."""
     try:
         return across_channels(y, predictions)
     except BrainAlignError:
@@ -263,7 +263,7 @@ def _published(
                 "value": float(mine.mean()),
                 "train_mean": float(values[1].mean()),
                 "sd_over_words": float(mine.std(ddof=1)),
-            }  # fmt: skip
+            }
         )
     return rows
 

@@ -1,4 +1,4 @@
-"""The sound of a speaker over all recordings: one after the other, at the rate of speech models."""
+"""The sound of a speaker: all recordings one after the other, as speech models want it."""
 
 from __future__ import annotations
 

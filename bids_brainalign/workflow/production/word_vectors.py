@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,11 +14,12 @@ import pandas as pd
 from bids_brainalign.config.schema import Config
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.word_embeddings import (
-    Part,
+    EmbeddedPart,
     WordEmbeddings,
     concatenate,
     known_to_all,
 )
+from bids_brainalign.features.word_reading import Context
 from bids_brainalign.outputs.names import analysis_label
 from bids_brainalign.production.folds import LEAST_WORDS
 from bids_brainalign.store.atomic import atomic_path
@@ -25,10 +27,12 @@ from bids_brainalign.store.digest import digest_of
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.production.speakers import Speaker
 from bids_brainalign.workflow.production.word_sounds import SpeakerSound
+from bids_brainalign.workflow.production_embeddings import embeds_words, word_embeddings
 from bids_brainalign.workflow.spaces import Space, twin_seed
 
-RUNNING = "running"
-ALONE = "alone"
+RUNNING: Context = "running"
+ALONE: Context = "alone"
+CONTEXTS: tuple[Context, ...] = (ALONE, RUNNING)
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Source:
     name: str
     """NAME, ``NAME:running``, ``NAME:untrained``."""
     space: Space
-    context: str
+    context: Context
     """``alone`` or ``running``; of language models."""
 
 
@@ -46,12 +50,11 @@ def sources_of(config: Config, spaces: Sequence[Space]) -> tuple[Source, ...]:
     """List the embeddings of single models that a run makes."""
     found = []
     for space in spaces:
-        if space.kind == "lowlevel" or space.mode not in {"dense", "text"}:
+        if not embeds_words(space):
             continue
-        contexts = [ALONE]
-        if space.reads_text and space.kind in {"model", "untrained"}:
-            contexts = list(config.production.text_context)
-        for context in contexts:
+        reads = space.reads_text and space.kind in {"model", "untrained"}
+        asked = config.production.text_context if reads else (ALONE,)
+        for context in (one for one in CONTEXTS if one in asked):
             name = f"{space.name}:{RUNNING}" if context == RUNNING else space.name
             found.append(Source(name, space, context))
     return tuple(found)
@@ -78,8 +81,6 @@ def embedding_step(
     path = embedding_path(config, speaker, source, words, sound)
 
     def work() -> list[Path]:
-        from bids_brainalign.workflow.production.embedding import word_embeddings
-
         found = word_embeddings(
             config,
             source.space,
@@ -88,12 +89,12 @@ def embedding_step(
             wave=sound.wave,
             context=source.context,
         )
-        return [_save(path, found)]
+        return [save_embedding(path, found)]
 
     return Step(
         name=f"embedding {source.name} {speaker.name.stem}",
         inputs={"path": path.name},
-        modules=("bids_brainalign.workflow.production.embedding",),
+        modules=("bids_brainalign.workflow.production_embeddings",),
         work=work,
     )
 
@@ -121,7 +122,7 @@ def embedding_path(
 
 
 def _on_one_clock(words: pd.DataFrame, sound: SpeakerSound) -> pd.DataFrame:
-    """Times of words in the joined sound; passages never go on in another recording."""
+    """Give times of words in the joined sound; passages end with their recording."""
     offsets = np.array(sound.offsets_s)[words["run"].to_numpy(dtype=np.int64)]
     return pd.DataFrame(
         {
@@ -240,7 +241,8 @@ def layer_of(embedding: WordEmbeddings, wanted: str, name: str) -> str:
     return wanted
 
 
-def _save(path: Path, found: WordEmbeddings) -> Path:
+def save_embedding(path: Path, found: WordEmbeddings) -> Path:
+    """Store as NPZ (no pickle)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     about = {
         "layers": found.layers,
@@ -249,7 +251,7 @@ def _save(path: Path, found: WordEmbeddings) -> Path:
         "of_audio": found.of_audio,
         "parts": [asdict(part) for part in found.parts],
     }
-    arrays = {f"layer{i}": values for i, values in enumerate(found.values)}
+    arrays: dict[str, Any] = {f"layer{i}": values for i, values in enumerate(found.values)}
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, known=found.known, about=np.array(json.dumps(about)), **arrays)
     return path
@@ -267,5 +269,5 @@ def load_embedding(path: Path) -> WordEmbeddings:
             notes=tuple(about["notes"]),
             description=about["description"],
             of_audio=about["of_audio"],
-            parts=tuple(Part(**part) for part in about["parts"]),
+            parts=tuple(EmbeddedPart(**part) for part in about["parts"]),
         )

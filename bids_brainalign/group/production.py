@@ -1,0 +1,135 @@
+"""Speech production over participants: scores of embeddings, and how embeddings differ."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bids_brainalign.group.layers import row_generator, t_test
+from bids_brainalign.statistics.intervals import group_interval
+from bids_brainalign.statistics.multiplicity import benjamini_hochberg
+
+CHANCE = {"pattern_r": 0.0, "skill": 0.0, "two_vs_two": 0.5, "rank": 0.5, "channel_r": 0.0}
+"""What the mean over the training words reaches. The published scores have no such number: they
+are told beside that of the mean, and not tested."""
+MAIN = "pattern_r"
+"""Score that embeddings are compared by."""
+_KEYS = ["embedding", "mapping", "folds", "score"]
+_INTERVAL = {
+    "ci_low": "Lower end of the 95 % interval over participants; n/a with fewer than 5",
+    "ci_high": "Upper end",
+    "interval_kind": "t (5 to 9 participants), bca (bootstrap, from 10 on) or none",
+}
+SCORE_COLUMNS: dict[str, str] = {
+    "embedding": "NAME of the model, or of several side by side",
+    "mapping": "ridge, multi-task or elastic-net",
+    "folds": "k-fold, or leave-one-word-out",
+    "score": "As in the participants' reconstruction.tsv",
+    "n_participants": "Participants with a value",
+    "n_evidence": "Participants with evidence, by ridge; n/a where none was judged",
+    "mean": "Mean over participants; sessions of a participant are averaged first",
+    **_INTERVAL,
+    "p": "Two-sided one-sample t test against chance over participants; n/a with fewer than 5, "
+    "and for scores that keep the channels' means",
+    "q_fdr": "Benjamini-Hochberg q of p over embeddings",
+    "mean_train_mean": "Mean over participants of the same score of the mean over the training "
+    "words",
+}
+DIFFERENCE_COLUMNS: dict[str, str] = {
+    "embedding_a": "The first embedding",
+    "embedding_b": "The second",
+    "mapping": SCORE_COLUMNS["mapping"],
+    "folds": SCORE_COLUMNS["folds"],
+    "score": SCORE_COLUMNS["score"],
+    "n_participants": "Participants with both, on the same words",
+    "mean": "Mean over participants of the first minus the second",
+    **_INTERVAL,
+    "p": "Two-sided paired t test; n/a with fewer than 5 participants",
+    "q_fdr": "Benjamini-Hochberg q of p over pairs",
+}
+
+
+def score_table(values: pd.DataFrame) -> pd.DataFrame:
+    """Summarise scores over participants.
+
+    Parameters
+    ----------
+    values : DataFrame
+        ``participant, embedding, mapping, folds, score, value, train_mean, answer``; sessions
+        make several rows.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `SCORE_COLUMNS`.
+    """
+    rows = []
+    for key, part in values.groupby(_KEYS, sort=False):
+        people = part.groupby("participant", sort=True)
+        means = people["value"].mean()
+        judged = people["answer"].agg(lambda answers: bool((answers == "evidence").all()))
+        answered = (part["answer"] != "n/a").any()
+        rows.append(
+            dict(zip(_KEYS, key, strict=True))
+            | _over_participants(means.to_numpy(dtype=np.float64), tuple(map(str, key)))
+            | {
+                "n_evidence": int(judged.sum()) if answered else pd.NA,
+                "p": _p(means.to_numpy(dtype=np.float64), str(key[-1])),
+                "mean_train_mean": people["train_mean"].mean().mean(),
+            }
+        )
+    table = pd.DataFrame(rows, columns=[*SCORE_COLUMNS])
+    return _with_q(table, ["mapping", "folds", "score"])
+
+
+def difference_table(values: pd.DataFrame) -> pd.DataFrame:
+    """Compare every two embeddings by their mean-removed pattern correlation.
+
+    Parameters and result as of :func:`score_table`, with the columns of `DIFFERENCE_COLUMNS`.
+    """
+    chosen = values[values["score"] == MAIN]
+    rows = []
+    for (mapping, folds), part in chosen.groupby(["mapping", "folds"], sort=False):
+        wide = part.pivot_table(index="participant", columns="embedding", values="value")
+        names = [name for name in part["embedding"].unique() if name in wide]
+        for first, second in combinations(names, 2):
+            difference = (wide[first] - wide[second]).dropna().to_numpy(dtype=np.float64)
+            key = (str(first), str(second), str(mapping), str(folds))
+            rows.append(
+                {
+                    "embedding_a": first,
+                    "embedding_b": second,
+                    "mapping": mapping,
+                    "folds": folds,
+                    "score": MAIN,
+                    "p": t_test(difference),
+                }
+                | _over_participants(difference, key)
+            )
+    return _with_q(pd.DataFrame(rows, columns=[*DIFFERENCE_COLUMNS]), ["mapping", "folds"])
+
+
+def _over_participants(values: NDArray[np.float64], key: tuple[str, ...]) -> dict[str, object]:
+    interval = group_interval(values, row_generator(key, "production"))
+    return {
+        "n_participants": interval.n,
+        "mean": interval.mean,
+        "ci_low": interval.low,
+        "ci_high": interval.high,
+        "interval_kind": interval.kind,
+    }
+
+
+def _p(means: NDArray[np.float64], score: str) -> float:
+    return t_test(means - CHANCE[score]) if score in CHANCE else float("nan")
+
+
+def _with_q(table: pd.DataFrame, families: list[str]) -> pd.DataFrame:
+    table["q_fdr"] = np.nan
+    for _, index in table.groupby(families, sort=False).groups.items():
+        p = table.loc[index, "p"].to_numpy(dtype=float)
+        table.loc[index, "q_fdr"] = benjamini_hochberg(p)
+    return table

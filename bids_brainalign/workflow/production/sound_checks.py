@@ -1,0 +1,208 @@
+"""Sound against responses: their lag, and whether the sound has leaked into the voltages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bids_brainalign.alignment.sound_level import sound_level
+from bids_brainalign.config.schema import Config
+from bids_brainalign.dataset.speech_audio import SpeechAudio
+from bids_brainalign.dataset.types import Recording
+from bids_brainalign.errors import BrainAlignError
+from bids_brainalign.outputs.reading import read_table
+from bids_brainalign.outputs.tables import write_tsv
+from bids_brainalign.production.clocks import ALPHA, LIMIT_S, Reading, read_lags
+from bids_brainalign.production.synchrony import Synchrony, synchrony
+from bids_brainalign.responses.word_windows import COURSE_HZ
+from bids_brainalign.store.steps import Step
+
+# LEAKS
+from bids_brainalign.workflow.production.material import load_material
+from bids_brainalign.workflow.production.responses import course_path, load_course, material_path
+from bids_brainalign.workflow.production.speakers import LABEL, Speaker
+from bids_brainalign.workflow.production.structure_tables import SYNCHRONY
+from bids_brainalign.workflow.production.word_sounds import SpeakerSound
+from bids_brainalign.workflow.spaces import seed_of
+
+Array64 = NDArray[np.float64]
+
+ALL, LEAK = "all", "leak"
+"""Rows beside those of single channels."""
+
+
+def steps(
+    config: Config, speaker: Speaker, words: pd.DataFrame, sound: SpeakerSound
+) -> Iterator[Step]:
+    """Give the checks; responses are stored, and there is some sound."""
+    yield synchrony_step(config, speaker, words, sound)
+    # LEAKS
+
+
+def synchrony_step(
+    config: Config, speaker: Speaker, words: pd.DataFrame, sound: SpeakerSound
+) -> Step:
+    """Estimate the lag of high gamma behind the sound, for every recording."""
+    path = _path(config, speaker)
+    material = material_path(config, speaker, words)
+
+    def work() -> list[Path]:
+        names = list(load_material(material).targets["name"])
+        parts, said = [], []
+        for recording, audio in zip(speaker.recordings, sound.audio, strict=True):
+            if audio is None:
+                said.append(f"{recording.name} has no sound.")
+                continue
+            course, times = load_course(course_path(material, recording))
+            found = _lags(config, recording, audio, course, times)
+            if isinstance(found, BrainAlignError):
+                said.append(f"{recording.name}: {found.what}")
+                continue
+            own = names if course.shape[1] == len(names) else _numbered(course.shape[1])
+            reading = read_lags(found, None)
+            parts.append(_rows(recording, found, reading, own))
+            said.append(sentence(recording.name, found, reading))
+        table = (
+            pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*SYNCHRONY])
+        )
+        return list(write_tsv(path, table[list(SYNCHRONY)], SYNCHRONY, extra={"Sentences": said}))
+
+    return Step(
+        name=f"synchrony {speaker.name.stem}",
+        inputs={
+            "responses": material.name,
+            "sound": sound.digest,
+            "max_lag_s": config.production.max_lag_s,
+            "seed": config.random_seed,
+        },
+        modules=("bids_brainalign.workflow.production.sound_checks",),
+        work=work,
+    )
+
+
+def lag_of(config: Config, speaker: Speaker) -> tuple[float | None, str]:
+    """Lag that ``--realign`` shifts by, mean over recordings: the clocks' own where it is known.
+
+    Returns
+    -------
+    lag_s : float or None
+    reason : str
+        Why there is none.
+    """
+    table = read_table(_path(config, speaker), text=("recording", "name"))
+    if table is None:
+        return None, "the lag between sound and responses could not be estimated"
+    lags = []
+    for _, rows in table.groupby("recording", sort=False):
+        told = rows[rows["name"].isin([LEAK, ALL]) & (rows["p"] <= ALPHA)].set_index("name")
+        if len(told):
+            lag_s = told["lag"].to_dict()
+            lags.append(float(lag_s.get(LEAK, lag_s.get(ALL))))
+    if not lags:
+        return None, f"no lag between sound and responses is reliable (p > {ALPHA:g})"
+    return float(np.mean(lags)), ""
+
+
+def sentence(name: str, found: Synchrony, reading: Reading) -> str:
+    """Say what the lag is, and what it can mean."""
+    limit = f"{1000 * LIMIT_S:.0f} ms"
+    lag = f"{1000 * reading.lag_s:+.0f} ms (95 % interval {1000 * reading.low_s:+.0f} to "
+    lag += f"{1000 * reading.high_s:+.0f})"
+    if reading.answer == "no link":
+        return (
+            f"{name}: no lag up to {found.lag.max_lag_s:g} s links high gamma to the loudness of "
+            f"the sound (p = {found.lag.p:.3g}): whether they are synchronous can't be told."
+        )
+    if reading.source == "leak":
+        said = f"{name}: sound leaks into channels, at a lag of {lag}, which is the clocks' own: "
+        cortex = (
+            f" By that clock, high gamma as a whole is {1000 * reading.cortex_s:+.0f} ms from the "
+            "loudness."
+            if np.isfinite(reading.cortex_s)
+            else ""
+        )
+        return {
+            "together": f"{said}they agree within {limit}.{cortex}",
+            "apart": f"WARNING: {said}they are apart by more than {limit}; --realign shifts by "
+            f"it.{cortex}",
+            "undecided": f"{said}whether they agree within {limit} is undecided.{cortex}",
+        }[reading.answer]
+    said = f"{name}: high gamma follows the loudness of the sound at a lag of {lag}"
+    sides = (
+        f" Of single channels, {reading.n_before} are before the sound, {reading.n_beside} with "
+        f"it, and {reading.n_after} after it; a shift of the clocks would move all alike."
+    )
+    return {
+        "within": f"{said}: within {limit}.{sides}",
+        "beyond": f"WARNING: {said}, beyond {limit}. Clocks that are apart look like this; so "
+        "does a cortex that plans speech before the voice, or hears it after. --realign shows what a "
+        f"shift by this lag changes.{sides}",
+        "undecided": f"{said}: whether that is within {limit} is undecided.{sides}",
+    }[reading.answer]
+
+
+def _path(config: Config, speaker: Speaker) -> Path:
+    return config.paths.output_dir / speaker.name.file("synchrony.tsv", analysis=LABEL)
+
+
+def _lags(
+    config: Config,
+    recording: Recording,
+    audio: SpeechAudio,
+    course: NDArray[np.float32],
+    times: Array64,
+) -> Synchrony | BrainAlignError:
+    level = sound_level(audio.pieces(), audio.rate_hz, start_s=audio.start_s)
+    try:
+        return synchrony(
+            _on_clock(level.power, level.times_s, times),
+            course,
+            (times >= level.times_s[0]) & (times <= level.times_s[-1]),
+            sfreq_hz=COURSE_HZ,
+            rng=np.random.default_rng(seed_of(config, "synchrony", recording.name)),
+            max_lag_s=config.production.max_lag_s,
+        )
+    except BrainAlignError as error:
+        return error
+
+
+def _on_clock(power: Array64, power_s: Array64, times: Array64) -> Array64:
+    """Loudness (power to the .3) averaged over the bins of the responses' course."""
+    half = 0.5 / COURSE_HZ
+    loudness = np.maximum(power, 0.0) ** 0.3
+    sums = np.concatenate([[0.0], np.cumsum(loudness)])
+    first = np.searchsorted(power_s, times - half)
+    stop = np.searchsorted(power_s, times + half)
+    return np.asarray((sums[stop] - sums[first]) / np.maximum(stop - first, 1))
+
+
+def _numbered(count: int) -> list[str]:
+    return [str(number) for number in range(count)]
+
+
+def _rows(
+    recording: Recording, found: Synchrony, reading: Reading, names: list[str]
+) -> pd.DataFrame:
+    lag, channels = found.lag, found.channels
+    whole = {
+        "recording": recording.name, "name": ALL, "lag": lag.lag_s, "ci_low": lag.low_s,
+        "ci_high": lag.high_s, "r": float(found.profile.max()), "p": lag.p,
+        "flagged": reading.flag and reading.source == "loudness",
+    }  # fmt: skip
+    each = pd.DataFrame(
+        {
+            "recording": recording.name,
+            "name": names,
+            "lag": channels.lag_s,
+            "ci_low": np.nan,
+            "ci_high": np.nan,
+            "r": channels.r,
+            "p": channels.p,
+            "flagged": False,
+        }
+    )
+    return pd.concat([pd.DataFrame([whole]), each], ignore_index=True)

@@ -1,0 +1,102 @@
+"""Scores of embeddings over participants."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from bids_brainalign.group.production import difference_table, score_table
+
+
+def values(n, *, shift=0.0, seed=0):
+    """Two embeddings, two scores; the first is better by `shift`."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for number in range(n):
+        base = 0.05 * rng.standard_normal()
+        for name, gain in (("a", shift), ("b", 0.0)):
+            r = base + gain + 0.01 * rng.standard_normal()
+            answer = "evidence" if r > 0.1 else "no evidence"
+            common = {"participant": f"{number:02d}", "embedding": name, "mapping": "ridge",
+                      "folds": "k-fold", "answer": answer}  # fmt: skip
+            rows.append({**common, "score": "pattern_r", "value": r, "train_mean": 0.0})
+            rows.append({**common, "score": "pcc", "value": 0.95, "train_mean": 0.94})
+    return pd.DataFrame(rows)
+
+
+def of(table, **wanted):
+    for column, value in wanted.items():
+        table = table[table[column] == value]
+    assert len(table) == 1
+    return table.iloc[0]
+
+
+@pytest.mark.parametrize(("n", "kind"), [(4, "none"), (5, "t"), (9, "t"), (10, "bca")])
+def test_intervals_by_number_of_participants(n, kind):
+    row = of(score_table(values(n)), embedding="a", score="pattern_r")
+    assert row["interval_kind"] == kind
+    assert row["n_participants"] == n
+    assert np.isnan(row["p"]) == (n < 5)
+
+
+def test_scores_that_keep_the_means_are_told_beside_the_mean_and_not_tested():
+    row = of(score_table(values(12)), embedding="a", score="pcc")
+    assert row["mean"] == pytest.approx(0.95)
+    assert row["mean_train_mean"] == pytest.approx(0.94)
+    assert np.isnan(row["p"])
+
+
+def test_participants_with_evidence_are_counted():
+    data = values(8, shift=0.3)
+    table = score_table(data)
+    assert of(table, embedding="a", score="pattern_r")["n_evidence"] == 8
+    none = score_table(data.assign(answer="n/a"))
+    assert pd.isna(of(none, embedding="a", score="pattern_r")["n_evidence"])
+
+
+def test_means_and_p_are_scipys():
+    data = values(7, shift=0.1)
+    row = of(score_table(data), embedding="a", score="pattern_r")
+    mine = data[(data["embedding"] == "a") & (data["score"] == "pattern_r")]["value"]
+    found = stats.ttest_1samp(mine, 0.0)
+    low, high = found.confidence_interval(0.95)
+    assert (row["mean"], row["p"]) == pytest.approx((mine.mean(), found.pvalue))
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((low, high))
+
+
+def test_chance_of_identification_is_one_half():
+    data = values(6).assign(score="two_vs_two")
+    data = data.drop_duplicates(["participant", "embedding"]).assign(
+        value=lambda t: t["value"] + 0.5
+    )
+    row = of(score_table(data), embedding="b", score="two_vs_two")
+    mine = data[data["embedding"] == "b"]["value"]
+    assert row["p"] == pytest.approx(stats.ttest_1samp(mine, 0.5).pvalue)
+
+
+def test_embeddings_are_compared_within_participants():
+    data = values(8, shift=0.05)
+    row = difference_table(data).iloc[0]
+    wide = data[data["score"] == "pattern_r"].pivot(
+        index="participant", columns="embedding", values="value"
+    )
+    assert (row["embedding_a"], row["embedding_b"]) == ("a", "b")
+    assert row["p"] == pytest.approx(stats.ttest_rel(wide["a"], wide["b"]).pvalue)
+    assert row["p"] < 0.01
+    # between participants, the difference would drown
+    assert stats.ttest_ind(wide["a"], wide["b"]).pvalue > 0.01
+
+
+def test_sessions_of_a_participant_count_once():
+    data = values(6)
+    twice = pd.concat([data, data.assign(value=data["value"] + 0.1)], ignore_index=True)
+    row = of(score_table(twice), embedding="a", score="pattern_r")
+    one = of(score_table(data), embedding="a", score="pattern_r")
+    assert row["n_participants"] == 6
+    assert row["mean"] == pytest.approx(one["mean"] + 0.05)
+
+
+def test_nobody():
+    empty = values(3).iloc[:0]
+    assert score_table(empty).empty
+    assert difference_table(empty).empty

@@ -1,0 +1,172 @@
+"""What rebuilding says of planted and of missing information."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from bids_brainalign.errors import BrainAlignError
+from bids_brainalign.production.inputs import Preparation
+from bids_brainalign.workflow.production import tables
+from bids_brainalign.workflow.production.rebuilding import (
+    Rebuilt,
+    is_continuous,
+    plan_folds,
+    rebuild,
+)
+from tests.workflow.production.spoken import SETTINGS, planted
+
+ABOUT = {"embedding": "vectors", "layer": "0", "mapping": "ridge"}
+
+
+def rebuilt(share: float, mapping: str = "ridge", seed: int = 0, **settings: object) -> Rebuilt:
+    material, embedding = planted(share, seed=seed)
+    chosen = dataclasses.replace(SETTINGS, **settings)  # type: ignore[arg-type]
+    return rebuild(chosen, material, embedding, mapping, preparation=Preparation(), seed=seed)
+
+
+@pytest.fixture(scope="module")
+def half() -> Rebuilt:
+    return rebuilt(0.5)
+
+
+def score(found: Rebuilt, name: str, folds: str = "k-fold", column: str = "value") -> float:
+    material, _ = planted(0.5)
+    table = tables.score_table(ABOUT, found, material, window=tables.RESPONSE)
+    chosen = table[(table["score"] == name) & (table["folds"] == folds)]
+    return float(chosen[chosen["window"] == tables.RESPONSE][column].iloc[0])
+
+
+def test_half_of_the_variance_is_evidence(half: Rebuilt) -> None:
+    assert half.verdict is not None
+    assert half.verdict.answer == "evidence"
+    assert score(half, "pattern_r") > 0.3
+    assert score(half, "two_vs_two") > 0.85
+    assert score(half, "pattern_r", column="p_shuffled") == pytest.approx(0.01)
+
+
+def test_nothing_is_no_evidence_however_high_the_published_score() -> None:
+    found = rebuilt(0.0, seed=3)
+    assert found.verdict is not None
+    assert found.verdict.answer == "no evidence"
+    material, _ = planted(0.0, seed=3)
+    table = tables.score_table(ABOUT, found, material, window=tables.RESPONSE)
+    rows = table[(table["folds"] == "k-fold") & (table["window"] == tables.RESPONSE)]
+    rows = rows.set_index("score")
+    assert rows.loc["pcc", "value"] > 0.85
+    assert abs(rows.loc["pcc", "value"] - rows.loc["pcc", "train_mean"]) < 0.01
+    assert abs(rows.loc["pattern_r", "value"]) < 0.1
+
+
+def test_correlation_over_single_words_is_never_written(half: Rebuilt) -> None:
+    assert np.isnan(score(half, "channel_r", "leave-one-word-out"))
+    assert np.isnan(score(half, "channel_r", "leave-one-word-out", "train_mean"))
+    assert score(half, "channel_r") > 0.2
+
+
+def test_every_published_score_stands_beside_its_twin(half: Rebuilt) -> None:
+    material, _ = planted(0.5)
+    table = tables.score_table(ABOUT, half, material, window=tables.RESPONSE)
+    published = table[table["score"].isin(["pcc", "r2"])]
+    assert len(published) == 4
+    assert published["train_mean"].notna().all()
+    for made in (
+        tables.word_table(ABOUT, half, material),
+        tables.penalty_table(ABOUT, rebuilt(0.5, "multi-task")),
+    ):
+        assert made[["pcc", "pcc_train_mean", "r2", "r2_train_mean"]].notna().all(axis=None)
+    shares = tables.bin_table(ABOUT, half, material)
+    sums = shares.groupby("folds")[["share", "share_train_mean"]].sum()
+    assert np.allclose(sums.to_numpy(), 1.0)
+
+
+def test_responses_that_know_the_word_before_its_cue_are_no_evidence() -> None:
+    material, embedding = planted(0.5)
+    early = dataclasses.replace(material, baseline=material.response.copy())
+    found = rebuild(SETTINGS, early, embedding, "ridge", preparation=Preparation(), seed=0)
+    assert found.verdict is not None
+    assert found.verdict.answer == "no evidence"
+    assert "before the cue" in found.verdict.text
+
+
+def test_a_response_to_duration_is_not_one_to_meaning() -> None:
+    material, embedding = planted(0.0)
+    duration = material.words["duration"].to_numpy()
+    about = (duration - duration.mean()) / duration.std()
+    loud = dataclasses.replace(
+        material, response=material.response * (1 + 0.5 * about[:, np.newaxis])
+    )
+    longer = embedding.copy()
+    longer[:, 0] = about + 0.3 * embedding[:, 1]
+    found = rebuild(SETTINGS, loud, longer, "ridge", preparation=Preparation(), seed=0)
+    assert found.verdict is not None
+    assert found.verdict.answer == "no evidence"
+    assert "word duration" in found.verdict.text
+
+
+def test_elastic_nets_have_shuffles_and_penalties_but_no_verdict() -> None:
+    found = rebuilt(0.5, "multi-task")
+    assert found.verdict is None
+    assert [null.name for null in found.nulls] == ["shuffled words"]
+    assert len(found.grid) == 21
+    assert score(found, "pattern_r") > 0.25
+
+
+def test_channels_that_do_not_vary_are_left_out_alone() -> None:
+    material, embedding = planted(0.5)
+    response = material.response.copy()
+    response[:, 3] = 7.0
+    flat = dataclasses.replace(material, response=response)
+    found = rebuild(SETTINGS, flat, embedding, "ridge", preparation=Preparation(), seed=0)
+    table = tables.channel_table(ABOUT, found, flat)
+    assert table["skill"].isna().tolist() == [row == 3 for row in range(16)]
+    assert found.verdict is not None
+    assert found.verdict.answer == "evidence"
+
+
+def test_too_few_words_are_refused_with_their_number() -> None:
+    material, embedding = planted(0.5, n_words=3)
+    with pytest.raises(BrainAlignError, match="3 different words are too few"):
+        rebuild(SETTINGS, material, embedding, "ridge", preparation=Preparation(), seed=0)
+
+
+def test_repetitions_of_a_word_are_held_out_together_whatever_their_case() -> None:
+    material, _ = planted(0.5, n_words=40)
+    words = material.words.copy()
+    words.loc[20:, "word"] = words["word"][:20].str.upper().to_list()
+    plan = plan_folds(SETTINGS, dataclasses.replace(material, words=words), over="k-fold", seed=0)
+    for fold in plan.folds:
+        assert {row % 20 for row in fold.outer.test}.isdisjoint(
+            {row % 20 for row in fold.outer.train}
+        )
+
+
+def test_running_speech_is_held_out_in_stretches_with_gaps() -> None:
+    material, _ = planted(0.5, n_words=120, step_s=0.4)
+    assert is_continuous(SETTINGS, material)
+    plan = plan_folds(SETTINGS, material, over="k-fold", seed=0)
+    onset = material.words["onset"].to_numpy()
+    for fold in plan.folds:
+        assert np.ptp(fold.outer.test) == len(fold.outer.test) - 1
+        nearest = np.abs(onset[fold.outer.train][:, np.newaxis] - onset[fold.outer.test]).min()
+        assert nearest > 1.2 - 1e-9  # a window and both ends of the filters
+
+
+def test_running_speech_is_not_asked_what_came_before_its_words() -> None:
+    material, embedding = planted(0.5, n_words=120, step_s=0.4)
+    found = rebuild(SETTINGS, material, embedding, "ridge", preparation=Preparation(), seed=0)
+    assert found.baseline is None
+    assert found.verdict is not None
+    assert found.verdict.answer == "evidence"
+
+
+def test_passages_are_held_out_whole() -> None:
+    material, _ = planted(0.5, n_words=60)
+    words = material.words.assign(content_group=[f"p{row // 4}" for row in range(60)])
+    plan = plan_folds(SETTINGS, dataclasses.replace(material, words=words), over="k-fold", seed=0)
+    for fold in plan.folds:
+        assert {row // 4 for row in fold.outer.test}.isdisjoint(
+            {row // 4 for row in fold.outer.train}
+        )
