@@ -26,7 +26,8 @@ def test_page_shows_every_section_once_and_verdicts_first(tree: Path):
     headings = (
         "Summary", "Verdict", "Words and onsets", "Sound and responses", "Scores",
         "Spread over words", "Plain predictors", "Penalties", "Time course",
-        "Geometry of embeddings and responses", "Regions", "Realigned", "Embeddings",
+        "Geometry of embeddings and responses", "Regions", "Realigned",
+        "What was assumed and left out", "Embeddings",
         "Files of these recordings", "Methods and citation",
     )  # fmt: skip
     places = [text.index(f" {heading} ") for heading in headings]
