@@ -1,5 +1,6 @@
 """What each section says is what its tables hold."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,17 @@ STEM = "sub-01_task-wordProduction_desc-"
 NULL_AND_PLANTED = {"fasttext": 0.0, "gpt2": 0.4}
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("spoken")
+    write_speaker(output, embeddings=NULL_AND_PLANTED)
+    return output
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return write_speaker(tmp_path, embeddings=NULL_AND_PLANTED)
+def folder(made: Path, tmp_path: Path) -> Path:
+    """Tables of one's own, to be changed."""
+    return shutil.copytree(made / "sub-01" / "ieeg", tmp_path / "sub-01" / "ieeg")
 
 
 def the(folder: Path) -> Production:
