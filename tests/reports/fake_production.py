@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bids_brainalign.group.production import DIFFERENCE_COLUMNS, SCORE_COLUMNS
 from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.production.scores import R2_EDGES
 from bids_brainalign.workflow.production import structure_tables, tables
+from bids_brainalign.workflow.production.group import PARTICIPANTS
 from bids_brainalign.workflow.production.words import COLUMNS as WORDS
 
 Array64 = NDArray[np.float64]
@@ -25,7 +27,11 @@ REGIONS = {"STG": 0.34, "PreCG": 0.2, "Insula": 0.16, "Hippocampus": 0.14, "SMG"
 MAPPINGS = {"ridge": "", "multi-task": "MultiTask", "elastic-net": "ElasticNet"}
 FOLDS = ("k-fold", "leave-one-word-out")
 SETTINGS = "0123456789abcdef"
-INTERVAL = ("mean", "ci_low", "ci_high", "interval_kind", "p", "q_fdr")
+GROUP_COLUMNS = {
+    "participants": PARTICIPANTS,
+    "reconstruction": SCORE_COLUMNS,
+    "differences": DIFFERENCE_COLUMNS,
+}
 
 
 @dataclass(frozen=True)
@@ -159,10 +165,10 @@ def _write_sound_checks(speaker: Speaker) -> None:
     synchrony = pd.DataFrame(
         {
             "recording": speaker.stem, "name": [*names, "all"], "lag": lag,
-            "ci_low": lag - np.where(p < 0.05, 0.012, 0.3),
-            "ci_high": lag + np.where(p < 0.05, 0.012, 0.3),
+            "ci_low": np.append(np.full(n, np.nan), lag[-1] - 0.012),
+            "ci_high": np.append(np.full(n, np.nan), lag[-1] + 0.012),
             "r": np.where(p < 0.05, 0.3, 0.02), "p": p,
-            "flagged": (p < 0.05) & (np.abs(lag) > 0.025),
+            "flagged": np.arange(n + 1) == n,
         }
     )  # fmt: skip
     speaker.put(
@@ -227,7 +233,8 @@ def _sidecar(about: Mapping[str, str], effect: float, size: Size) -> dict[str, o
         f"predicted from its embedding by {about['mapping']}.",
         "NumberOfWords": size.n_words,
         "NumberOfDimensions": 300,
-        "SettingsDigest": SETTINGS + about["mapping"],
+        "SettingsDigest": SETTINGS,
+        "Notes": ["Common average reference.", "Not compared with number of phones."],
         "Answer": "evidence" if found else "no evidence",
         "Verdict": " ".join([f"{opening} that the embeddings of words predict the responses.",
                              *reasons]),
@@ -389,11 +396,12 @@ def _write_structure(speaker: Speaker, name: str, effect: float) -> None:
         peaks.append({"embedding": name, "layer": layer, "peak": best, "ci_low": best - 0.05,
                       "ci_high": best + 0.1, "pattern_r": curve.max(), "p": p.min()})  # fmt: skip
     label = label_of(name)
-    speaker.put(label, "timecourse", pd.concat(courses), structure_tables.TIMECOURSE)
-    said: dict[str, object] = (
+    about: dict[str, object] = {"SettingsDigest": SETTINGS}
+    speaker.put(label, "timecourse", pd.concat(courses), structure_tables.TIMECOURSE, about)
+    said: dict[str, object] = about | (
         {"Slope": {"slope_s_per_layer": 0.03, "p": 0.01, "n_layers": len(layers)}}
         if len(layers) > 1
-        else {"Sentences": ["One layer: no slope over layers."]}
+        else {"Sentences": ["One layer: no slope."]}
     )
     speaker.put(label, "peaks", pd.DataFrame(peaks), structure_tables.PEAKS, said)
     counts = pd.Series(regions_of(speaker.size.n_channels)).value_counts(sort=False)
@@ -405,7 +413,8 @@ def _write_structure(speaker: Speaker, name: str, effect: float) -> None:
         "skill": 0.0, "two_vs_two": 0.5 + effect / 2, "rank": 0.5 + effect / 3,
     })  # fmt: skip
     speaker.put(label, "regions", regions, structure_tables.REGIONS,
-                {"Relation": {"r": 0.7, "p": 0.04, "n": len(counts)}})  # fmt: skip
+                about | {"Relation": {"r": 0.7, "p": 0.04, "n": len(counts)},
+                         "Sentences": ["Too few electrodes, and not scored: SMG."]})  # fmt: skip
 
 
 def _write_geometry(speaker: Speaker, embeddings: Mapping[str, float]) -> None:
@@ -414,7 +423,7 @@ def _write_geometry(speaker: Speaker, embeddings: Mapping[str, float]) -> None:
          "pattern_r": effect}
         for name, effect in embeddings.items()
     ]  # fmt: skip
-    extra: dict[str, object] = (
+    extra: dict[str, object] = {"SettingsDigest": SETTINGS} | (
         {"Relation": {"r": 0.8, "p": 0.33, "n": len(rows)}}
         if len(rows) >= 4
         else {"Sentences": [f"{len(rows)} embeddings are too few to relate geometry to scores."]}
@@ -433,7 +442,8 @@ def write_group(output: Path, people: Mapping[str, Mapping[str, float]]) -> None
                 *_corrected(effect, effect + rng.normal(0, 0.02)),
             ]:  # fmt: skip
                 rows.append({
-                    "participant": participant, "embedding": name, "mapping": "ridge",
+                    "participant": participant, "session": "n/a", "embedding": name,
+                    "mapping": "ridge",
                     "folds": "k-fold", "score": score, "value": value, "train_mean": twin,
                     "answer": "evidence" if effect > 0.1 else "no evidence",
                 })  # fmt: skip
@@ -454,12 +464,12 @@ def write_group(output: Path, people: Mapping[str, Mapping[str, float]]) -> None
     )
     pairs = [(a, b) for i, a in enumerate(wide) for b in list(wide)[i + 1 :]]
     differences = [
-        {"embedding_a": a, "embedding_b": b, "score": "pattern_r", "n_participants": len(wide),
+        {"embedding_a": a, "embedding_b": b, "mapping": "ridge", "folds": "k-fold",
+         "score": "pattern_r", "n_participants": len(wide),
          **_interval_of(wide[a] - wide[b], enough=enough, tested=True)}
         for a, b in pairs
     ]  # fmt: skip
-    columns = ["embedding_a", "embedding_b", "score", "n_participants", *INTERVAL]
-    _put_group(output, "differences", pd.DataFrame(differences, columns=columns))
+    _put_group(output, "differences", pd.DataFrame(differences))
 
 
 def _interval_of(values: pd.Series, *, enough: bool, tested: bool) -> dict[str, object]:
@@ -474,5 +484,7 @@ def _interval_of(values: pd.Series, *, enough: bool, tested: bool) -> dict[str, 
 
 
 def _put_group(output: Path, suffix: str, frame: pd.DataFrame) -> None:
+    columns = GROUP_COLUMNS[suffix]
+    assert frame.empty or set(columns) == set(frame.columns), set(columns) ^ set(frame.columns)
     path = output / "group" / f"desc-production_{suffix}.tsv"
-    write_tsv(path, frame, dict.fromkeys(map(str, frame.columns), "made up"))
+    write_tsv(path, frame.reindex(columns=list(columns)), columns)

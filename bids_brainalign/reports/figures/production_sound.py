@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -9,12 +11,20 @@ from numpy.typing import NDArray
 
 from bids_brainalign.reports.figures import canvas
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 MS = 1000
 NEAR_S = 0.025
 """Lags up to here on both sides are as good as none."""
 MOST_NAMED = 40
 """More channels get no names at their rows."""
 MOST_RECORDINGS = 3
+WHOLE = {
+    "all": ("all channels together", canvas.FOUND),
+    "leak": ("sound that leaks into channels", canvas.UNTRAINED),
+}
+"""Rows that are no channels."""
 
 
 def latency_histogram(latency_s: NDArray[np.float64]) -> Figure:
@@ -36,15 +46,13 @@ def latency_histogram(latency_s: NDArray[np.float64]) -> Figure:
     return figure
 
 
-def channel_lags(table: pd.DataFrame, *, combined: str = "all") -> Figure:
+def channel_lags(table: pd.DataFrame) -> Figure:
     """Draw the lag of every channel behind the sound, a panel per recording.
 
     Parameters
     ----------
     table : DataFrame
-        ``recording, name, lag, ci_low, ci_high, p``.
-    combined : str
-        Name of the row that is over all channels.
+        ``recording, name, lag, ci_low, ci_high, p``; intervals of single channels may be NaN.
     """
     recordings = list(dict.fromkeys(table["recording"]))[:MOST_RECORDINGS]
     count = int(table.groupby("recording")["name"].size().max())
@@ -53,7 +61,7 @@ def channel_lags(table: pd.DataFrame, *, combined: str = "all") -> Figure:
     panels = figure.subplots(1, len(recordings), squeeze=False)[0]
     for axes, recording in zip(panels, recordings, strict=True):
         mine = table[table["recording"] == recording]
-        whole, rows = mine[mine["name"] == combined], mine[mine["name"] != combined]
+        rows = mine[~mine["name"].isin(list(WHOLE))]
         canvas.tidy(
             axes, title=str(recording) if len(recordings) > 1 else "",
             xlabel="lag of high gamma behind the sound (ms)",
@@ -74,9 +82,7 @@ def channel_lags(table: pd.DataFrame, *, combined: str = "all") -> Figure:
                 places[mask], low[mask], high[mask], color=colour, linewidth=0.9, alpha=0.6
             )
             axes.scatter(lag[mask], places[mask], s=12, color=colour, linewidth=0, label=label)
-        if len(whole) and np.isfinite(whole["lag"].iloc[0]):
-            axes.axvline(MS * float(whole["lag"].iloc[0]), color=canvas.FOUND, linewidth=1.4,
-                         label="all channels together")  # fmt: skip
+        _whole(axes, mine)
         if len(rows) <= MOST_NAMED:
             axes.set_yticks(places, [str(name) for name in rows["name"]])
             axes.tick_params(axis="y", labelsize=canvas.SIZE_PT - 2)
@@ -90,3 +96,14 @@ def channel_lags(table: pd.DataFrame, *, combined: str = "all") -> Figure:
         fontsize=canvas.SIZE_PT - 0.5,
     )  # fmt: skip
     return figure
+
+
+def _whole(axes: Axes, table: pd.DataFrame) -> None:
+    """Lines of what is over all channels, with their intervals."""
+    for name, (label, colour) in WHOLE.items():
+        for row in table[table["name"] == name].to_dict("records"):
+            lag, low, high = (MS * float(row[key]) for key in ("lag", "ci_low", "ci_high"))
+            if np.isfinite(lag):
+                axes.axvline(lag, color=colour, linewidth=1.4, label=label)
+            if np.isfinite(low) and np.isfinite(high):
+                axes.axvspan(low, high, color=colour, alpha=0.15, linewidth=0)

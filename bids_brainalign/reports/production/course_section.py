@@ -36,10 +36,11 @@ def course_section(production: Production, album: Album) -> Section | None:
     ]
     if not courses:
         return None
-    peaks = {one.embedding: one for one in production.per_embedding("peaks")}
+    found = [one for one in production.per_embedding("peaks") if len(one.table) or one.sidecar]
+    peaks = {one.embedding: one for one in found}
     layered = [one for one in courses if one.table["layer"].nunique() >= LEAST_LAYERS]
     single = [one for one in courses if one not in layered]
-    pictures = [_map(production, one, peaks.get(one.embedding), album) for one in layered]
+    pictures = [_map(one, peaks.get(one.embedding), album) for one in layered]
     if single:
         pictures.append(_lines(production, single, album))
     sentences = [text for one in courses for text in _said(one, peaks.get(one.embedding))]
@@ -98,13 +99,10 @@ def _float(value: object) -> float:
     return float(value) if isinstance(value, (int, float)) else float("nan")
 
 
-def _map(
-    production: Production, one: OfEmbedding, peaks: OfEmbedding | None, album: Album
-) -> Picture:
-    name = "".join(c for c in one.embedding.title() if c.isalnum())
+def _map(one: OfEmbedding, peaks: OfEmbedding | None, album: Album) -> Picture:
     return album.add(
-        f"{production.name}_course{name}",
-        layers_by_time(one.table, None if peaks is None else peaks.table),
+        f"{one.stem}_course",
+        layers_by_time(one.table, peaks.table if peaks and len(peaks.table) else None),
         alt=f"Pattern r of {one.embedding} by layer and time.",
         caption=f"{one.embedding}: pattern r of every layer and bin of time. Outlined: p < .05, "
         "corrected for the maximum over all layers and bins. White dots: peak of each layer after "

@@ -103,8 +103,7 @@ def warnings_of(production: Production, findings: Sequence[Finding]) -> list[str
 
 def unlike(production: Production) -> list[str]:
     """Say where embeddings must not be compared: other settings, or other words."""
-    groups = [production.of_mapping(name) for name in {r.mapping for r in production.rebuilt}]
-    if any(len({one.settings for one in group}) > 1 for group in groups):
+    if len({one.settings for one in production.rebuilt}) > 1:
         return [
             "Not to be compared with each other: these embeddings were scored with different "
             "settings. Run them again together."

@@ -23,8 +23,9 @@ from bids_brainalign.statistics.intervals import MIN_FOR_INTERVAL
 TITLE = "Speech production"
 DIFFERENCES_TITLE = "Speech production: differences between embeddings"
 TEXT = ("embedding", "mapping", "folds", "score", "interval_kind")
-PEOPLE_TEXT = ("participant", "embedding", "mapping", "folds", "score", "answer")
-DIFFERENCE_TEXT = ("embedding_a", "embedding_b", "score", "interval_kind")
+PEOPLE = ("participant", "embedding", "mapping", "folds", "score")
+PEOPLE_TEXT = (*PEOPLE, "session", "answer")
+DIFFERENCE_TEXT = ("embedding_a", "embedding_b", "mapping", "folds", "score", "interval_kind")
 PANELS = (("pattern_r", "pattern r", 0.0), ("two_vs_two", "2-vs-2", 0.5))
 MOST_ROWS = 60
 FEW = (
@@ -75,7 +76,7 @@ def _answers(people: pd.DataFrame) -> list[str]:
     sentences = []
     judged = people[people["answer"].isin(["evidence", "no evidence", "undecided"])]
     for embedding, part in judged.groupby("embedding", sort=False):
-        answers = part.drop_duplicates("participant")["answer"]
+        answers = part.groupby("participant", sort=False)["answer"].agg(_of_sessions)
         total, found = len(answers), int((answers == "evidence").sum())
         undecided = int((answers == "undecided").sum())
         said = (
@@ -91,6 +92,20 @@ def _answers(people: pd.DataFrame) -> list[str]:
             "Without any information, up to 1 in 20 participants would show evidence."
         )
     return sentences
+
+
+def _of_sessions(answers: pd.Series) -> str:
+    """Give one answer for the sessions of a participant: evidence only where all have it."""
+    for answer in ("no evidence", "undecided", "evidence"):
+        if (answers == answer).any():
+            return answer
+    return "n/a"
+
+
+def _per_participant(people: pd.DataFrame) -> pd.DataFrame:
+    """Average sessions, as the table of means does."""
+    groups = people.groupby(list(PEOPLE), sort=False)
+    return groups.agg({"value": "mean", "answer": _of_sessions}).reset_index()
 
 
 def _main_mapping(table: pd.DataFrame) -> str:
@@ -116,7 +131,7 @@ def _picture(
     )
     picture = album.add(
         f"desc-{LABEL}_participants",
-        participants_by_embedding(mine, means, PANELS),
+        participants_by_embedding(_per_participant(mine), means, PANELS),
         alt="Corrected scores of every participant, by embedding.",
         caption=f"Corrected scores, {MAPPINGS.get(mapping, mapping)}, k-fold; a dot per "
         "participant, at the same height in every row. Filled: evidence by all rules of the "
@@ -189,7 +204,9 @@ def _people(people: pd.DataFrame) -> tuple[Cells, ...]:
         return ()
     names = list(dict.fromkeys(mine["embedding"]))
     rows = []
-    for participant, part in mine.groupby("participant", sort=True):
+    mine = mine.assign(person=[_person(*both) for both in zip(
+        mine["participant"], mine["session"], strict=True)])  # fmt: skip
+    for person, part in mine.groupby("person", sort=True):
         by_name = part.drop_duplicates("embedding").set_index("embedding")
         cells = (
             f"{number(float(by_name.loc[name, 'value']))} ({_answer(by_name.loc[name, 'answer'])})"
@@ -197,10 +214,14 @@ def _people(people: pd.DataFrame) -> tuple[Cells, ...]:
             else "n/a"
             for name in names
         )
-        rows.append((f"sub-{participant}", *cells))
+        rows.append((str(person), *cells))
     return (
         Cells(("Participant", *names), tuple(rows), caption="Pattern r, k-fold, and the verdict."),
     )
+
+
+def _person(participant: str, session: object) -> str:
+    return f"sub-{participant}" + (f", ses-{session}" if isinstance(session, str) else "")
 
 
 def _answer(value: object) -> str:
@@ -216,6 +237,7 @@ def _differences(output_dir: Path) -> Section | None:
     rows = tuple(
         (
             f"{row['embedding_a']} − {row['embedding_b']}",
+            f"{MAPPINGS.get(str(row['mapping']), row['mapping'])}\n{row['folds']}",
             CORRECTED.get(str(row["score"]), str(row["score"])),
             number(float(row["mean"])),
             span(_float(row, "ci_low"), _float(row, "ci_high")),
@@ -234,7 +256,10 @@ def _differences(output_dir: Path) -> Section | None:
         if tested
         else FEW
     )
-    columns = ("Embeddings", "Score", "Mean difference", "95 % interval", "p", "q", "Participants")
+    columns = ("Embeddings", "Mapping and folds", "Score", "Mean difference", "95 % interval", "p",
+               "q", "Participants")  # fmt: skip
     more = first_of(len(table), MOST_ROWS, "rows")
-    caption = f"Differences within participants, on the same words. q: over all rows.{more}"
+    caption = (
+        f"Differences within participants, on the same words. q: over pairs of embeddings.{more}"
+    )
     return Section(DIFFERENCES_TITLE, (said,), (), (Cells(columns, rows, caption=caption),))

@@ -105,9 +105,18 @@ def _sections(production: Production, album: Album) -> list[Section]:
         geometry_section(production),
         regions_section(production, album),
         realigned_section(production),
+        notes_section(production),
         embeddings_section(production),
     ]
     return [*first, *(section for section in found if section is not None)]
+
+
+def notes_section(production: Production) -> Section | None:
+    """Say what was assumed or left out in the fits; None where nothing is noted."""
+    notes = dict.fromkeys(
+        text for one in production.rebuilt for text in told(one.sidecar, "Notes")
+    )
+    return Section("What was assumed and left out", tuple(notes)) if notes else None
 
 
 def embeddings_section(production: Production) -> Section:

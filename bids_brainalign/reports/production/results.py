@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bids_brainalign.outputs.production import SUFFIX, is_of_earlier_run
 from bids_brainalign.outputs.reading import (
     SETTINGS,
     is_outdated,
     read_sidecar,
     read_table,
     score_files,
+    settings_of,
 )
 from bids_brainalign.reports.section import sentences_of
 
@@ -165,24 +167,38 @@ class Production:
         """Tables that embeddings of single models have, whatever the mapping."""
         found = []
         for path in sorted(self.folder.glob(f"{self.prefix}_desc-*_{suffix}.tsv")):
+            if self._is_other(path):
+                continue
             table = read_table(path, text=(*text, "embedding", "layer"))
-            if table is not None and "embedding" in table:
-                sidecar = read_sidecar(path.with_suffix(".json"))
-                stem = path.name.removesuffix(f"_{suffix}.tsv")
-                found.append(OfEmbedding(stem, str(table["embedding"].iloc[0]), table, sidecar))
+            stem = path.name.removesuffix(f"_{suffix}.tsv")
+            sidecar = read_sidecar(path.with_suffix(".json"))
+            if table is None or "embedding" not in table:
+                table, name = pd.DataFrame(), self._embedding_at(stem)
+            else:
+                name = str(table["embedding"].iloc[0])
+            found.append(OfEmbedding(stem, name, table, sidecar))
         order = [one.embedding for one in self.main()]
         return sorted(found, key=lambda one: [*order, one.embedding].index(one.embedding))
+
+    def _is_other(self, path: Path) -> bool:
+        """Whether a table says that it is of other settings than the scores."""
+        known = {one.settings for one in self.rebuilt}
+        other = bool(settings_of(path)) and is_outdated(path, known)
+        if other and path.name not in self.outdated:
+            self.outdated.append(path.name)
+        return other
+
+    def _embedding_at(self, stem: str) -> str:
+        """Name of the embedding whose tables begin like this."""
+        names = [one.embedding for one in self.rebuilt if one.stem == stem]
+        return names[0] if names else stem.rpartition("_desc-")[2]
 
     def table(
         self, one: Rebuilt, suffix: str, *, text: tuple[str, ...] = ()
     ) -> pd.DataFrame | None:
         """Read a table of one fit; None if absent, empty, or made with other settings."""
         path = one.beside(suffix)
-        if is_outdated(path, {one.settings}):
-            if path.name not in self.outdated:
-                self.outdated.append(path.name)
-            return None
-        return read_table(path, text=text)
+        return None if self._is_other(path) else read_table(path, text=text)
 
     def said(self, suffix: str, field_name: str = "Sentences") -> tuple[str, ...]:
         """Sentences that stand in the sidecar of a table about the recordings."""
@@ -206,10 +222,14 @@ def read_productions(output_dir: Path, participant: str) -> list[Production]:
     """
     chosen = (participant,)
     found: dict[tuple[Path, str], list[Rebuilt]] = {}
+    earlier: dict[tuple[Path, str], list[str]] = {}
     for file in score_files(output_dir, chosen=chosen, suffix="words"):
         if file.label == LABEL:
             found.setdefault((file.path.parent, file.prefix), [])
-    for file in score_files(output_dir, chosen=chosen, suffix="reconstruction"):
+    for file in score_files(output_dir, chosen=chosen, suffix=SUFFIX):
+        if is_of_earlier_run(file):
+            earlier.setdefault((file.path.parent, file.prefix), []).append(file.path.name)
+            continue
         table = read_table(file.path, text=SCORE_TEXT)
         if table is None or not set(SCORE_TEXT) <= set(table.columns):
             continue
@@ -228,6 +248,7 @@ def read_productions(output_dir: Path, participant: str) -> list[Production]:
             prefix,
             rebuilt=tuple(sorted(filter(_is_first, results), key=_place)),
             realigned=tuple(sorted((r for r in results if not _is_first(r)), key=_place)),
+            outdated=earlier.get((folder, prefix), []),
         )
         for (folder, prefix), results in found.items()
     ]

@@ -71,7 +71,8 @@ def _still(production: Production) -> tuple[str, ...]:
     if not names:
         return ()
     shown = ", ".join(names[:MOST_NAMES]) + (" …" if len(names) > MOST_NAMES else "")
-    return (f"{len(names)} of {len(table)} channels do not vary and are left out: {shown}.",)
+    left = "does not vary and is" if len(names) == 1 else "do not vary and are"
+    return (f"{len(names)} of {len(table)} channels {left} left out: {shown}.",)
 
 
 def scores_table(production: Production) -> Cells:
@@ -144,7 +145,7 @@ def _picture(production: Production, album: Album) -> tuple[Picture, ...]:
     ]
     if not any(np.isfinite(pair.value) for mark in marks for pair in mark.pairs):
         return ()
-    titles = ("PCC across channels (published)", "pattern r (corrected)", "2-vs-2 (corrected)")
+    titles = ("PCC (published)", "pattern r (corrected)", "2-vs-2 (corrected)")
     picture = album.add(
         f"{production.name}_scores",
         score_marks(marks, titles, answers),

@@ -53,9 +53,10 @@ def _picture(
         channel_lags(lags),
         alt="Lag of the high gamma of every channel behind the sound.",
         caption="At which lag the high gamma of each channel correlates most with the loudness of "
-        "the sound, with 95 % intervals; positive: high gamma follows the sound. Clocks that "
-        "agree give a common lag near 0; responses of the brain to one's own voice come some tens "
-        "of milliseconds later, those that prepare speech before it.",
+        "the sound; positive: high gamma follows the sound. Lines with bands: all channels "
+        "together, and sound that leaks into channels where there is some, with their 95 % "
+        "intervals. Brains answer to their own voice later and prepare speech before it, each "
+        "channel in its way; clocks that are apart shift all channels alike.",
     )
     return (picture,)
 

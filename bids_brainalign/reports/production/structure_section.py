@@ -62,17 +62,31 @@ def regions_section(production: Production, album: Album) -> Section | None:
         "Regions differ in how many channels they have; a score over more channels is steadier "
         "and often higher. A region with a high score here is not thereby the place of words."
     ]
-    for one in found:
-        sentences += [f"{one.embedding}: {text}" for text in _of_regions(one)]
+    sentences += _said_of_all(found)
+    shown = [one for one in found if len(one.table)]
+    if not shown:
+        return Section(REGIONS_TITLE, tuple(sentences))
     picture = album.add(
         f"{production.name}_regions",
-        score_by_channels({one.embedding: one.table.fillna({"region": NOWHERE}) for one in found}),
+        score_by_channels({one.embedding: one.table.fillna({"region": NOWHERE}) for one in shown}),
         alt="Pattern r of each region against its number of channels.",
         caption="A point per region: pattern r over its channels (ridge, k-fold) against how many "
         "channels it has. No p: these are for looking, not for claims about regions."
-        f"{first_of(len(found), MOST_PANELS, 'embeddings')}",
+        f"{first_of(len(shown), MOST_PANELS, 'embeddings')}",
     )
-    return Section(REGIONS_TITLE, tuple(sentences), (picture,), (_region_cells(found),))
+    return Section(REGIONS_TITLE, tuple(sentences), (picture,), (_region_cells(shown),))
+
+
+def _said_of_all(found: list[OfEmbedding]) -> list[str]:
+    """Name the embeddings of each sentence; what holds for all is said once."""
+    by_text: dict[str, list[str]] = {}
+    for one in found:
+        for text in _of_regions(one):
+            by_text.setdefault(text, []).append(one.embedding)
+    return [
+        text if len(names) == len(found) > 1 else f"{', '.join(names)}: {text}"
+        for text, names in by_text.items()
+    ]
 
 
 def _of_regions(one: OfEmbedding) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ def test_few_participants_have_no_interval(tmp_path: Path):
     assert any("no interval and no p over participants" in text for text in main.sentences)
     assert not any("\n" in cell for row in main.tables[0].rows for cell in row[3:])
     assert "too few participants for intervals" in main.pictures[0].caption
-    assert differences.tables[0].rows[0][3] == "n/a"
+    assert differences.tables[0].rows[0][4] == "n/a"
 
 
 def test_published_differences_are_not_shown(tmp_path: Path):
@@ -56,7 +56,7 @@ def test_published_differences_are_not_shown(tmp_path: Path):
     path = tmp_path / "group" / "desc-production_differences.tsv"
     table = pd.read_csv(path, sep="\t", keep_default_na=False)
     pd.concat([table, table.assign(score="pcc", mean=0.4321)]).to_csv(path, sep="\t", index=False)
-    assert [row[1] for row in sections(tmp_path)[1].tables[0].rows] == ["Pattern r"]
+    assert [row[2] for row in sections(tmp_path)[1].tables[0].rows] == ["Pattern r"]
 
 
 def test_page_without_any_encoding_scores(tmp_path: Path):
@@ -82,3 +82,20 @@ def test_page_of_encoding_alone_has_no_such_section(tmp_path: Path):
 def test_page_with_neither_says_so(tmp_path: Path):
     write_group_page(tmp_path)
     assert "No results yet" in Page(tmp_path / "group.html").text
+
+
+def test_sessions_count_as_one_participant(tmp_path: Path):
+    write_group(tmp_path, SIX)
+    path = tmp_path / "group" / "desc-production_participants.tsv"
+    table = pd.read_csv(path, sep="\t", keep_default_na=False, dtype={"participant": str})
+    first = (table["participant"] == "01") & (table["embedding"] == "gpt2")
+    other = table[first].assign(session="b", answer="no evidence")
+    pd.concat([table.assign(session=table["session"].mask(first, "a")), other]).to_csv(
+        path, sep="\t", index=False
+    )
+    main = sections(tmp_path)[0]
+    assert "Evidence that gpt2 predicts the responses to the words in 3 of 6 participants." in (
+        main.sentences
+    )
+    people = [row[0] for row in main.tables[1].rows]
+    assert {"sub-01, ses-a", "sub-01, ses-b", "sub-02"} <= set(people)

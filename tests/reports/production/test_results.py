@@ -73,3 +73,26 @@ def test_words_alone_are_there_too(tmp_path: Path):
     write_speaker(tmp_path, embeddings={})
     assert the(tmp_path).rebuilt == ()
     assert read_productions(tmp_path, "02") == []
+
+
+def test_embeddings_of_an_earlier_run_are_left_out_and_named(tmp_path: Path):
+    folder = write_speaker(tmp_path, embeddings={"gpt2": PLANTED, "old": PLANTED})
+    for path in folder.glob("*_desc-old*.json"):
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps(content | {"SettingsDigest": "other"}))
+    found = the(tmp_path)
+    assert {one.embedding for one in (*found.rebuilt, *found.realigned)} == {"gpt2"}
+    assert [one.embedding for one in found.per_embedding("timecourse")] == ["gpt2"]
+    assert {name.rpartition("_")[0].rpartition("-")[2] for name in found.outdated} == {
+        "old", "oldMultiTask", "oldElasticNet", "oldRealigned"
+    }  # fmt: skip
+    assert f"{found.prefix}_desc-old_timecourse.tsv" in found.outdated
+
+
+def test_a_table_without_rows_keeps_its_sentences(tmp_path: Path):
+    folder = write_speaker(tmp_path, embeddings={"gpt2": PLANTED})
+    path = folder / "sub-01_task-wordProduction_desc-gpt2_regions.tsv"
+    path.write_text(path.read_text().partition("\n")[0] + "\n")
+    (one,) = the(tmp_path).per_embedding("regions")
+    assert (one.embedding, len(one.table)) == ("gpt2", 0)
+    assert one.sidecar["Sentences"]

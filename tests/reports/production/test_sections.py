@@ -1,11 +1,14 @@
 """What each section says is what its tables hold."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import PathCollection
 
+from bids_brainalign.reports.figures.production_sound import channel_lags
 from bids_brainalign.reports.production.course_section import course_section
 from bids_brainalign.reports.production.penalties_section import penalties_section
 from bids_brainalign.reports.production.plain_section import plain_section
@@ -27,9 +30,17 @@ STEM = "sub-01_task-wordProduction_desc-"
 NULL_AND_PLANTED = {"fasttext": 0.0, "gpt2": 0.4}
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("spoken")
+    write_speaker(output, embeddings=NULL_AND_PLANTED)
+    return output
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return write_speaker(tmp_path, embeddings=NULL_AND_PLANTED)
+def folder(made: Path, tmp_path: Path) -> Path:
+    """Tables of one's own, to be changed."""
+    return shutil.copytree(made / "sub-01" / "ieeg", tmp_path / "sub-01" / "ieeg")
 
 
 def the(folder: Path) -> Production:
@@ -124,6 +135,18 @@ def test_sound_flags_are_counted_and_named(folder: Path):
     assert section.tables == ()
 
 
+def test_rows_that_are_no_channels_are_lines(folder: Path):
+    lags = table(folder, "production_synchrony")
+    leak = lags[lags["name"] == "all"].assign(name="leak", lag=0.002)
+    (axes,) = channel_lags(pd.concat([lags, leak])).axes
+    drawn = sum(len(points.get_offsets()) for points in axes.collections
+                if isinstance(points, PathCollection))  # fmt: skip
+    assert drawn == (~lags["name"].isin(["all"])).sum() == 12
+    lines = {line.get_label(): line.get_xdata()[0] for line in axes.lines}
+    assert lines["sound that leaks into channels"] == pytest.approx(2)
+    assert lines["all channels together"] == pytest.approx(34)
+
+
 def test_scores_stand_beside_their_twins(folder: Path):
     section = scores_section(the(folder), album(folder))
     cells = section.tables[0]
@@ -139,7 +162,7 @@ def test_scores_stand_beside_their_twins(folder: Path):
     assert row[6] == f"{mine.loc['pattern_r', 'value']:.3f}\np 0.002"
     (single,) = [r for r in cells.rows if r[:2] == ("gpt2", "ridge\nleave-one-word-out")]
     assert single[-1] == "n/a"  # channel r of single words
-    assert "1 of 12 channels do not vary and are left out: LB2." in said(section)
+    assert "1 of 12 channels does not vary and is left out: LB2." in said(section)
 
 
 def test_every_null_and_the_time_before_the_cue(folder: Path):
@@ -200,9 +223,9 @@ def test_course_counts_what_holds_over_all_layers_and_bins(folder: Path):
     assert f"gpt2: {len(found)} of {len(course)} bins are above chance" in text
     assert "fasttext: no bin is above chance" in text
     assert "gpt2: deeper layers peak later: 30.0 ms per layer over 4 layers (p = 0.010)." in text
-    assert "fasttext: One layer: no slope over layers." in text
+    assert "fasttext: One layer: no slope." in text
     names = [p.path.name for p in section.pictures]
-    assert names == [f"{STEM}production_courseGpt2.svg", f"{STEM}production_course.svg"]
+    assert names == [f"{STEM}gpt2_course.svg", f"{STEM}production_course.svg"]
 
 
 def test_a_slope_that_may_be_none_is_not_told_as_one(folder: Path):
@@ -233,6 +256,16 @@ def test_regions_against_their_channels(folder: Path, r: float, p: float, expect
     section = regions_section(the(folder), album(folder))
     assert expected in said(section)
     assert "gpt2, STG" in rows(section)
+    # What holds for all embeddings is said once.
+    assert said(section).count("Too few electrodes, and not scored: SMG.") == 1
+
+
+def test_too_few_regions_are_said(folder: Path):
+    for path in folder.glob("*_regions.tsv"):
+        path.write_text(path.read_text().partition("\n")[0] + "\n")
+    section = regions_section(the(folder), album(folder))
+    assert "Too few electrodes, and not scored: SMG." in said(section)
+    assert section.pictures == ()
 
 
 def test_before_and_after_realigning(folder: Path):
