@@ -76,6 +76,9 @@ IGNORED = (
     "*_words.json",
     "*_reconstruction.tsv",
     "*_reconstruction.json",
+    "*_channelscores.tsv",
+    "*_channelscores.json",
+    "*_wordpredictions.h5",
     "*_wordscores.tsv",
     "*_wordscores.json",
     "*_r2bins.tsv",
@@ -150,7 +153,7 @@ Written by bids_brainalign {version}. Open `index.html` first.
 - `*_reconstruction.tsv` (`--recipe speech-production`): how well responses to spoken words are
   rebuilt from an embedding, never without the mean over the training words beside it; its JSON
   file says whether there is evidence, and why. Beside it: `_words.tsv` (words and onsets),
-  `_wordscores.tsv`, `_channels.tsv`, `_r2bins.tsv`, `_plainpredictors.tsv`, `_penalties.tsv`,
+  `_wordscores.tsv`, `_channelscores.tsv`, `_r2bins.tsv`, `_plainpredictors.tsv`, `_penalties.tsv`,
   `_timecourse.tsv` (layer × lag), `_regions.tsv`, `_geometry.tsv` (likeness of embedding and
   responses), `_synchrony.tsv` and `_contamination.tsv` (sound against responses).
 - `group/`: tables over participants; `desc-phones_behaviour.tsv` with `--behaviour`.

@@ -57,7 +57,11 @@ def index_step(config: Config) -> Step:
 
     output = config.paths.output_dir
     pages = [p for p in sorted(output.glob("*.html")) if p.name != "index.html"]
-    scores = sorted(output.glob("sub-*/**/*_scores.*"))
+    scores = [
+        *sorted(output.glob("sub-*/**/*_scores.*")),
+        *sorted(output.glob("sub-*/**/*_reconstruction.*")),
+        *sorted(output.glob("group/desc-production_*")),
+    ]
     memo = config.paths.work_dir / "digests"
     return Step(
         name="report index",

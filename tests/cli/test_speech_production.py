@@ -203,7 +203,7 @@ def test_a_word_without_a_vector_is_named_and_left_out_for_all(broken) -> None:
 def test_a_constant_channel_is_named_and_left_out(broken) -> None:
     spoken, _, _ = broken
     assert "is constant or not finite" in str(spoken.sidecar("planted_reconstruction")["Notes"])
-    assert len(spoken.table("planted_channels")) == 9
+    assert len(spoken.table("planted_channelscores")) == 9
 
 
 def test_without_sound_cues_count_and_speech_models_are_told(tmp_path: Path) -> None:

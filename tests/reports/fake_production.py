@@ -207,7 +207,7 @@ def write_fit(
         extra,
     )  # fmt: skip
     speaker.put(label, "wordscores", _words(speaker, about, words, effect), tables.WORDS, extra)
-    speaker.put(label, "channels", _channels(speaker, about, effect), tables.CHANNELS, extra)
+    speaker.put(label, "channelscores", _channels(speaker, about, effect), tables.CHANNELS, extra)
     speaker.put(label, "r2bins", _bins(speaker, about, effect), tables.BINS, extra)
     if mapping == "ridge":
         speaker.put(label, "plainpredictors", _plain(about, effect), tables.TWINS, extra)

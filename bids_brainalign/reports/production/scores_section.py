@@ -64,7 +64,7 @@ def scores_section(production: Production, album: Album) -> Section:
 def _still(production: Production) -> tuple[str, ...]:
     """Name channels that were left out because they don't vary."""
     one = production.main()[0]
-    table = production.table(one, "channels", text=CHANNEL_TEXT)
+    table = production.table(one, "channelscores", text=CHANNEL_TEXT)
     if table is None or not {"name", "response_sd"} <= set(table.columns):
         return ()
     names = list(map(str, table.loc[~(table["response_sd"] > 0), "name"]))

@@ -158,8 +158,8 @@ class _Work:
             return
         for name, why in lacking.items():
             self._refuse(f"reconstruction {name} {self.stem}", why)
-        for note in chosen.notes:
-            logger.info("%s: %s", self.stem, note)
+        if chosen.lost:
+            logger.warning("%s: %s", self.stem, chosen.lost)
         if not chosen.by_name:
             return
         self._map(words, material.of(chosen.shared), chosen)
@@ -180,7 +180,7 @@ class _Work:
                 step = reconstruction_step(
                     self.config, self.speaker, material, name, of_words(embedding, chosen.shared),
                     mapping, identity=self._identity(words, chosen, [name]),
-                    settings=self._settings(words, chosen),
+                    settings=self._settings(words, chosen), notes=chosen.notes_of(name),
                 )  # fmt: skip
                 steps.append((mapping, embedding, step))
         todo = [(m, e) for m, e, step in steps if not step_cache(self.config).is_done(step)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -54,6 +55,7 @@ def reconstruction_step(
     *,
     identity: object,
     settings: str,
+    notes: Sequence[str] = (),
     lag_s: float | None = None,
 ) -> Step:
     """Rebuild responses, and write what came of it.
@@ -73,6 +75,8 @@ def reconstruction_step(
         What material and embedding depend on, as JSON can hold it.
     settings : str
         Digest of what all results of the speaker depend on, for the sidecars.
+    notes : sequence of str
+        Which words were left out, and how they were read.
     lag_s : float, optional
         The material is realigned by this lag: only its scores are written.
     """
@@ -91,6 +95,7 @@ def reconstruction_step(
         extra = {
             SETTINGS: settings,
             **_sidecar(config, about, rebuilt, material, embedding, lag_s),
+            "Notes": [*material.notes, *notes, *not_compared(material)],
         }
         return _write(config, speaker, label, about, rebuilt, material, extra, lag_s)
 
@@ -142,13 +147,13 @@ def _write(
     if lag_s is not None:
         return written
     put("wordscores", tables.word_table(about, rebuilt, material), tables.WORDS)
-    put("channels", tables.channel_table(about, rebuilt, material), tables.CHANNELS)
+    put("channelscores", tables.channel_table(about, rebuilt, material), tables.CHANNELS)
     put("r2bins", tables.bin_table(about, rebuilt, material), tables.BINS)
     if rebuilt.twins:
         put("plainpredictors", tables.twin_table(about, rebuilt), tables.TWINS)
     if rebuilt.grid:
         put("penalties", tables.penalty_table(about, rebuilt), tables.PENALTIES)
-    path = output / speaker.name.file("predictions.h5", analysis=label)
+    path = output / speaker.name.file("wordpredictions.h5", analysis=label)
     written.append(_predictions(path, rebuilt.predictions["k-fold"], material))
     return written
 
@@ -201,7 +206,6 @@ def _sidecar(
     if rebuilt.verdict is not None:
         found["Answer"] = rebuilt.verdict.answer
         found["Verdict"] = rebuilt.verdict.text
-        found["Notes"] = [*material.notes, *not_compared(material)]
     if lag_s is not None:
         found["ShiftSeconds"] = round(lag_s, 6)
     return found

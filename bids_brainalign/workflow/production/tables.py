@@ -83,9 +83,6 @@ WORDS: dict[str, Column] = {
 CHANNELS: dict[str, Column] = {
     "name": "Channel",
     "type": "As in channels.tsv",
-    "units": "Of the recording; responses are amplitudes of high gamma",
-    "low_cutoff": {"Description": "Of the recording; required by BIDS", "Units": "Hz"},
-    "high_cutoff": {"Description": "Of the recording; required by BIDS", "Units": "Hz"},
     "hemisphere": "L, R or n/a",
     "region": "Region of the atlas, or as the dataset says",
     **WHICH,
@@ -181,9 +178,6 @@ def channel_table(about: Mapping[str, str], rebuilt: Rebuilt, material: Material
         {
             "name": targets["name"],
             "type": targets["type"],
-            "units": "n/a",
-            "low_cutoff": np.nan,
-            "high_cutoff": np.nan,
             "hemisphere": targets["hemisphere"],
             "region": targets["region"],
             "skill": scores.skill,

@@ -151,7 +151,12 @@ class Chosen:
     by_name: dict[str, WordEmbeddings]
     """One layer each; single ones and combinations."""
     shared: np.ndarray[tuple[int], np.dtype[np.bool_]]
-    notes: tuple[str, ...]
+    lost: str
+    """Sentence on the words that are left out; empty where there are none."""
+
+    def notes_of(self, name: str) -> list[str]:
+        """Say what is special about the words of one embedding, and about those of all."""
+        return [*self.by_name[name].notes, *([self.lost] if self.lost else [])]
 
 
 def choose_words(
@@ -198,24 +203,17 @@ def choose_words(
             continue
         by_name[name] = concatenate([by_name[part] for part in parts], parts)
     shared = known_to_all(list(by_name.values())) if by_name else np.zeros(len(words), dtype=bool)
-    return Chosen(by_name, shared, _said(found, by_name, shared, words)), refused
+    return Chosen(by_name, shared, _lost(shared, words) if by_name else ""), refused
 
 
-def _said(
-    found: dict[str, WordEmbeddings],
-    used: dict[str, WordEmbeddings],
-    shared: np.ndarray[tuple[int], np.dtype[np.bool_]],
-    words: pd.DataFrame,
-) -> tuple[str, ...]:
-    """Which words were lost by which embedding."""
-    notes = [f"{name}: {note}" for name, one in found.items() for note in one.notes]
+def _lost(shared: np.ndarray[tuple[int], np.dtype[np.bool_]], words: pd.DataFrame) -> str:
     lost = words["word"][~shared].unique()
-    if used and len(lost):
-        notes.append(
-            f"{int((~shared).sum())} of {len(shared)} words lack a vector somewhere and were left "
-            f"out for all embeddings: {', '.join(map(str, lost))}."
-        )
-    return tuple(notes)
+    if not len(lost):
+        return ""
+    return (
+        f"{int((~shared).sum())} of {len(shared)} words lack a vector somewhere and were left out "
+        f"for all embeddings: {', '.join(map(str, lost))}."
+    )
 
 
 def layer_of(embedding: WordEmbeddings, wanted: str, name: str) -> str:

@@ -57,8 +57,9 @@ def test_all_embeddings_get_the_same_words_and_the_lost_ones_are_named() -> None
     assert list(chosen.by_name) == ["a", "b", "a+b"]
     assert np.flatnonzero(~chosen.shared).tolist() == [2, 5, 7]
     assert chosen.by_name["a+b"].values[0].shape == (24, 6)
-    assert "3 of 24 words lack a vector somewhere" in chosen.notes[-1]
-    assert "word2, word5, word7" in chosen.notes[-1]
+    assert "3 of 24 words lack a vector somewhere" in chosen.lost
+    assert "word2, word5, word7" in chosen.lost
+    assert chosen.notes_of("a") == ["2 words have none.", chosen.lost]
 
 
 def test_an_embedding_without_words_costs_the_others_nothing() -> None:
