@@ -10,6 +10,11 @@ from typing import NoReturn
 
 from bids_brainalign import __version__
 from bids_brainalign.cli.check import add_check, run_check
+from bids_brainalign.cli.simulate_production import (
+    add_production,
+    check_production,
+    run_production,
+)
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.embedded import EMBEDDED, embedded_model_folder
 
@@ -97,7 +102,8 @@ def _add_simulate(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="fMRI: lag of a short response (Gaussian, SD 0.6 s) per planted layer, instead of "
         "the canonical response")  # fmt: skip
     add("--language", choices=("en", "nl", "fr"), default="en", help="of synthetic speech")
-    add("--null", action="store_true", help="all-null twin: no link to the stories")
+    add_production(add, at_least_one=_at_least_one)
+    add("--null", action="store_true", help="all-null twin: no link to stories or words")
     add("--seed", type=int, default=0)
 
 
@@ -140,6 +146,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _simulate(arguments: argparse.Namespace) -> int:
+    check_production(arguments)
+    if arguments.speech_production:
+        return run_production(arguments)
     minutes = DEFAULT_MINUTES if arguments.minutes is None else arguments.minutes
     if minutes < MIN_MINUTES:
         raise BrainAlignError(

@@ -73,7 +73,7 @@ def _write(file: h5py.File, series: Series, identifier: str) -> None:
     data.attrs["offset"] = np.float64(0.0)
     data.attrs["resolution"] = np.float64(-1.0)
     start = group.create_dataset("starting_time", data=np.float64(series.start_s))
-    start.attrs["rate"] = np.float32(series.rate_hz)
+    start.attrs["rate"] = np.float64(series.rate_hz)
     start.attrs["unit"] = "seconds"
 
 

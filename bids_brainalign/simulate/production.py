@@ -121,6 +121,7 @@ def _speaker(
     channels = draw_channels(
         plan.n_channels,
         n_leaking=plan.n_leaking,
+        leak_uv=plan.leak_uv,
         n_flat=plan.n_flat,
         seed=plan.seed,
         label=label,
@@ -162,7 +163,7 @@ def _planted_channels(
             scale=round(float(channels.scale[i]), 5),
             rise=round(float(channels.rise[i]), 5),
             flat=bool(channels.flat[i]),
-            leaking=bool(channels.leaking[i]),
+            leak_uv=round(float(channels.leak_uv[i]), 4),
             reliability=None if channels.flat[i] else round(float(reliability[i]), 4),
             share_left=None if channels.flat[i] else round(float(share * reliability[i]), 4),
             weights=tuple(np.round(weights[:, i], 5).tolist()),

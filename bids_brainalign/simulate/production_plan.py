@@ -35,6 +35,8 @@ class ProductionPlan:
     """Channels, the last ones, that are constant though their status is good."""
     n_leaking: int = 0
     """Channels, the first ones, into which the sound of the voice leaks (microphonic)."""
+    leak_uv: float = 4.0
+    """Amplitude of the loudest voice there, at scale 1, where high gamma has 4 µV."""
     audio_lag_s: float = 0.0
     """The recorded sound is this late, as with clocks that don't agree; negative: early."""
     with_audio: bool = True

@@ -94,8 +94,8 @@ def recorded_sound(
     """Record the voice in a room, late by ``lag_s``: (n_samples,), 48 kHz."""
     level = float(np.sqrt(np.mean(np.square(session.voice[session.voice != 0]))))
     n_samples = len(session.voice)
-    # A minute of room noise, over and over: 48 kHz for an hour would be a large spectrum.
-    n_noise = min(n_samples, 60 * AUDIO_RATE_HZ)
+    # Some seconds of room noise, over and over: 48 kHz for an hour would be a large spectrum.
+    n_noise = min(n_samples, 20 * AUDIO_RATE_HZ)
     room = pink_noise(n_noise, 1, rng=rng, rate_hz=AUDIO_RATE_HZ, floor_hz=30.0)
     room *= level * 10 ** (ROOM_DB / 20)
     hum = line_noise(n_noise, 1, rng=rng, rate_hz=AUDIO_RATE_HZ, line_hz=50.0)

@@ -31,8 +31,6 @@ RISE = (0.1, 0.6)
 CARRIER_UV, BACKGROUND_UV, COMMON_UV, LINE_UV, AMPLIFIER_UV = 4.0, 30.0, 3.0, 5.0, 0.1
 """Mean amplitude of high gamma and SD of 1/f² noise at scale 1; SD of the noise of the reference
 electrode, of the hum and of the amplifier, whatever the scale."""
-LEAK_UV = 4.0
-"""Amplitude of the loudest voice in a microphonic channel of scale 1."""
 BIT_UV = 0.1
 """Resolution of the amplifier."""
 
@@ -45,21 +43,23 @@ class Channels:
     """(n_channels,)"""
     rise: NDArray[np.float64]
     """(n_channels,)"""
-    leaking: NDArray[np.bool_]
+    leak_uv: NDArray[np.float64]
+    """(n_channels,) amplitude of the loudest voice; 0 in channels that are not microphonic."""
     flat: NDArray[np.bool_]
 
 
 def draw_channels(
-    n_channels: int, *, n_leaking: int, n_flat: int, seed: int, label: str
+    n_channels: int, *, n_leaking: int, leak_uv: float, n_flat: int, seed: int, label: str
 ) -> Channels:
-    """Draw scales and rises; the first channels leak, the last are constant."""
+    """Draw scales and rises; the first channels leak (µV at scale 1), the last are constant."""
     rng = stream(seed, "production", label, "channels")
     deviation = np.clip(rng.standard_normal(n_channels), -SCALE_LIMIT, SCALE_LIMIT)
     place = np.arange(n_channels)
+    scale = np.exp(SCALE_SD * deviation)
     return Channels(
-        scale=np.exp(SCALE_SD * deviation),
+        scale=scale,
         rise=rng.uniform(*RISE, n_channels),
-        leaking=place < n_leaking,
+        leak_uv=np.where(place < n_leaking, leak_uv * scale, 0.0),
         flat=place >= n_channels - n_flat,
     )
 
@@ -112,8 +112,7 @@ def record(
             scale=float(channels.scale[channel]),
             rng=rng,
         )
-        if channels.leaking[channel]:
-            uv += LEAK_UV * channels.scale[channel] * leak
+        uv += channels.leak_uv[channel] * leak
         counts[:, channel] = np.clip(np.round(uv / BIT_UV), -32767, 32767)
         measured = window_means(counts[:, channel] * BIT_UV, onsets_s)
         reliability[channel] = _r(amplitudes[:, channel], measured) ** 2

@@ -32,8 +32,8 @@ class PlantedChannel:
     """Rise of its high gamma with the loudest voice, relative; the same for all words."""
     flat: bool
     """Constant."""
-    leaking: bool
-    """The voice itself is in its voltages."""
+    leak_uv: float
+    """Amplitude of the loudest voice itself in its voltages; 0 unless it is microphonic."""
     reliability: float | None
     """Share of the variance between trials of mean high gamma (1 s from speech onset) that is what
     was planted; the rest is estimation noise, drift and the general rise. None if constant."""

@@ -43,6 +43,15 @@ def test_recipes_are_listed_and_printed(capsys):
         (["simulate", "{out}", "--models", "m=/absent"], 66, "/absent does not exist"),
         (["simulate", "{out}", "--audio", "/absent.wav"], 66, "/absent.wav does not exist"),
         (["simulate", "{out}", "--audio", "a.wav", "--stories", "2"], 64, "leave out one"),
+        (["simulate", "{out}", "--words", "20"], 64, "--words is an option of simulated speakers"),
+        (["simulate", "{out}", "--speech-production", "--stories", "2"], 64, "--stories is an"),
+        (["simulate", "{out}", "--speech-production", "--words", "2"], 64, "with 2 words"),
+        (["simulate", "{out}", "--speech-production", "--production-signal", "2"], 64, "share of"),
+        (
+            ["simulate", "{out}", "--speech-production", "--null", "--production-signal", ".2"],
+            64,
+            "leave out one",
+        ),
         (["recipes", "whisper-ecgo"], 64, "whisper-ecog"),
     ],
 )
