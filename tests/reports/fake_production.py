@@ -322,7 +322,7 @@ def _channels(speaker: Speaker, about: Mapping[str, str], effect: float) -> pd.D
     still = np.arange(n) == n - 1
     return pd.DataFrame(
         {
-            "name": channel_names(n), "type": "SEEG", "units": "n/a", "hemisphere": "L",
+            "name": channel_names(n), "type": "SEEG", "hemisphere": "L",
             "region": regions_of(n), **about, "folds": "k-fold",
             "skill": np.where(still, np.nan, 0.3 * effect**2), "channel_r": 0.8 * effect,
             "penalty": 10.0, "l1_ratio": 0.0, "non_zero": 300.0,

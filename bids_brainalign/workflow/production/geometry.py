@@ -18,6 +18,7 @@ from bids_brainalign.workflow.production.material import Material
 from bids_brainalign.workflow.production.speakers import LABEL, Speaker
 from bids_brainalign.workflow.production.structure_tables import GEOMETRY
 from bids_brainalign.workflow.production.word_vectors import embedding_label
+from bids_brainalign.workflow.production_embeddings import preparation_of
 from bids_brainalign.workflow.spaces import seed_of
 
 LEAST_EMBEDDINGS = 4
@@ -53,7 +54,13 @@ def geometry_step(
 
     def work() -> list[Path]:
         rng = np.random.default_rng(seed_of(config, "geometry", speaker.name.stem))
-        values = [one.values[0].astype(np.float64) for one in embeddings.values()]
+        rows = np.arange(len(material.words))
+        explained = config.production.explained
+        # Side by side, the louder part would decide: parts come to one weight, as in the mapping.
+        values = [
+            preparation_of(one, explained=explained).apply(one.values[0].astype(np.float64), rows)
+            for one in embeddings.values()
+        ]
         found = shared_geometry(values, material.response, n_draws=N_DRAWS, rng=rng)
         table = pd.DataFrame(
             {
@@ -73,6 +80,7 @@ def geometry_step(
             "identity": identity,
             "settings": settings,
             "scores": scores,
+            "explained": config.production.explained,
             "seed": config.random_seed,
         },
         modules=("bids_brainalign.workflow.production.geometry",),

@@ -17,11 +17,11 @@ from bids_brainalign.errors import BrainAlignError
 from bids_brainalign.outputs.reading import read_table
 from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.production.clocks import ALPHA, LIMIT_S, Reading, read_lags
+from bids_brainalign.production.lags import Lag
 from bids_brainalign.production.synchrony import Synchrony, synchrony
 from bids_brainalign.responses.word_windows import COURSE_HZ
 from bids_brainalign.store.steps import Step
-
-# LEAKS
+from bids_brainalign.workflow.production.leaks import leak_about, leak_of, leak_step
 from bids_brainalign.workflow.production.material import load_material
 from bids_brainalign.workflow.production.responses import course_path, load_course, material_path
 from bids_brainalign.workflow.production.speakers import LABEL, Speaker
@@ -39,8 +39,8 @@ def steps(
     config: Config, speaker: Speaker, words: pd.DataFrame, sound: SpeakerSound
 ) -> Iterator[Step]:
     """Give the checks; responses are stored, and there is some sound."""
+    yield leak_step(config, speaker, sound)
     yield synchrony_step(config, speaker, words, sound)
-    # LEAKS
 
 
 def synchrony_step(
@@ -63,7 +63,10 @@ def synchrony_step(
                 said.append(f"{recording.name}: {found.what}")
                 continue
             own = names if course.shape[1] == len(names) else _numbered(course.shape[1])
-            reading = read_lags(found, None)
+            leak = leak_of(config, speaker, recording)
+            reading = read_lags(found, leak)
+            if leak is not None and reading.source == LEAK:
+                parts.append(_leak_row(recording, leak, reading))
             parts.append(_rows(recording, found, reading, own))
             said.append(sentence(recording.name, found, reading))
         table = (
@@ -78,6 +81,7 @@ def synchrony_step(
             "sound": sound.digest,
             "max_lag_s": config.production.max_lag_s,
             "seed": config.random_seed,
+            "leaks": [leak_about(config, speaker, recording) for recording in speaker.recordings],
         },
         modules=("bids_brainalign.workflow.production.sound_checks",),
         work=work,
@@ -182,6 +186,14 @@ def _on_clock(power: Array64, power_s: Array64, times: Array64) -> Array64:
 
 def _numbered(count: int) -> list[str]:
     return [str(number) for number in range(count)]
+
+
+def _leak_row(recording: Recording, leak: Lag, reading: Reading) -> pd.DataFrame:
+    row = {
+        "recording": recording.name, "name": LEAK, "lag": leak.lag_s, "ci_low": leak.low_s,
+        "ci_high": leak.high_s, "r": np.nan, "p": leak.p, "flagged": reading.flag,
+    }  # fmt: skip
+    return pd.DataFrame([row])
 
 
 def _rows(

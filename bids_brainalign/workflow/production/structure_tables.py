@@ -61,8 +61,8 @@ SYNCHRONY: dict[str, Column] = {
 CONTAMINATION: dict[str, Column] = {
     "recording": "Recording",
     "name": "Channel",
-    "statistic": "Mean correlation of equal frequencies of sound and voltage, less that of "
-    "unequal ones",
+    "statistic": "Correlation of the fine spectra of sound and voltage, without what is "
+    "broadband, over frames and frequencies, at the lag at which it is highest",
     "lag": {"Description": "Lag of the leak, where there is one", "Units": "s"},
     "p": "p against circular shifts of the sound",
     "q_fdr": "Over the channels of the recording (Benjamini-Hochberg)",
