@@ -3,6 +3,11 @@
 Predictions are ȳ + H(α) y with H(α) = X_test V (s / (s² + α)) Uᵀ from the singular values of the
 centred training embeddings. H knows nothing of the responses, so that hundreds of shuffles cost
 matrix products only (Hastie, Tibshirani & Friedman 2009, eq. 3.47).
+
+A penalty that channels share is chosen by the sum of their validation errors, each in variances
+of its own: tr(F(α) K), with K the products of the words' standardised responses and F(α) the sum
+over inner folds of Rᵀ R / n_test for R(α), the residuals as a linear map. No channel is predicted
+for it.
 """
 
 from __future__ import annotations
@@ -41,6 +46,60 @@ class _Hat:
     """(n_penalties, n_test, n_train); every row sums to 0, so that ȳ is added."""
 
 
+@dataclass(frozen=True)
+class _Forms:
+    """Validation error of each penalty as a quadratic form of the responses."""
+
+    rows: Rows
+    forms: Array64
+    """(n_penalties, n_rows, n_rows)."""
+
+    @classmethod
+    def of(cls, hats: list[_Hat]) -> _Forms:
+        rows = selection_rows(tuple(hat.split for hat in hats))
+        forms = np.zeros((len(hats[0].matrix), len(rows), len(rows)))
+        for hat in hats:
+            train, test = (np.searchsorted(rows, r) for r in (hat.split.train, hat.split.test))
+            residual = np.zeros((len(forms), len(test), len(rows)))
+            residual[:, :, train] = -1 / len(train) - hat.matrix
+            residual[:, np.arange(len(test)), test] = 1.0
+            forms += residual.transpose(0, 2, 1) @ residual / len(test)
+        return cls(rows, forms)
+
+    def best(self, grams: Array64) -> NDArray[np.int64]:
+        """Index of the penalty with the least error for each set: grams (n_sets, n, n)."""
+        flat = self.forms.reshape(len(self.forms), -1) @ grams.reshape(len(grams), -1).T
+        return np.asarray(np.argmin(flat, axis=0))
+
+
+Grams = dict[int, Array64]
+"""Products of words, (n_sets, n_rows, n_rows) for each of the inner folds, by their identity."""
+
+
+def word_grams(responses: Array64, folds: WordFolds, *, n_sets: int = 1) -> Grams:
+    """Products of the words' responses, channels standardised by the words of each selection.
+
+    Parameters
+    ----------
+    responses : ndarray of shape (n_words, n_sets * n_channels)
+    folds : WordFolds
+    n_sets : int
+
+    Returns
+    -------
+    Grams
+        They know nothing of embeddings: one serves all plans on the same folds.
+    """
+    found = {}
+    for inner in folds.selections():
+        y = responses[selection_rows(inner)]
+        sd = y.std(axis=0)
+        z = (y - y.mean(axis=0)) / np.where(sd > 0, sd, np.inf)
+        sets = z.reshape(len(y), n_sets, -1).transpose(1, 0, 2)
+        found[id(inner)] = sets @ sets.transpose(0, 2, 1)
+    return found
+
+
 class RidgePlan:
     """Decompositions of all folds, ready for any responses to the same words.
 
@@ -59,9 +118,14 @@ class RidgePlan:
         self.folds, self.how = folds, how
         self._alphas = np.array(how.penalties)
         self._inner: dict[int, list[_Hat]] = {}
+        self._forms: dict[int, _Forms] = {}
         for inner in folds.selections():
             x = preparation.apply(embeddings, selection_rows(inner))
-            self._inner[id(inner)] = [self._hat(x, split) for split in inner]
+            hats = [self._hat(x, split) for split in inner]
+            if how.shared:
+                self._forms[id(inner)] = _Forms.of(hats)
+            else:
+                self._inner[id(inner)] = hats
         prepared = [preparation.apply(embeddings, fold.outer.train) for fold in folds.folds]
         self.n_weights = np.array([int((np.ptp(x, axis=0) > 0).sum()) for x in prepared])
         """(n_folds,) dimensions that vary, of the embeddings as prepared."""
@@ -69,7 +133,9 @@ class RidgePlan:
             self._hat(x, fold.outer) for x, fold in zip(prepared, folds.folds, strict=True)
         ]
 
-    def predict(self, responses: Array64, *, n_sets: int = 1) -> tuple[Array64, Array64]:
+    def predict(
+        self, responses: Array64, *, n_sets: int = 1, grams: Grams | None = None
+    ) -> tuple[Array64, Array64]:
         """Predict every word from folds that don't hold it.
 
         Parameters
@@ -78,13 +144,15 @@ class RidgePlan:
             Responses, or reordered versions of them side by side.
         n_sets : int
             A shared penalty is chosen for each set on its own.
+        grams : Grams, optional
+            Of :func:`word_grams`, where several plans predict the same responses.
 
         Returns
         -------
         predicted : ndarray of shape (n_words, n_sets * n_channels)
         penalties : ndarray of shape (n_folds, n_sets * n_channels)
         """
-        chosen = {key: self._choose(hats, responses, n_sets) for key, hats in self._inner.items()}
+        chosen = self._chosen(responses, n_sets, grams)
         predicted = np.empty(responses.shape)
         penalties = np.empty((len(self._outer), responses.shape[1]))
         for number, (fold, hat) in enumerate(zip(self.folds.folds, self._outer, strict=True)):
@@ -105,9 +173,19 @@ class RidgePlan:
         gain = s / (s**2 + self._alphas[:, None])  # (n_penalties, rank)
         return _Hat(split, np.asarray((projected * gain[:, None, :]) @ u.T))
 
-    def _choose(self, hats: list[_Hat], responses: Array64, n_sets: int) -> NDArray[np.int64]:
-        """Index of the penalty with the least mean validation error: one for each column."""
-        rows = selection_rows(tuple(hat.split for hat in hats))
+    def _chosen(
+        self, responses: Array64, n_sets: int, grams: Grams | None
+    ) -> dict[int, NDArray[np.int64]]:
+        """Index of the penalty of each column, by inner folds."""
+        if not self.how.shared:
+            return {key: self._each(hats, responses) for key, hats in self._inner.items()}
+        products = word_grams(responses, self.folds, n_sets=n_sets) if grams is None else grams
+        n_channels = responses.shape[1] // n_sets
+        best = {key: forms.best(products[key]) for key, forms in self._forms.items()}
+        return {key: np.repeat(index, n_channels) for key, index in best.items()}
+
+    def _each(self, hats: list[_Hat], responses: Array64) -> NDArray[np.int64]:
+        """Index of the penalty with the least mean validation error of each column alone."""
         error = np.zeros((len(self._alphas), responses.shape[1]))
         for hat in hats:
             y, held = responses[hat.split.train], responses[hat.split.test]
@@ -115,11 +193,6 @@ class RidgePlan:
             for index, matrix in enumerate(hat.matrix):
                 missed = about - matrix @ y
                 error[index] += np.einsum("ij,ij->j", missed, missed) / len(held)
-        if self.how.shared:
-            variance = responses[rows].var(axis=0)
-            error /= np.where(variance > 0, variance, np.inf)
-            sets = error.reshape(len(error), n_sets, -1)
-            error = np.repeat(sets.sum(axis=2), sets.shape[2], axis=1)
         return np.asarray(np.argmin(error, axis=0))
 
 

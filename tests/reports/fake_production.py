@@ -411,6 +411,7 @@ def _write_structure(speaker: Speaker, name: str, effect: float) -> None:
         "n_channels": counts.to_numpy(),
         "pattern_r": effect * counts.to_numpy() / counts.max() + noise,
         "skill": 0.0, "two_vs_two": 0.5 + effect / 2, "rank": 0.5 + effect / 3,
+        "pattern_r_matched": effect,
     })  # fmt: skip
     speaker.put(label, "regions", regions, structure_tables.REGIONS,
                 about | {"Relation": {"r": 0.7, "p": 0.04, "n": len(counts)},

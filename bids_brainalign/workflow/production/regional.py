@@ -16,7 +16,6 @@ from bids_brainalign.production.regions import (
     LEAST_CHANNELS,
     LEAST_REGIONS,
     RegionScores,
-    electrodes_and_scores,
     region_scores,
 )
 from bids_brainalign.production.ridge import Ridge
@@ -56,25 +55,28 @@ def region_step(
             Ridge(),
             preparation=preparation_of(embedding, explained=config.production.explained),
         )
-        labels = [str(region) for region in material.targets["region"]]
-        found = region_scores(material.response, predictions, labels)
-        table = pd.DataFrame(
+        found = region_scores(
+            material.response,
+            predictions,
+            [str(region) for region in material.targets["region"]],
+            rng=np.random.default_rng(seed),
+        )
+        place = STATISTICS.index(found.statistic)
+        rows = [
             {
                 "embedding": name,
                 "layer": embedding.layers[0],
                 "mapping": RIDGE,
-                "region": list(found.regions),
-                "n_channels": found.n_channels,
-                **{
-                    key: found.statistics[:, place]
-                    for place, key in enumerate(STATISTICS)
-                    if key in REGIONS
-                },
+                "region": one.region,
+                "n_channels": one.n_electrodes,
+                **dict(zip(STATISTICS, one.statistics, strict=True)),
+                "pattern_r_matched": one.matched[place],
             }
-        )
-        rng = np.random.default_rng(seed)
-        extra = {SETTINGS: settings, **_relation(found, rng)}
-        return list(write_tsv(path, table[list(REGIONS)], REGIONS, extra=extra))
+            for one in found.regions
+        ]
+        table = pd.DataFrame(rows, columns=[*REGIONS])
+        extra = {SETTINGS: settings, **_relation(found)}
+        return list(write_tsv(path, table, REGIONS, extra=extra))
 
     return Step(
         name=f"regions {name} {speaker.name.stem}",
@@ -88,18 +90,23 @@ def region_step(
     )
 
 
-def _relation(found: RegionScores, rng: np.random.Generator) -> dict[str, object]:
+def _relation(found: RegionScores) -> dict[str, object]:
     said = []
-    if found.too_few:
+    if found.left_out:
+        few = ", ".join(f"{name} ({count})" for name, count in found.left_out.items())
+        said.append(f"Fewer than {LEAST_CHANNELS} electrodes, and not scored: {few}.")
+    about = found.by_number
+    if about is None:
         said.append(
-            f"Fewer than {LEAST_CHANNELS} electrodes, and not scored: {', '.join(found.too_few)}."
-        )
-    relation = electrodes_and_scores(found, rng=rng)
-    if relation is None:
-        said.append(
-            f"{len(found.regions)} regions are too few to ask whether those with more electrodes "
-            f"score higher; {LEAST_REGIONS} are needed."
+            f"Whether regions with more electrodes score higher can't be told from "
+            f"{len(found.regions)} regions; {LEAST_REGIONS} with different numbers are needed."
         )
         return {"Sentences": said}
-    about = {"r": round(relation.r, 6), "p": round(relation.p, 6), "n": relation.n}
-    return {"Relation": about, "Sentences": said}
+    if found.by_number_matched is not None:
+        equal = found.by_number_matched
+        said.append(
+            "With as many electrodes of each region as the smallest has, the relation is "
+            f"{equal.r:.2f} (p = {equal.p:.3g}): what of it is not a matter of their number."
+        )
+    relation = {"r": round(about.r, 6), "p": round(about.p, 6), "n": about.n}
+    return {"Relation": relation, "Sentences": said}

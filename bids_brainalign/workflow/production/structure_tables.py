@@ -34,6 +34,8 @@ REGIONS: dict[str, Column] = {
     "skill": "Median over its channels of 1 − SSE/SSE of the training mean",
     "two_vs_two": "Share of pairs of words that its channels tell apart (chance .5)",
     "rank": "Share of other words whose response is less like the prediction (chance .5)",
+    "pattern_r_matched": "pattern_r of as many channels as the smallest region has, mean over "
+    "draws",
 }
 GEOMETRY: dict[str, Column] = {
     "embedding": "NAME of the model, or of several side by side",
