@@ -16,7 +16,7 @@ BAND_HZ = (100.0, 8000.0)
 """Voices and fricatives, without hum at the line frequency; slow sounds end at 0.45 of their
 rate."""
 TOP = 0.45
-FRAMES_AT_ONCE = 20_000
+FRAMES_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_brainalign.dataset.nwb_clock import SeriesClock, series_clock
 from bids_brainalign.dataset.tables import read_tsv
 from bids_brainalign.dataset.types import Recording
 from bids_brainalign.errors import BrainAlignError
@@ -30,13 +31,20 @@ class NwbSeries:
     """Path of the series within the file."""
     n_times: int
     rate_hz: float
+    """Of the amplifier, if the measured one is as good as that."""
     channels: tuple[str, ...]
     scale: NDArray[np.float64]
     """(n_channels,) volts per stored number."""
     offset: float
     """Volts."""
-    start_s: float = 0.0
-    """Of the first sample on the file's clock; the recording clock begins with it."""
+    clock: SeriesClock = field(default=SeriesClock(0.0, 1.0))
+    """As the file tells it. The recording clock begins with the first sample and counts samples at
+    `rate_hz`."""
+
+    def on_recording_clock(self, other: SeriesClock) -> SeriesClock:
+        """Turn the clock of another series of the file into one on the recording clock."""
+        pace = self.clock.rate_hz / self.rate_hz
+        return SeriesClock((other.start_s - self.clock.start_s) * pace, other.rate_hz / pace)
 
     def read(self, columns: Sequence[int], start: int, stop: int) -> NDArray[np.float64]:
         """Volts of some channels, shape (n_columns, stop - start)."""
@@ -72,6 +80,7 @@ def open_nwb(path: Path, table_names: Sequence[str] = ()) -> NwbSeries:
         series = file[key]
         data = series["data"]
         width = data.shape[1] if data.ndim > 1 else 1
+        clock = series_clock(series, path)
         scale = float(data.attrs.get("conversion", 1.0)) * np.ones(width)
         if "channel_conversion" in series:
             scale *= np.asarray(series["channel_conversion"], dtype=np.float64)
@@ -79,11 +88,11 @@ def open_nwb(path: Path, table_names: Sequence[str] = ()) -> NwbSeries:
             path=path,
             key=key,
             n_times=int(data.shape[0]),
-            rate_hz=clock_of(series, path)[1],
+            rate_hz=clock.nominal_hz(data.shape[0]),
             channels=_names(file, series, path, table_names, width),
             scale=scale,
             offset=float(data.attrs.get("offset", 0.0)),
-            start_s=clock_of(series, path)[0],
+            clock=clock,
         )
 
 
@@ -151,46 +160,6 @@ def _ambiguous(path: Path, series: dict[str, tuple[str, int]], problem: str) -> 
         where=f"it holds {held}",
         fix="channels.tsv must have one row per channel of the neural series, in its order",
     )
-
-
-def clock_of(series: h5py.Group, path: Path) -> tuple[float, float]:
-    """Read a series' clock from ``starting_time`` or regular ``timestamps``.
-
-    Returns
-    -------
-    start_s : float
-        Of its first sample on the file's clock.
-    rate_hz : float
-
-    Raises
-    ------
-    BrainAlignError
-        65: there is neither, or timestamps are not even.
-    """
-    if "starting_time" in series and "rate" in series["starting_time"].attrs:
-        start, rate_hz = series["starting_time"], float(series["starting_time"].attrs["rate"])
-        if not (rate_hz > 0 and np.isfinite(rate_hz)):
-            raise BrainAlignError(
-                f"{path.name}: the sampling rate of {series.name} is {rate_hz:g}.",
-                fix="write starting_time with the samples per second, as NWB requires.",
-            )
-        return float(np.asarray(start)), rate_hz
-    if "timestamps" not in series or len(series["timestamps"]) < 2:
-        raise BrainAlignError(
-            f"{path.name}: {series.name} has no sampling rate.",
-            where="neither starting_time with a rate nor timestamps",
-            fix="write one of them, as NWB requires.",
-        )
-    stamps = np.asarray(series["timestamps"], dtype=np.float64)
-    step = (stamps[-1] - stamps[0]) / (len(stamps) - 1)
-    off = np.abs(stamps - stamps[0] - step * np.arange(len(stamps))).max()
-    if not step > 0 or off > 0.5 * step:
-        raise BrainAlignError(
-            f"{path.name}: the timestamps of {series.name} are not evenly spaced.",
-            where=f"up to {off:.3g} s from an even clock of {step:.3g} s",
-            fix="resample the recording to one rate, or split it at its gaps.",
-        )
-    return float(stamps[0]), float(1 / step)
 
 
 def _names(

@@ -14,7 +14,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from bids_brainalign.dataset.filenames import DatasetFile, describes, same_label
-from bids_brainalign.dataset.nwb import clock_of, open_neural_series, series_called
+from bids_brainalign.dataset.nwb import open_neural_series, series_called
+from bids_brainalign.dataset.nwb_clock import series_clock
 from bids_brainalign.dataset.pointers import require_content
 from bids_brainalign.dataset.sidecars import inherited_metadata
 from bids_brainalign.dataset.types import Recording
@@ -48,17 +49,26 @@ class SpeechAudio:
     """Sound on the clock of a recording; read when needed, in pieces."""
 
     rate_hz: float
+    """Of the recorder, such as 48 kHz: what to resample from."""
     start_s: float
     """Of its first sample on the recording clock."""
     n_samples: int
     source: str
     """One sentence: where it comes from."""
     sound: Sound
+    measured_hz: float = 0.0
+    """Samples per second of the recording clock, where both were recorded by one computer; 0:
+    as `rate_hz`."""
+
+    @property
+    def clock_hz(self) -> float:
+        """Samples per second of the recording clock, for the times of long stretches."""
+        return self.measured_hz or self.rate_hz
 
     @property
     def duration_s(self) -> float:
         """Length."""
-        return self.n_samples / self.rate_hz
+        return self.n_samples / self.clock_hz
 
     @property
     def stop_s(self) -> float:
@@ -83,7 +93,7 @@ class SpeechAudio:
         ndarray of shape (round((stop_s − start_s) · rate_hz),), float32
             In [−1, 1]; zeros where there was no sound recorded.
         """
-        first = round((start_s - self.start_s) * self.rate_hz)
+        first = round((start_s - self.start_s) * self.clock_hz)
         n_wanted = max(0, round((stop_s - start_s) * self.rate_hz))
         begin, end = np.clip([first, first + n_wanted], 0, self.n_samples).tolist()
         wave = np.zeros(n_wanted, dtype=np.float32)
@@ -175,18 +185,22 @@ def _of_nwb(recording: Recording) -> SpeechAudio | None:
         series = series_called(file, SERIES)
         if series is None or series["data"].dtype.kind not in "iuf" or not len(series["data"]):
             return None
-        start_s, rate_hz = clock_of(series, path)
+        clock = series_clock(series, path)
         key, data = series.name, series["data"]
         n_samples, kind = len(data), data.dtype
     if kind.kind == "f":
-        raw = SpeechAudio(rate_hz, 0.0, n_samples, "", NwbSound(path, key, 1.0))
+        raw = SpeechAudio(1.0, 0.0, n_samples, "", NwbSound(path, key, 1.0))
         scale = full_scale(max(float(np.abs(piece).max()) for piece in raw.pieces()))
     else:
         scale = 2.0 ** (8 * kind.itemsize - 1)
     middle = scale if kind.kind == "u" else 0.0
+    clock = open_neural_series(recording).on_recording_clock(clock)
+    # Times are read off the measured clock: the nominal rate only serves to resample.
+    rate_hz = clock.nominal_hz(n_samples, max_drift_s=math.inf)
     return SpeechAudio(
+        measured_hz=clock.rate_hz,
         rate_hz=rate_hz,
-        start_s=start_s - open_neural_series(recording).start_s,
+        start_s=clock.start_s,
         n_samples=n_samples,
         source=f"Sound is the series {SERIES} of {path.name} ({rate_hz:g} Hz).",
         sound=NwbSound(path, key, scale, middle),

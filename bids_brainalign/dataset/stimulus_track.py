@@ -10,7 +10,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_brainalign.dataset.nwb import NwbSeries, clock_of, series_called
+from bids_brainalign.dataset.nwb import NwbSeries, series_called
+from bids_brainalign.dataset.nwb_clock import SeriesClock, series_clock
 from bids_brainalign.errors import BrainAlignError
 
 SERIES = "Stimulus"
@@ -68,14 +69,14 @@ def read_stimulus_track(
         series = series_called(file, SERIES)
         if series is None or not _is_text(series["data"]):
             return None
-        start_s, rate_hz = _clock(series, path, neural)
+        clock = _clock(series, path, neural)
         runs = list(_runs(series["data"]))
     marks = sorted({text for text, _, _ in runs if text and not is_word(text)})
     notes: tuple[str, ...] = ()
     if marks:
         notes = (f"Text without a letter is no word: {', '.join(marks)}.",)
     shown = [
-        Shown(text, start_s + first / rate_hz, (stop - first) / rate_hz)
+        Shown(text, clock.start_s + first / clock.rate_hz, (stop - first) / clock.rate_hz)
         for text, first, stop in runs
         if is_word(text)
     ]
@@ -86,7 +87,7 @@ def read_stimulus_track(
             f"{len(glitches)} texts of the {SERIES} series were shown for less than "
             f"{SHORTEST_S:g} s and are no words.",
         )
-    if shown and shown[0].onset_s <= start_s:
+    if shown and shown[0].onset_s <= clock.start_s:
         others = [s.duration_s for s in shown[1:]]
         if others and shown[0].duration_s < WHOLE * float(np.median(others)):
             notes += (
@@ -106,11 +107,10 @@ def _is_text(data: h5py.Dataset) -> bool:
     return h5py.check_string_dtype(data.dtype) is not None or data.dtype.kind in "SU"
 
 
-def _clock(series: h5py.Group, path: Path, neural: NwbSeries) -> tuple[float, float]:
-    """Start on the recording clock and rate of the track."""
+def _clock(series: h5py.Group, path: Path, neural: NwbSeries) -> SeriesClock:
+    """Clock of the track, on the recording clock."""
     if "starting_time" in series or "timestamps" in series:
-        start_s, rate_hz = clock_of(series, path)
-        return start_s - neural.start_s, rate_hz
+        return neural.on_recording_clock(series_clock(series, path))
     n_rows = len(series["data"])
     if n_rows != neural.n_times:
         raise BrainAlignError(
@@ -119,7 +119,7 @@ def _clock(series: h5py.Group, path: Path, neural: NwbSeries) -> tuple[float, fl
             fix="write its starting_time with a rate, as NWB requires, or add events.tsv with a "
             "column word",
         )
-    return 0.0, neural.rate_hz
+    return SeriesClock(0.0, neural.rate_hz)
 
 
 def _runs(data: h5py.Dataset) -> Iterator[tuple[str, int, int]]:

@@ -36,6 +36,10 @@ SHAFTS = (
 )
 """Name, deepest contact and step to the next one (mm): amygdala, transverse temporal, inferior
 frontal and central on the left; temporal and hippocampus on the right."""
+CLOCK_S = 905_812.5
+"""What the clock of an NWB file shows at the first sample: it runs since the computer was switched
+on, while ``events.tsv`` counts from the first sample."""
+FIXATION = "+"
 MOST_ON_SHAFT = 8
 CONTACT_MM2 = 5.0
 
@@ -141,13 +145,14 @@ def _nwb(
     sound: NDArray[np.int16] | None,
     names: Sequence[str],
 ) -> None:
-    neural = Series("iEEG", counts, SFREQ_HZ, "volts", "sEEG (simulated)", BIT_UV * 1e-6)
-    words = Series("Stimulus", _shown(session, len(counts)), SFREQ_HZ, "n/a", "word on the screen")
-    series = [neural, words]
+    shown = _shown(session, len(counts))
+    series = [
+        Series("iEEG", counts, SFREQ_HZ, "volts", "sEEG (simulated)", BIT_UV * 1e-6, CLOCK_S),
+        Series("Stimulus", shown, SFREQ_HZ, "n/a", "word on the screen", start_s=CLOCK_S),
+    ]
     if sound is not None:
-        series.append(
-            Series("Audio", sound, AUDIO_RATE_HZ, "n/a", "microphone (simulated)", 1 / 32768)
-        )
+        said = "microphone (simulated)"
+        series.append(Series("Audio", sound, AUDIO_RATE_HZ, "n/a", said, 1 / 32768, CLOCK_S))
     write_nwb(
         folder / f"{stem}_ieeg.nwb",
         series,
@@ -211,22 +216,26 @@ def _channel_table(names: Sequence[str], *, with_audio: bool) -> pd.DataFrame:
 
 
 def _write_events(stem: Path, session: Session, *, with_words: bool) -> None:
-    """Write a row per word and per fixation cross; what the word is only if the file tells not."""
+    """Write a row per word and per fixation cross, with a column ``word`` if it is asked for.
+
+    The others are those of SingleWordProductionDutch-iBIDS.
+    """
     rows = []
     for trial in session.trials:
         rows.append((trial.cue_s, SHOWN_S, "word", trial.word))
-        rows.append((trial.cue_s + SHOWN_S, FIXATION_S, "fixation", "n/a"))
-    table = pd.DataFrame(rows, columns=["onset", "duration", "trial_type", "word"])
+        rows.append((trial.cue_s + SHOWN_S, FIXATION_S, "fixation", FIXATION))
+    table = pd.DataFrame(rows, columns=["onset", "duration", "trial_type", "value"])
+    table["sample"] = np.round(table["onset"].to_numpy() * SFREQ_HZ).astype(int)
     about: dict[str, object] = {
         "trial_type": {
             "Description": "What was on the screen",
             "Levels": {"word": "A word to be read aloud", "fixation": "A cross"},
-        }
+        },
+        "value": {"Description": "Text on the screen"},
     }
     if with_words:
         about["word"] = {"Description": "The word that was shown, and spoken soon after"}
-    else:
-        table = table.drop(columns="word")
+        table["word"] = table["value"].where(table["trial_type"] == "word", "n/a")
     write_tsv(stem.with_name(f"{stem.name}_events.tsv"), table)
     write_json(stem.with_name(f"{stem.name}_events.json"), about)
 

@@ -4,6 +4,7 @@ import pytest
 
 from bids_brainalign.dataset.lengths import recording_length
 from bids_brainalign.dataset.nwb import open_nwb
+from bids_brainalign.dataset.nwb_clock import series_clock
 from bids_brainalign.dataset.types import Recording
 from bids_brainalign.errors import BrainAlignError
 
@@ -99,6 +100,48 @@ def test_what_cannot_be_told_is_listed(tmp_path, dutch):
         series(file, "acquisition/a", np.zeros((4, 2)), kind="ElectricalSeries")
     with pytest.raises(BrainAlignError, match="nothing names the 2 channels"):
         open_nwb(path, ["x", "y", "z"])
+
+
+def test_timestamps_of_a_running_clock_may_scatter(tmp_path):
+    """As Lab Streaming Layer gives them: seconds since some start, measured rate, some jitter."""
+    path, n = tmp_path / "x.nwb", 30_000
+    jitter = 0.001 * np.random.default_rng(0).uniform(-1, 1, n)
+    stamps = 9_062_565.6 + np.arange(n) / 1024.01 + jitter
+    sound = 9_062_565.85 + np.arange(5 * 48_000) / 47_999.19
+    with h5py.File(path, "w") as file:
+        series(file, "acquisition/iEEG", np.zeros((n, 2)), timestamps=stamps)
+        other = series(file, "acquisition/Audio", np.zeros(len(sound)), timestamps=sound)
+        clock = series_clock(other, path)
+    found = open_nwb(path, ["A", "B"])
+    # The whole recording differs by .3 ms from 1024 Hz: that is the amplifier's rate.
+    assert found.rate_hz == 1024.0
+    assert found.clock.rate_hz == pytest.approx(1024.01, abs=1e-3)
+    assert found.clock.start_s == pytest.approx(9_062_565.6, abs=2e-5)
+    placed = found.on_recording_clock(clock)
+    assert placed.start_s == pytest.approx(0.25 * 1024.01 / 1024, abs=1e-4)
+    assert placed.rate_hz == pytest.approx(47_999.19 * 1024 / 1024.01, abs=0.05)
+    with h5py.File(path, "a") as file:
+        file["acquisition/iEEG/timestamps"][20_000:] += 0.03  # a gap
+    with pytest.raises(BrainAlignError, match="not evenly spaced"):
+        open_nwb(path, ["A", "B"])
+
+
+def test_timestamps_are_read_in_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr("bids_brainalign.dataset.nwb_clock.STAMPS_AT_ONCE", 7)
+    with h5py.File(tmp_path / "x.nwb", "w") as file:
+        stamps = 1e6 + np.arange(100) / 250.03
+        group = series(file, "acquisition/a", np.zeros(100), timestamps=stamps)
+        clock = series_clock(group, tmp_path / "x.nwb")
+        assert clock.rate_hz == pytest.approx(250.03, rel=1e-7)
+        assert clock.start_s == pytest.approx(1e6, abs=1e-8)
+
+
+@pytest.mark.parametrize("rate", [0.0, -5.0, np.nan, np.inf])
+def test_a_rate_that_is_none_is_refused(tmp_path, rate):
+    with h5py.File(tmp_path / "x.nwb", "w") as file:
+        series(file, "acquisition/a", np.zeros((4, 2)), rate=rate)
+    with pytest.raises(BrainAlignError, match="sampling rate of /acquisition/a is"):
+        open_nwb(tmp_path / "x.nwb", ["x", "y"])
 
 
 def test_its_length_is_that_of_the_series_of_channels_tsv(tmp_path):

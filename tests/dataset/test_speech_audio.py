@@ -59,6 +59,27 @@ def test_nwb_sound_at_unit_scale(tmp_path, stored):
     np.testing.assert_allclose(np.concatenate(list(found.pieces(7000))), truth, atol=2e-5)
 
 
+def test_sound_on_the_clock_of_a_running_computer(tmp_path):
+    """The published Dutch files: timestamps of 9 million seconds, 47 999.19 samples a second."""
+    n, measured = 100 * SOUND_RATE, 47_999.19
+    sound = np.zeros(n, dtype=np.int16)
+    sound[95 * SOUND_RATE] = 2**14  # at 95.0016 s
+    recording = nwb(tmp_path, None)
+    with h5py.File(recording.path, "w") as file:
+        stamps = 9_062_565.6 + np.arange(102_400) / 1024
+        series(file, "acquisition/iEEG", np.zeros((102_400, 3)), timestamps=stamps)
+        stamps = 9_062_565.600003 + np.arange(n) / measured
+        series(file, "acquisition/Audio", sound, timestamps=stamps)
+    found = find_speech_audio(recording)
+    assert found.rate_hz == 48_000.0  # what to resample from
+    assert found.clock_hz == pytest.approx(measured, abs=1e-3)
+    assert found.start_s == pytest.approx(3e-6, abs=1e-6)
+    at_s = 95 * SOUND_RATE / measured
+    read = found.read(at_s - 0.01, at_s + 0.01)
+    assert len(read) == 960
+    assert abs(int(np.argmax(read)) - 480) <= 1
+
+
 def test_outside_of_the_sound_there_is_silence(tmp_path):
     truth = wave()
     found = find_speech_audio(nwb(tmp_path, truth, start_s=10.5, neural_start_s=10.0))

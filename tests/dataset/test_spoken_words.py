@@ -225,3 +225,12 @@ def test_events_with_words_go_first_and_tracks_of_numbers_are_none(tmp_path):
     with pytest.raises(BrainAlignError) as caught:
         find_spoken_words(recording)
     assert "has no words in a series Stimulus of acquisition" in caught.value.where
+
+
+def test_what_is_not_downloaded_is_said(tmp_path):
+    recording = nwb(tmp_path, track(*WORDS))
+    recording.path.unlink()
+    recording.path.symlink_to(f"../../.git/annex/objects/aa/bb/SHA256E-s9--{'0' * 64}.nwb/x.nwb")
+    with pytest.raises(BrainAlignError, match=r"datalad get sub-01/ieeg/.*\.nwb") as caught:
+        find_spoken_words(recording)
+    assert caught.value.exit_code == ExitCode.MISSING_INPUT

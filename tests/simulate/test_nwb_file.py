@@ -41,7 +41,7 @@ def test_it_has_what_the_schema_requires(path):
 
 def test_our_reader_reads_it(path):
     found = open_nwb(path, ["a", "b", "c"])
-    assert (found.key, found.n_times, found.rate_hz, found.start_s) == (
+    assert (found.key, found.n_times, found.rate_hz, found.clock.start_s) == (
         "acquisition/iEEG", 4, 1024.0, 2.5,
     )  # fmt: skip
     np.testing.assert_allclose(found.read([1], 0, 4)[0], np.array([1, 4, 7, 10]) * 1e-7)

@@ -93,7 +93,8 @@ def test_the_tree_is_that_of_the_dutch_dataset(small):
     for name in wanted.split():
         assert (small.bids / f"{stem}_{name}").is_file()
     events = pd.read_csv(small.bids / f"{stem}_events.tsv", sep="\t")
-    assert list(events.columns) == ["onset", "duration", "trial_type"]
+    assert list(events.columns) == ["onset", "duration", "trial_type", "value", "sample"]
+    assert (events["sample"] == events["onset"] * 1024).all()
     assert events["trial_type"].value_counts().to_dict() == {"word": 12, "fixation": 12}
     electrodes = pd.read_csv(small.bids / f"{stem}_space-ACPC_electrodes.tsv", sep="\t")
     channels = pd.read_csv(small.bids / f"{stem}_channels.tsv", sep="\t")
@@ -146,6 +147,9 @@ def test_words_and_speech_are_found_where_they_were_planted(small):
         offsets = np.array([word.speech_offset_s for word in speaker.words])
         assert np.abs(times.onset_s - onsets).max() < 0.015
         assert np.abs(times.offset_s - offsets).max() < 0.05
+        by_value = find_spoken_words(recording, word_column="value")
+        assert by_value.table["word"].tolist() == found["word"].tolist()
+        np.testing.assert_allclose(by_value.table["cue_s"], found["cue_s"])
         latency = onsets - found["cue_s"]
         assert latency.between(0.4, 0.9).all()
     few = small.truth.speakers[-1]
