@@ -148,11 +148,13 @@ def contamination(
     if not found:
         raise BrainAlignError("There is no channel to look for the sound in.")
     p = np.array([one.p for one in found])
+    if not np.isfinite(p).any():
+        raise BrainAlignError("No channel varies: there is nothing to look for the sound in.")
     q = benjamini_hochberg(p)
     leaking = np.nan_to_num(q, nan=1.0) <= ALPHA
     near = np.stack([one.near for one in found])[leaking if leaking.any() else slice(None)]
-    best = np.nanmin(p) * np.isfinite(p).sum() if np.isfinite(p).any() else 1.0
-    either = min(1.0, 2 * min(best, search.p(total)))
+    one_of_them = float(np.nanmin(p)) * int(np.isfinite(p).sum())
+    either = min(1.0, 2 * min(one_of_them, search.p(total)))
     return Contamination(
         frequencies_hz=bins.frequencies_hz,
         matrix=np.stack([one.matrix for one in found]),

@@ -1,4 +1,4 @@
-"""Spectrograms without what is broadband: each frame's spectrum about a smooth curve."""
+"""Spectrograms without what is broadband: how each frame differs from a smooth spectrum."""
 
 from __future__ import annotations
 
