@@ -17,8 +17,7 @@ from bids_brainalign.workflow.pages import participant_page_step
 from bids_brainalign.workflow.tuning_steps import tuned_space
 from bids_brainalign.workflow.tuning_together import require_together, together_step
 from bids_brainalign.workflow.tuning_transfer import transfer_steps
-from tests.workflow.people import make_people, run
-from tests.workflow.test_tuning import N_PLANTED, SETTINGS, write_model
+from tests.workflow.people import N_PLANTED, SETTINGS, make_people, run, write_model
 
 LABEL = "w2vTuned"
 BOTH = replace(SETTINGS, variants=("tuned", "together"), transfer=True)
