@@ -33,6 +33,7 @@ from bids_brainalign.workflow.training_folders import held, remove_finished
 from bids_brainalign.workflow.tuned_facts import facts_of
 from bids_brainalign.workflow.tuning_data import (
     feature_targets,
+    predicted_space,
     training_stories,
     tuned_targets,
     waves_of,
@@ -222,7 +223,7 @@ def _truth(
     """Give what is predicted in some rows."""
     if variant.kind != FEATURES:
         return lambda rows: np.ascontiguousarray(ridge.responses[rows][:, columns])
-    other = next(space for space in spaces if space.name == variant.features)
+    other = predicted_space(ridge.assembly.fit, variant.features, spaces)
     features = feature_targets(config, ridge.assembly, other, ridge.train)
     return lambda rows: features[rows]
 

@@ -17,6 +17,7 @@ from bids_brainalign.probes.splits import PARTS
 from bids_brainalign.responses.types import Response
 from bids_brainalign.statistics.folds import Samples
 from bids_brainalign.store.steps import StepCache
+from bids_brainalign.workflow.across import run_fits
 from bids_brainalign.workflow.assemble import assemble
 from bids_brainalign.workflow.extraction import feature_steps, stimuli_of
 from bids_brainalign.workflow.fits import Fit
@@ -244,6 +245,38 @@ def test_features_of_another_model_are_standardised_over_training_rows(made):
     deep = replace(config, tuning=replace(SETTINGS, feature_layer=3))
     with pytest.raises(BrainAlignError, match="layers 0 to 2"):
         feature_targets(deep, assembly, space, ridge.train)
+
+
+def test_a_control_that_needs_words_says_which_story_has_none(made, tmp_path):
+    """By the steps of a run: they go on without it."""
+    config, fit, _ = made
+    vectors = tmp_path / "vectors.txt"
+    vectors.write_text("word 1 0\n")
+    here = replace(
+        config,
+        paths=replace(config.paths, output_dir=tmp_path / "out"),
+        features=replace(config.features,
+                         models=(*config.features.models, ("vectors", str(vectors)))),
+        tuning=replace(SETTINGS, model="w2v", variants=("features=vectors",)),
+    )  # fmt: skip
+    presentations = [
+        replace(p, stimulus=replace(p.stimulus, words=None)) if p.stimulus.name == "story2" else p
+        for p in fit.presentations
+    ]
+    partly = replace(fit, presentations=tuple(presentations))
+    spaces = list_spaces(here)
+    require_tunable(here, spaces)
+    for space in spaces:
+        for step in feature_steps(here, space, stimuli_of(here, [partly])):
+            step.work()
+    here.paths.output_dir.mkdir()
+    units = {unit.name: unit for unit in run_fits(here, [partly], spaces, "run")}
+    failed = units[f"tuning {fit.name.stem} ieeg w2v:features=vectors"]
+    assert (failed.status, failed.exit_code) == ("failed", ExitCode.MISSING_INPUT)
+    assert failed.crash_file is None
+    for words in ("features=vectors", fit.name.stem, "story2 has none with times", "_words.tsv"):
+        assert words in failed.message
+    assert units[f"encoding {fit.name.stem} ieeg w2v"].status == "done"
 
 
 def test_three_stories_are_refused_unless_allowed(made):
