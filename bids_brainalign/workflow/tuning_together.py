@@ -164,11 +164,12 @@ def _tune(
         waves, folder,
     )  # fmt: skip
     batches = TogetherBatches(sources, names, seed=settings.seed)
+    key = training_key(inputs)
     task = ready(
         config, settings,
         lambda: response_task(config, backbone, batches, n_targets=len(columns[0])),
+        folder=folder, key=key,
     )  # fmt: skip
-    key = training_key(inputs)
     trained = trained_epochs(task, settings, choice, folder=folder, key=key, name=name)
     assemblies = [m.assembly for m in members]
     card = ModelCard(
