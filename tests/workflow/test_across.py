@@ -18,6 +18,7 @@ from bids_brainalign.workflow.front_matter import write_front_matter
 from bids_brainalign.workflow.group import group_steps
 from bids_brainalign.workflow.pages import participant_page_step
 from bids_brainalign.workflow.probing import probe_models
+from bids_brainalign.workflow.responses import load_response, response_path, save_response
 from bids_brainalign.workflow.tuning_steps import tuned_space
 from bids_brainalign.workflow.tuning_together import require_together, together_step
 from bids_brainalign.workflow.tuning_transfer import transfer_steps
@@ -293,6 +294,25 @@ def test_participants_with_other_stories_must_share_their_roles(pair):
     space = tuned_space(config, spaces)
     with pytest.raises(BrainAlignError, match="can't be tuned on together"):
         together_step(config, [fits[0], fewer], space, spaces, variant).work()
+
+
+def test_participants_recorded_on_other_clocks_are_not_tuned_on_together(pair):
+    """Every second sample of the second one: the common readout would follow neither."""
+    _, config, fits, spaces = pair
+    variant = next(v for v in variants_of(config.tuning) if v.kind == "together")
+    paths = [response_path(config, fits[1], recording) for recording in fits[1].recordings]
+    whole = [load_response(path) for path in paths]
+    try:
+        for path, one in zip(paths, whole, strict=True):
+            half = slice(None, None, 2)
+            data, times, left_out = np.asarray(one.data)[half], one.times[half], one.censored[half]
+            save_response(path, replace(one, data=data, times=times, censored=left_out))
+        with pytest.raises(BrainAlignError, match=r"every 0\.04 s and every 0\.02 s") as caught:
+            together_step(config, fits, tuned_space(config, spaces), spaces, variant).work()
+    finally:
+        for path, one in zip(paths, whole, strict=True):
+            save_response(path, one)
+    assert "--participant-label" in caught.value.fix
 
 
 def test_an_interrupted_common_training_ends_as_it_would_have(pair, monkeypatch):
