@@ -42,15 +42,19 @@ def show(rows: Sequence[Row], *, threads: int, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"machine": machine(threads), "rows": [asdict(row) for row in rows]}))
         return
-    print(machine(threads) + "\n")
-    print(markdown(rows))
-
-
-def markdown(rows: Sequence[Row]) -> str:
-    """Lay rows out as a table."""
-    lines = ["| case | tool | CPU s | ratio | memory | agreement |", "|---|---|---|---|---|---|"]
+    print(head(threads))
     for row in rows:
-        memory = "" if row.memory_gb is None else f"{row.memory_gb:.1f} GB"
-        cells = (row.case, row.tool, f"{row.cpu_s:.3g}", f"{row.ratio:.2g}", memory, row.agreement)
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        print(line(row))
+
+
+def head(threads: int) -> str:
+    """Name the machine, and begin a table."""
+    columns = "| case | tool | CPU s | ratio | memory | agreement |\n|---|---|---|---|---|---|"
+    return f"{machine(threads)}\n\n{columns}"
+
+
+def line(row: Row) -> str:
+    """Lay a row of the table out."""
+    memory = "" if row.memory_gb is None else f"{row.memory_gb:.1f} GB"
+    cells = (row.case, row.tool, f"{row.cpu_s:.3g}", f"{row.ratio:.2g}", memory, row.agreement)
+    return f"| {' | '.join(cells)} |"

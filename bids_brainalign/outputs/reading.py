@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from bids_brainalign.errors import BrainAlignError
+from bids_brainalign.outputs.names import FitName
 
 MODALITIES = {"ieeg": "ieeg", "eeg": "eeg", "func": "fmri"}
 """Folder → what was measured."""
@@ -133,6 +134,19 @@ class ScoreFile:
     """Entities without ``desc``, e.g. ``sub-01_task-listen``."""
     label: str
     """``<analysis>`` of the file names."""
+
+    @property
+    def fit(self) -> FitName:
+        """What all files of the same recordings share."""
+        session = None if self.session == "n/a" else self.session
+        pairs = [part.partition("-") for part in self.prefix.split("_")]
+        entities = tuple((key, value) for key, _, value in pairs)
+        return FitName(self.participant, session, self.path.parent.name, entities)
+
+    @property
+    def output_dir(self) -> Path:
+        """The folder that holds the folder of the participant."""
+        return self.path.parents[len(self.fit.folder.parts)]
 
 
 def score_files(

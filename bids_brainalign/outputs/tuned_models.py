@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bids_brainalign.config.variants import TOGETHER
 from bids_brainalign.outputs.names import FitName, analysis_label
 from bids_brainalign.outputs.reading import read_sidecar
 from bids_brainalign.outputs.tables import write_tsv
@@ -100,23 +101,48 @@ class ModelCard:
 
 
 def models_folder(root: Path, name: FitName, model: str) -> Path:
-    """Folder of a tuned model: ``sub-01/models/<entities>_desc-<model>_<datatype>``.
+    """Folder of a tuned model.
 
-    The entities of the fit are in it because a participant may be tuned on in two spaces, or have
-    two kinds of recordings.
+    Parameters
+    ----------
+    root : Path
+        Output folder.
+    name : FitName
+        Of the fit; of any one of them, where the model was tuned on several participants.
+    model : str
+        As in the ``model`` column.
+
+    Returns
+    -------
+    Path
+        ``sub-01/models/<entities>_desc-<model>_<datatype>``: the entities of the fit are in it
+        because a participant may be tuned on in two spaces, or have two kinds of recordings. Of
+        a model that is shared: ``group/models/<space>_desc-<model>_<datatype>``.
     """
-    last = f"{name.stem}_desc-{analysis_label(model)}_{name.datatype}"
-    return root / name.folder.parent / "models" / last
+    last = f"desc-{analysis_label(model)}_{name.datatype}"
+    if not is_shared(model):
+        return root / name.folder.parent / "models" / f"{name.stem}_{last}"
+    return root / GROUP / "models" / "_".join([*_grid(name), last])
 
 
-def shared_models_folder(root: Path, name: FitName, model: str) -> Path:
-    """Folder of a model that was tuned on several participants.
+def is_shared(model: str) -> bool:
+    """Whether a model is tuned on several participants: ``NAME:together``."""
+    return model.partition(":")[2] == TOGETHER
 
-    ``group/models/<space>_desc-<model>_<datatype>``, by any one of their fits.
+
+def shared_name(model: str, name: FitName) -> str:
+    """Name a shared model by what its participants have in common, too, for probes.
+
+    Examples
+    --------
+    >>> shared_name("w2v:together", FitName("01", None, "func", (("sub", "01"), ("space", "T1w"))))
+    'w2v:together:space-T1w_func'
     """
-    space = [f"{key}-{value}" for key, value in grid_entities(name)]
-    last = "_".join([*space, f"desc-{analysis_label(model)}", name.datatype])
-    return root / GROUP / "models" / last
+    return f"{model}:{'_'.join([*_grid(name), name.datatype])}"
+
+
+def _grid(name: FitName) -> list[str]:
+    return [f"{key}-{value}" for key, value in grid_entities(name)]
 
 
 def grid_entities(name: FitName) -> tuple[tuple[str, str], ...]:

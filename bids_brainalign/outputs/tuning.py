@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from bids_brainalign.outputs.names import analysis_label
 from bids_brainalign.outputs.reading import (
     ScoreFile,
     is_outdated,
@@ -15,7 +14,7 @@ from bids_brainalign.outputs.reading import (
     score_files,
     settings_of,
 )
-from bids_brainalign.outputs.tuned_models import read_facts
+from bids_brainalign.outputs.tuned_models import models_folder, read_facts
 
 TEXT = ("target", "target_type", "hemisphere", "region", "model", "reference", "tuned_on",
         "reason")  # fmt: skip
@@ -60,6 +59,5 @@ def read_tuning_tables(files: Sequence[ScoreFile]) -> pd.DataFrame:
 
 def tuned_on_targets(file: ScoreFile, model: str) -> str:
     """Give ``[tuning] targets`` of a tuned model, by a table of it; ``whole`` if not known."""
-    last = f"{file.prefix}_desc-{analysis_label(model)}_{file.path.parent.name}"
-    settings = read_facts(file.path.parent.parent / "models" / last).get("Settings")
+    settings = read_facts(models_folder(file.output_dir, file.fit, model)).get("Settings")
     return str(settings.get("targets", "whole")) if isinstance(settings, dict) else "whole"

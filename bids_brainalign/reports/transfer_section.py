@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 
 from bids_brainalign.group.tuning import names_of_targets, participant_gains, tuned_by_scored
@@ -67,7 +65,7 @@ def tuned_regions_section(block: Block, album: Album) -> Section | None:
     if not model.endswith(":tuned"):
         return None
     files = [
-        other for other in score_files(_root(file.path, file.session), suffix="tuning",
+        other for other in score_files(file.output_dir, suffix="tuning",
                                        chosen=(file.participant,))
         if other.path.parent == file.path.parent and other.prefix == file.prefix
         and block.table(other.path, text=TEXT) is not None
@@ -90,8 +88,3 @@ def tuned_regions_section(block: Block, album: Album) -> Section | None:
     return Section(
         "Tuned on one region, scored in another", (), (picture,), (matrix_cells(matrix),)
     )
-
-
-def _root(path: Path, session: str) -> Path:
-    """Folder of the output, from a table of a participant."""
-    return path.parents[2 if session == "n/a" else 3]

@@ -9,9 +9,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bids_brainalign.config.variants import TOGETHER
 from bids_brainalign.outputs.names import analysis_label
 from bids_brainalign.outputs.reading import read_score_table, read_table
-from bids_brainalign.outputs.tuned_models import EPOCH_TABLE, GRADIENT_TABLE
+from bids_brainalign.outputs.tuned_models import (
+    EPOCH_TABLE,
+    GRADIENT_TABLE,
+    GROUP,
+    is_shared,
+    models_folder,
+    read_facts,
+    shared_name,
+)
 from bids_brainalign.reports.blocks import Block
 from bids_brainalign.reports.curves import curve_table
 
@@ -28,12 +37,17 @@ class Training:
     model: str
     """As in the ``model`` column."""
     short: str
-    """``original``, ``tuned``, ``permuted``, ``readout-layer=6`` …"""
+    """``original``, ``tuned``, ``permuted``, ``together``, ``readout-layer=6`` …"""
 
     @property
     def is_control(self) -> bool:
         """Whether it is a control or the original."""
         return self.short == ORIGINAL or self.short.startswith(CONTROLS)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it was tuned on several participants."""
+        return is_shared(self.model)
 
     @property
     def called(self) -> str:
@@ -44,6 +58,7 @@ class Training:
             ORIGINAL: "original",
             "permuted": "permuted control",
             "stimulus": "control that heard the stories without responses",
+            TOGETHER: "model tuned on several participants in turn",
         }
         return called.get(self.short, f"model with {self.short}")
 
@@ -64,10 +79,14 @@ def training_of(model: str) -> Training:
 
 
 def model_folder(block: Block, model: str) -> Path:
-    """Where a tuned model of the block's participant and recordings lies."""
-    folder, file = block.main.file.path.parent, block.main.file
-    name = f"{file.prefix}_desc-{analysis_label(model)}_{folder.name}"
-    return folder.parent / "models" / name
+    """Where a tuned model of the block's recordings lies."""
+    return models_folder(block.main.file.output_dir, block.main.file.fit, model)
+
+
+def tuned_people(block: Block, model: str) -> list[str]:
+    """Labels of the participants that a model was tuned on; empty if it is not known."""
+    found = read_facts(model_folder(block, model)).get("Participants")
+    return [str(label) for label in found] if isinstance(found, list) else []
 
 
 def epochs_of(block: Block, model: str) -> tuple[NDArray[np.float64], int] | None:
@@ -106,17 +125,15 @@ def probed_layers(block: Block, model: str, probe: str) -> pd.Series | None:
     probe : str
         As in the table.
     """
-    file = block.main.file
-    participant = file.prefix.partition("_")[0]
-    root = next(p for p in file.path.parents if p.name == participant).parent
-    names = [model]
-    if ":" in model:
-        stems = (participant, file.prefix, f"{file.prefix}_{file.path.parent.name}")
+    file, names = block.main.file, [model]
+    if is_shared(model):
+        names = [shared_name(model, file.fit)]
+    elif ":" in model:
+        stems = (f"sub-{file.participant}", file.prefix, f"{file.prefix}_{file.fit.datatype}")
         names = [f"{model}:{who}" for who in stems]
     for name in names:
-        table = read_table(
-            root / "group" / f"desc-{analysis_label(name)}_probes.tsv", text=("layer",)
-        )
+        path = file.output_dir / GROUP / f"desc-{analysis_label(name)}_probes.tsv"
+        table = read_table(path, text=("layer",))
         if table is not None:
             rows = table[(table["probe"] == probe) & (table["data"] == STIMULI)]
             rows = rows[rows["metric"] == rows["metric"].iloc[0]] if len(rows) else rows

@@ -28,6 +28,7 @@ from bids_brainalign.reports.tuned_variants import (
     layers_of,
     probed_layers,
     training_of,
+    tuned_people,
 )
 
 MOST_ROWS = 24
@@ -50,13 +51,16 @@ def tuning_section(block: Block, album: Album) -> Section | None:
         alt=f"Difference of r between {block.main.model} and "
         f"{', '.join(one.short for one in references)}.",
         caption="r of the tuned model minus r of its original, of its controls (trained in the "
-        "same way on something else) and of models of other settings, on the test stories. Lines: "
-        "95 % intervals from blocks of test time, for these models as they are; another training "
-        "or other stories would differ by more.",
+        "same way on something else) and of models of other settings or of several participants, "
+        "on the test stories. Lines: 95 % intervals from blocks of test time, for these models as "
+        "they are; another training or other stories would differ by more.",
     )
     return Section(
         "Did tuning help?",
-        (*_sentences(table, trained, references), *sentences_of(sidecar, "Stories")),
+        (
+            *_sentences(table, trained, references, tuned_people(block, trained.model)),
+            *sentences_of(sidecar, "Stories"),
+        ),
         (gains, *_curves(block, album, [trained, *references])),
         (*(_cells(table, one) for one in references), *_stability(block)),
     )
@@ -68,10 +72,15 @@ def _beside(block: Block, suffix: str) -> Path:
 
 
 def _sentences(
-    table: pd.DataFrame, trained: Training, references: Sequence[Training]
+    table: pd.DataFrame,
+    trained: Training,
+    references: Sequence[Training],
+    people: Sequence[str],
 ) -> tuple[str, ...]:
+    """Say what helped by which comparison; `people` are those that the model was tuned on."""
     controls = [one for one in references if one.is_control]
-    others = [one for one in references if not one.is_control]
+    shared = [one for one in references if one.is_shared]
+    others = [one for one in references if not (one.is_control or one.is_shared)]
     helped = [
         bool((table[table["reference"] == one.model]["q_fdr"] < ALPHA).any()) for one in controls
     ]
@@ -88,7 +97,15 @@ def _sentences(
             "Beside other settings, for which there is no control: "
             f"{'; '.join(_told(table, one) for one in others)}."
         )
-    if trained.short != "tuned":
+    if shared:
+        told.append(
+            "Beside one model for several participants, which is no control: "
+            f"{'; '.join(_told(table, one) for one in shared)}."
+        )
+    if trained.is_shared:
+        who = ", ".join(f"sub-{label}" for label in people) or "several participants"
+        told.append(f"This model was tuned on {who} in turn, with one readout for all.")
+    elif trained.short != "tuned":
         told.append(f"This model was tuned with {trained.short}.")
     return tuple(told)
 

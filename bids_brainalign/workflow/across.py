@@ -18,6 +18,7 @@ from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.participants import analyse, each_participant, prepare_responses
 from bids_brainalign.workflow.spaces import Space, usable_spaces
 from bids_brainalign.workflow.summary import Unit
+from bids_brainalign.workflow.tuned_spaces import groups_of
 
 logger = logging.getLogger(__name__)
 
@@ -55,11 +56,7 @@ def _train_together(
         return []
     from bids_brainalign.workflow.tuning import forget_training
     from bids_brainalign.workflow.tuning_steps import tuned_space
-    from bids_brainalign.workflow.tuning_together import (
-        groups_of,
-        together_name,
-        together_step,
-    )
+    from bids_brainalign.workflow.tuning_together import together_name, together_step
 
     space, units = tuned_space(config, spaces), []
     for mine in groups_of(fits):

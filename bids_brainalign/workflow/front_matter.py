@@ -14,7 +14,7 @@ from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.phone_times import stimuli_to_align
 from bids_brainalign.workflow.probes import probe_labels
 from bids_brainalign.workflow.spaces import Space
-from bids_brainalign.workflow.tuned_spaces import names_of_fits
+from bids_brainalign.workflow.tuned_spaces import tuned_models
 from bids_brainalign.workflow.tuning_steps import tuned_space
 
 _MODES = {
@@ -66,12 +66,12 @@ def _tuned_labels(config: Config, fits: Sequence[Fit], spaces: Sequence[Space]) 
     original, labels = tuned_space(config, spaces), {}
     for variant in variants_of(config.tuning):
         name = f"{original.name}:{variant.name}"
-        labels[analysis_label(name)] = what = f"layers of {original.name}, {variant.name}"
-        if config.probes.kinds:
-            for who in names_of_fits(fits):
-                mine = f"{name}:{who}"
-                labels[analysis_label(mine)] = f"{what}, on {who}"
-                labels[pair_label(mine, original.name)] = f"{mine} against {original.name}"
+        labels[analysis_label(name)] = f"layers of {original.name}, {variant.name}"
+    if config.probes.kinds:
+        for model in tuned_models(config, fits, original.name):
+            what = f"layers of {original.name}, {model.variant}, on {model.who}"
+            labels[analysis_label(model.name)] = what
+            labels[pair_label(model.name, original.name)] = f"{model.name} against {original.name}"
     return labels
 
 

@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from bids_brainalign.config.schema import Config
+from bids_brainalign.outputs.tuned_models import FACTS, GROUP
 from bids_brainalign.store.digest import digest_of, file_digest
 from bids_brainalign.store.steps import Step
 
@@ -15,12 +16,12 @@ def participant_page_step(config: Config, participant: str) -> Step:
     from bids_brainalign.reports.pages import write_participant_page
 
     output = config.paths.output_dir
-    probes = sorted((output / "group").glob("*_probes.tsv"))  # shown beside tuned models
+    shown = _beside_tuned_models(output)
     return Step(
         name=f"report sub-{participant}",
         inputs={
             "tables": _digests(config, output / f"sub-{participant}"),
-            "probes": [[p.name, _digest_if_there(config, p)] for p in probes],
+            "shared": [[str(p.relative_to(output)), _digest_if_there(config, p)] for p in shown],
             "crashes": [p.name for p in sorted(output.glob(f"logs/sub-{participant}/*/crash-*"))],
             "citation": _digest_if_there(config, output / "logs" / "CITATION.md"),
             "templates": _templates(),
@@ -28,6 +29,14 @@ def participant_page_step(config: Config, participant: str) -> Step:
         modules=("bids_brainalign.reports.pages",),
         work=lambda: write_participant_page(output, participant),
     )
+
+
+def _beside_tuned_models(output: Path) -> list[Path]:
+    """List what pages show of the group's folder: probes, and models of several participants."""
+    group = output / GROUP
+    models = [p for p in group.glob("models/*") if not p.name.startswith(".")]
+    tables = [p for model in models for p in (*model.glob("*.tsv"), model / FACTS)]
+    return sorted([*group.glob("*_probes.tsv"), *tables])
 
 
 def models_page_step(config: Config) -> Step | None:

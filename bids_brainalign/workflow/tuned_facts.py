@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.errors import BrainAlignError
-from bids_brainalign.outputs.tuned_models import ADAPTERS, grid_entities
+from bids_brainalign.outputs.tuned_models import grid_entities
 from bids_brainalign.store.digest import digest_of, file_digest
 from bids_brainalign.workflow.assemble import Assembly
 from bids_brainalign.workflow.fits import Fit
@@ -143,7 +143,7 @@ def space_of_folder(config: Config, original: Space, folder: Path, name: str) ->
     files = {
         path.name: file_digest(path, memo)
         for path in sorted(folder.iterdir())
-        if path.suffix in {".safetensors", ".json"} and path.parent.name != ADAPTERS
+        if path.suffix in {".safetensors", ".json"}
     }
     return replace(original, name=name, source=folder, digest=digest_of(files))
 

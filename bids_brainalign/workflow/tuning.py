@@ -33,6 +33,7 @@ from bids_brainalign.workflow.training_folders import held, remove_finished
 from bids_brainalign.workflow.tuned_facts import facts_of
 from bids_brainalign.workflow.tuning_data import (
     feature_targets,
+    predicted_space,
     training_stories,
     tuned_targets,
     waves_of,
@@ -132,7 +133,7 @@ def tune(
         batches = batches_of(config, stories, backbone, assembly.delays)
         return response_task(config, backbone, batches, n_targets=stories[0].responses.shape[1])
 
-    task = ready(config, settings, make)
+    task = ready(config, settings, make, folder=folder, key=key)
     choice = EpochChoice(config, space, [(ridge, columns)], waves, folder)
     trained = trained_epochs(task, settings, choice, folder=folder, key=key, name=name)
     card = ModelCard(
@@ -152,14 +153,31 @@ def tune(
     return write_chosen(target, choice, card, folder=folder)
 
 
-def ready(config: Config, settings: LoopSettings, make: Callable[[], Task]) -> Task:
-    """Make what is trained, and see that all of it learns."""
+def ready(
+    config: Config, settings: LoopSettings, make: Callable[[], Task], *, folder: Path, key: str
+) -> Task:
+    """Make what is trained, see that all of it learns, and keep what no epoch changes.
+
+    Parameters
+    ----------
+    config : Config
+    settings : LoopSettings
+    make : callable
+        Gives the task; a device that is too small for it is told of with advice.
+    folder : Path
+        Of the training.
+    key : str
+        Of the training: only what the same one has kept is used.
+    """
     with memory_advice(
         batches_per_update=settings.batches_per_update, precision=settings.precision
     ):
         task = make()
         require_alive(task.model, moved(task.batches.batch(0, 0), device_of(config)), task.loss)
-    return task
+        batches = with_kept_front_end(
+            task.batches, task.model.backbone, folder, key=key, precision=settings.precision
+        )
+    return replace(task, batches=batches)
 
 
 def trained_epochs(
@@ -170,6 +188,7 @@ def trained_epochs(
     Parameters
     ----------
     task : Task
+        From :func:`ready`.
     settings : LoopSettings
     choice : EpochChoice
     folder : Path
@@ -179,14 +198,8 @@ def trained_epochs(
     name : str
         As in the ``model`` column.
     """
-    with memory_advice(
-        batches_per_update=settings.batches_per_update, precision=settings.precision
-    ):
-        batches = with_kept_front_end(
-            task.batches, task.model.backbone, folder, key=key, precision=settings.precision
-        )
     trained = train(
-        task.model, batches, task.loss, settings, folder,
+        task.model, task.batches, task.loss, settings, folder,
         on_epoch=choice.keep, validation=choice.loss, key=key,
     )  # fmt: skip
     logger.info(
@@ -222,7 +235,7 @@ def _truth(
     """Give what is predicted in some rows."""
     if variant.kind != FEATURES:
         return lambda rows: np.ascontiguousarray(ridge.responses[rows][:, columns])
-    other = next(space for space in spaces if space.name == variant.features)
+    other = predicted_space(ridge.assembly.fit, variant.features, spaces)
     features = feature_targets(config, ridge.assembly, other, ridge.train)
     return lambda rows: features[rows]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from bids_brainalign.tuning.stories import (
     Story,
 )
 from bids_brainalign.workflow.assemble import Assembly, feature_space
+from bids_brainalign.workflow.fits import Fit
 from bids_brainalign.workflow.kept_ceilings import ceilings_of
 from bids_brainalign.workflow.parcels import parcels_of
 from bids_brainalign.workflow.spaces import Space
@@ -84,6 +85,39 @@ def training_stories(
             fix="tune on recordings of longer stories",
         )
     return stories
+
+
+def predicted_space(fit: Fit, name: str, spaces: Sequence[Space]) -> Space:
+    """Give the feature space that a control predicts in the place of responses.
+
+    Parameters
+    ----------
+    fit : Fit
+    name : str
+        Of a space of this run.
+    spaces : sequence of Space
+        Those that can be made of all stories of the fit.
+
+    Raises
+    ------
+    BrainAlignError
+        It reads words, and can't read those of every story (66).
+    """
+    for space in spaces:
+        if space.name == name:
+            return space
+    heard = {p.stimulus.name: p.stimulus.words for p in fit.presentations}
+    silent = sorted(k for k, words in heard.items() if words is None or not len(words.table))
+    lacking = f"{', '.join(silent)} {'has' if len(silent) == 1 else 'have'} none with times"
+    raise BrainAlignError(
+        f"features={name}: there are no such features of all stories of {fit.name.stem}, so that "
+        "no model can be tuned to predict them",
+        where=f"{name} reads words, and "
+        + (lacking if silent else "doesn't know the language of all these stories"),
+        fix="write <stimulus>_words.tsv beside the audio (columns onset, duration, word), choose "
+        "a model that hears sound, or leave this control out of variants in [tuning]",
+        exit_code=ExitCode.MISSING_INPUT,
+    )
 
 
 def feature_targets(

@@ -9,7 +9,7 @@ from bids_brainalign.alignment.hrf import FIR
 from bids_brainalign.config.schema import Config
 from bids_brainalign.config.variants import TOGETHER, TUNED, Variant, variants_of
 from bids_brainalign.errors import BrainAlignError, ExitCode
-from bids_brainalign.outputs.tuned_models import models_folder, shared_models_folder
+from bids_brainalign.outputs.tuned_models import models_folder
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.encoding import encoding_step
 from bids_brainalign.workflow.extraction import feature_steps, stimuli_of
@@ -50,14 +50,13 @@ def tuning_steps(
         if variant.kind == TOGETHER:  # trained before, on all participants
             if together_name(space, variant, fit.name) not in succeeded:
                 continue
-            folder = shared_models_folder(config.paths.output_dir, fit.name, name)
         else:
             step = tuning_step(config, fit, space, spaces, variant)
             yield step
             if step.name not in succeeded:
                 continue
             forget_training(config, step)
-            folder = models_folder(config.paths.output_dir, fit.name, name)
+        folder = models_folder(config.paths.output_dir, fit.name, name)
         model = space_of_folder(config, space, folder, name)
         extraction = feature_steps(config, model, stimuli_of(config, [fit]))
         yield from extraction

@@ -14,7 +14,7 @@ from bids_brainalign.config.schema import Config
 from bids_brainalign.config.variants import TOGETHER, Variant, variants_of
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.outputs.names import FitName
-from bids_brainalign.outputs.tuned_models import ModelCard, grid_entities, shared_models_folder
+from bids_brainalign.outputs.tuned_models import ModelCard, grid_entities, models_folder
 from bids_brainalign.store.digest import code_digest
 from bids_brainalign.store.steps import Step
 from bids_brainalign.tuning.stories import Story
@@ -28,6 +28,7 @@ from bids_brainalign.workflow.spaces import Space, usable_spaces
 from bids_brainalign.workflow.story_ridge import StoryRidge
 from bids_brainalign.workflow.training_folders import held
 from bids_brainalign.workflow.tuned_facts import facts_of, require_same_roles, stories_of
+from bids_brainalign.workflow.tuned_spaces import groups_of
 from bids_brainalign.workflow.tuning import (
     TRAINED_ON,
     ready,
@@ -70,17 +71,6 @@ def together_name(space: Space, variant: Variant, name: FitName) -> str:
     return " ".join(
         filter(None, ("tuning group", grid, name.datatype, tuned_name(space, variant)))
     )
-
-
-def groups_of(fits: Sequence[Fit]) -> list[list[Fit]]:
-    """Fits that may share targets: of one kind of recording and space, two participants or more.
-
-    Sessions of a participant are tuned on like participants.
-    """
-    found: dict[object, list[Fit]] = {}
-    for fit in fits:
-        found.setdefault((fit.name.datatype, grid_entities(fit.name)), []).append(fit)
-    return [mine for mine in found.values() if len({fit.participant for fit in mine}) > 1]
 
 
 def require_together(config: Config, fits: Sequence[Fit]) -> None:
@@ -164,11 +154,12 @@ def _tune(
         waves, folder,
     )  # fmt: skip
     batches = TogetherBatches(sources, names, seed=settings.seed)
+    key = training_key(inputs)
     task = ready(
         config, settings,
         lambda: response_task(config, backbone, batches, n_targets=len(columns[0])),
+        folder=folder, key=key,
     )  # fmt: skip
-    key = training_key(inputs)
     trained = trained_epochs(task, settings, choice, folder=folder, key=key, name=name)
     assemblies = [m.assembly for m in members]
     card = ModelCard(
@@ -184,7 +175,7 @@ def _tune(
         roles=[f"{m.name}: {note}" for m in members for note in m.assembly.plan.notes],
         facts=facts_of(config, space, assemblies),
     )
-    target = shared_models_folder(config.paths.output_dir, fits[0].name, name)
+    target = models_folder(config.paths.output_dir, fits[0].name, name)
     return write_chosen(target, choice, card, folder=folder)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from bids_brainalign.simulate.dataset import simulate_dataset
 from bids_brainalign.simulate.ground_truth import GroundTruth
 from bids_brainalign.simulate.stories import synthetic_stories
+from bids_brainalign.store.digest import sha256_of
 from tests.small_whisper import write_small_whisper
 
 MODEL = "small"
@@ -52,3 +53,13 @@ def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     """The program as a user starts it, in a process of its own."""
     command = [sys.executable, "-m", "bids_brainalign", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def contents(place: Path) -> dict[str, str]:
+    """Every output in ``place/out`` and its digest; logs tell of runs, and differ."""
+    out = place / "out"
+    return {
+        str(p.relative_to(out)): sha256_of(p)
+        for p in out.rglob("*")
+        if p.is_file() and "logs" not in p.relative_to(out).parts
+    }

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bids_brainalign.store.digest import sha256_of
-from tests.cli.simulated import run, simulate
+from tests.cli.simulated import contents, run, simulate
 
 pytestmark = pytest.mark.cli
 
@@ -41,16 +40,6 @@ def start(data, folder):
         arguments, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, cwd=folder.parent,
     )  # fmt: skip
-
-
-def contents(folder):
-    """Every output and its digest; logs tell of runs, and differ."""
-    out = folder / "out"
-    return {
-        str(p.relative_to(out)): sha256_of(p)
-        for p in out.rglob("*")
-        if p.is_file() and "logs" not in p.relative_to(out).parts
-    }
 
 
 def closing(text):

@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bids_brainalign.store.digest import sha256_of
-from tests.cli.simulated import run, simulate
+from tests.cli.simulated import contents, run, simulate
 from tests.cli.test_end_to_end import find_validator
-from tests.workflow.test_tuning import write_model
+from tests.workflow.people import write_model
 
 pytestmark = pytest.mark.cli
 
@@ -52,16 +51,6 @@ def command(data, place):
         "--config-file", folder / "short.toml", "--models", f"w2v={folder / 'w2v'}",
         "--sloppy", "-w", place / "work", "--skip-bids-validation",
     )  # fmt: skip
-
-
-def contents(place):
-    """Every output and its digest; logs tell of runs, and differ."""
-    out = place / "out"
-    return {
-        str(p.relative_to(out)): sha256_of(p)
-        for p in out.rglob("*")
-        if p.is_file() and "logs" not in p.relative_to(out).parts
-    }
 
 
 def before_tuning(whole, place):

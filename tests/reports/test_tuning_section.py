@@ -92,21 +92,63 @@ def test_a_compared_setting_has_a_section_of_its_own(tmp_path):
     assert "This model was tuned with seed=1." in section.sentences
 
 
+def write_training(folder, scores, *, gradients=False, participants=()):
+    """Files of a tuned model that pages show."""
+    folder.mkdir(parents=True)
+    chosen = [value == max(scores) for value in scores]
+    epochs = pd.DataFrame({"epoch": range(len(scores)), "r_validation": scores, "chosen": chosen})
+    epochs.to_csv(folder / "epochs.tsv", sep="\t", index=False)
+    (folder / "tuning.json").write_text(json.dumps({"Participants": list(participants)}))
+    if gradients:
+        norms = pd.DataFrame(
+            {"epoch": [1, 1, 1, 2, 2, 2], "layer": ["1", "2", "head"] * 2,
+             "gradient_norm": [0.1, 0.3, 2, 0.2, 0.5, 1]}
+        )  # fmt: skip
+        norms.to_csv(folder / "gradient_norms.tsv", sep="\t")
+
+
 def test_curves_are_drawn_of_what_is_there(tmp_path):
     """Epochs and gradients of two trainings, one of them without gradients."""
     folder = tmp_path / "sub-01" / "models"
-    for name, scores in (("w2vTuned", [0.1, 0.2, 0.15]), ("w2vPermuted", [0.1, 0.09, 0.08])):
-        mine = folder / f"{PREFIX}_desc-{name}_ieeg"
-        mine.mkdir(parents=True)
-        chosen = [value == max(scores) for value in scores]
-        epochs = pd.DataFrame({"epoch": range(3), "r_validation": scores, "chosen": chosen})
-        epochs.to_csv(mine / "epochs.tsv", sep="\t", index=False)
-    norms = pd.DataFrame(
-        {"epoch": [1, 1, 1, 2, 2, 2], "layer": ["1", "2", "head"] * 2,
-         "gradient_norm": [0.1, 0.3, 2, 0.2, 0.5, 1]}
-    )  # fmt: skip
-    norms.to_csv(mine.with_name(f"{PREFIX}_desc-w2vTuned_ieeg") / "gradient_norms.tsv", sep="\t")
+    write_training(folder / f"{PREFIX}_desc-w2vTuned_ieeg", [0.1, 0.2, 0.15], gradients=True)
+    write_training(folder / f"{PREFIX}_desc-w2vPermuted_ieeg", [0.1, 0.09, 0.08])
     section = shown(tmp_path, [*rows_of("w2v"), *rows_of("w2v:permuted")])
+    assert [picture.alt.partition(" of ")[0] for picture in section.pictures] == [
+        "Difference", "Score", "Norm"
+    ]  # fmt: skip
+
+
+def test_a_model_of_several_participants_is_neither_control_nor_setting(tmp_path):
+    section = shown(
+        tmp_path, [*rows_of("w2v"), *rows_of("w2v:permuted"), *rows_of("w2v:together", q=0.9)]
+    )
+    verdict, shared = section.sentences[:2]
+    assert verdict.startswith("Tuning helped, by all comparisons: ")
+    assert "several participants" not in verdict
+    assert shared.startswith(
+        "Beside one model for several participants, which is no control: against the model tuned "
+        "on several participants in turn mean Δr over 2 targets is 0.020, and 0 of 2 rows"
+    )
+    assert not any("settings" in sentence for sentence in section.sentences)
+    assert section.tables[2].columns[0] == (
+        "against the model tuned on several participants in turn"
+    )
+
+
+def test_the_page_of_a_model_of_several_participants_names_them(tmp_path):
+    """Its epochs and gradients lie in the group's folder."""
+    write_training(
+        tmp_path / "group/models/desc-w2vTogether_ieeg", [0.1, 0.2], gradients=True,
+        participants=["01", "02"],
+    )  # fmt: skip
+    # A participant's own folder of that name is none of ours.
+    write_training(
+        tmp_path / f"sub-01/models/{PREFIX}_desc-w2vTogether_ieeg", [0.3], participants=["03"]
+    )
+    section = shown(tmp_path, rows_of("w2v", model="w2v:together"), label="w2vTogether")
+    assert "This model was tuned on sub-01, sub-02 in turn, with one readout for all." in (
+        section.sentences
+    )
     assert [picture.alt.partition(" of ")[0] for picture in section.pictures] == [
         "Difference", "Score", "Norm"
     ]  # fmt: skip
@@ -114,19 +156,20 @@ def test_curves_are_drawn_of_what_is_there(tmp_path):
 
 @pytest.mark.parametrize("who", ["Sub01", "Sub01TaskListen"])
 def test_probes_of_tuned_models_stand_beside_each_other(tmp_path, who):
-    """Of a participant's models and the original; another participant's are not taken."""
+    """Of a participant's models, the shared one and the original; not of another participant's."""
     group = tmp_path / "group"
     group.mkdir()
-    for label in ("w2v", f"w2vTuned{who}", "w2vPermutedSub02"):
+    for label in ("w2v", f"w2vTuned{who}", "w2vPermutedSub02", "w2vTogetherIeeg"):
         rows = [
             {"model": label, "probe": probe, "data": "stimuli", "layer": layer, "metric": "r",
              "score": 0.1 * layer}
             for probe in ("mel", "mfcc") for layer in range(3)
         ]  # fmt: skip
         pd.DataFrame(rows).to_csv(group / f"desc-{label}_probes.tsv", sep="\t", index=False)
-    section = shown(tmp_path, [*rows_of("w2v"), *rows_of("w2v:permuted")])
-    assert (
-        section.pictures[-1].alt == "How well MFCCs are read from the layers of tuned, original."
+    names = ("w2v", "w2v:permuted", "w2v:together")
+    section = shown(tmp_path, [row for name in names for row in rows_of(name)])
+    assert section.pictures[-1].alt == (
+        "How well MFCCs are read from the layers of tuned, original, together."
     )
 
 

@@ -1,24 +1,28 @@
 """Tuning across participants: one model for all, transfer, and the group's tables."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from bids_brainalign.config.schema import Probes
 from bids_brainalign.config.variants import variants_of
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.models import open_model
 from bids_brainalign.store.steps import StepCache
 from bids_brainalign.tuning.training_log import TrainingLog
+from bids_brainalign.workflow.front_matter import write_front_matter
 from bids_brainalign.workflow.group import group_steps
 from bids_brainalign.workflow.pages import participant_page_step
+from bids_brainalign.workflow.probing import probe_models
+from bids_brainalign.workflow.responses import load_response, response_path, save_response
 from bids_brainalign.workflow.tuning_steps import tuned_space
 from bids_brainalign.workflow.tuning_together import require_together, together_step
 from bids_brainalign.workflow.tuning_transfer import transfer_steps
-from tests.workflow.people import make_people, run
-from tests.workflow.test_tuning import N_PLANTED, SETTINGS, write_model
+from tests.workflow.people import N_PLANTED, SETTINGS, make_people, run, write_model
 
 LABEL = "w2vTuned"
 BOTH = replace(SETTINGS, variants=("tuned", "together"), transfer=True)
@@ -94,6 +98,48 @@ def test_the_common_model_is_held_against_the_original_and_the_tuned_one_against
         np.testing.assert_allclose(
             common["r"], found.loc[found["reference"] == "w2v:together", "r_reference"], atol=1e-6
         )
+
+
+def test_the_common_model_is_probed_once_and_shown_on_pages(pair):
+    _, config, fits, spaces = pair
+    out = config.paths.output_dir
+    probed = replace(
+        config, probes=Probes(kinds=("mfcc",), n_null=10, n_bootstrap=20),
+        control=replace(config.control, steps=("features",)),
+    )  # fmt: skip
+    before = participant_page_step(config, "01").inputs
+    units = probe_models(probed, fits, spaces, "run")
+    assert {unit.status for unit in units} <= {"done", "reused"}
+    assert {path.name for path in out.glob("group/*w2vT*_probes.tsv")} == {
+        "desc-w2vTogetherIeeg_probes.tsv", "desc-w2vTunedSub01_probes.tsv",
+        "desc-w2vTunedSub02_probes.tsv",
+    }  # fmt: skip
+    assert [unit.name for unit in units if "together" in unit.name and "change" in unit.name] == [
+        "probe changes w2v:together:ieeg w2v"
+    ]
+    about = {"Name": "pair", "BIDSVersion": "1.9.0"}
+    (config.paths.bids_dir / "dataset_description.json").write_text(json.dumps(about))
+    write_front_matter(probed, fits, spaces)
+    described = set(read(out / "descriptions.tsv")["desc_id"])
+    made = [path.name.rpartition("_")[0] for path in out.glob("group/desc-w2vT*.tsv")]
+    assert set(made) <= described
+    assert not any(re.search(r"Together(Sub|AndW)", label) for label in described)
+    participant_page_step(config, "02").work()
+    page, figures = (out / "sub-02.html").read_text(), out / "sub-02/figures"
+    assert "This model was tuned on sub-01, sub-02 in turn" in page
+    assert "MFCCs are read from the layers of tuned, original, together." in page
+    for kind in ("epochs", "gradients", "mfcc"):
+        assert list(figures.glob(f"{fits[1].name.stem}_desc-w2vTogether_{kind}.*"))
+    after = participant_page_step(config, "01").inputs
+    assert before["shared"] != after["shared"]
+    # What the page shows of the group's folder makes it anew.
+    epochs = out / "group/models/desc-w2vTogether_ieeg/epochs.tsv"
+    kept = epochs.read_bytes()
+    try:
+        epochs.write_text("epoch\tr_validation\tchosen\n")
+        assert participant_page_step(config, "01").inputs["shared"] != after["shared"]
+    finally:
+        epochs.write_bytes(kept)
 
 
 def test_transfer_scores_the_models_of_others_like_the_own_one(pair):
@@ -248,6 +294,25 @@ def test_participants_with_other_stories_must_share_their_roles(pair):
     space = tuned_space(config, spaces)
     with pytest.raises(BrainAlignError, match="can't be tuned on together"):
         together_step(config, [fits[0], fewer], space, spaces, variant).work()
+
+
+def test_participants_recorded_on_other_clocks_are_not_tuned_on_together(pair):
+    """Every second sample of the second one: the common readout would follow neither."""
+    _, config, fits, spaces = pair
+    variant = next(v for v in variants_of(config.tuning) if v.kind == "together")
+    paths = [response_path(config, fits[1], recording) for recording in fits[1].recordings]
+    whole = [load_response(path) for path in paths]
+    try:
+        for path, one in zip(paths, whole, strict=True):
+            half = slice(None, None, 2)
+            data, times, left_out = np.asarray(one.data)[half], one.times[half], one.censored[half]
+            save_response(path, replace(one, data=data, times=times, censored=left_out))
+        with pytest.raises(BrainAlignError, match=r"every 0\.04 s and every 0\.02 s") as caught:
+            together_step(config, fits, tuned_space(config, spaces), spaces, variant).work()
+    finally:
+        for path, one in zip(paths, whole, strict=True):
+            save_response(path, one)
+    assert "--participant-label" in caught.value.fix
 
 
 def test_an_interrupted_common_training_ends_as_it_would_have(pair, monkeypatch):

@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
-from transformers import AutoModel, Wav2Vec2Config, Wav2Vec2FeatureExtractor
+from safetensors.torch import load_file
 
-from bids_brainalign.config.schema import Features, Ieeg, Probes, Ridge, Tuning
+from bids_brainalign.config.schema import Probes
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.audio import load_audio
 from bids_brainalign.features.models import open_model
@@ -18,6 +17,7 @@ from bids_brainalign.probes.splits import PARTS
 from bids_brainalign.responses.types import Response
 from bids_brainalign.statistics.folds import Samples
 from bids_brainalign.store.steps import StepCache
+from bids_brainalign.workflow.across import run_fits
 from bids_brainalign.workflow.assemble import assemble
 from bids_brainalign.workflow.extraction import feature_steps, stimuli_of
 from bids_brainalign.workflow.fits import Fit
@@ -34,91 +34,16 @@ from bids_brainalign.workflow.tuning_data import (
     waves_of,
 )
 from bids_brainalign.workflow.tuning_steps import require_tunable, tuned_space, tuning_steps
-from tests.workflow.planted import make_fit
+from tests.workflow.people import N_PLANTED, N_TARGETS, SETTINGS, make_people
 
-N_TARGETS = 8
-N_PLANTED = 6
-DELAY_S = 0.2
 LORA = {"adaptation": "lora", "lora_rank": 4, "lora_alpha": 4.0, "lora_dropout": 0.0}
-SETTINGS = Tuning(
-    variants=("tuned", "permuted"), input="blocks", source="dense", window_s=2.0, batch_rows=100,
-    normalisation="training", epochs=7, patience=0,
-    learning_rate=2e-3, head_learning_rate=1e-2,
-)  # fmt: skip
-
-
-def write_model(folder, *, change=0.0, which=1):
-    """A small wav2vec2 whose blocks do something; changed: in the weights of its blocks."""
-    torch.manual_seed(0)
-    model = AutoModel.from_config(
-        Wav2Vec2Config(
-            hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48,
-            conv_dim=(16,) * 7, num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=4,
-            vocab_size=32,
-        )
-    )  # fmt: skip
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if ".layers." in name and name.endswith("weight") and parameter.ndim == 2:
-                parameter.mul_(6.0)
-    model.save_pretrained(folder)
-    Wav2Vec2FeatureExtractor().save_pretrained(folder)
-    if change:
-        path = folder / "model.safetensors"
-        weights, generator = load_file(path), torch.Generator().manual_seed(which)
-        for name, weight in weights.items():
-            if ".layers." in name and weight.ndim == 2:
-                shape = weight.shape
-                low = torch.randn(shape[0], 2, generator=generator) @ torch.randn(
-                    2, shape[1], generator=generator
-                )
-                weights[name] = weight + change * low * weight.norm() / low.norm()
-        save_file(weights, path, metadata={"format": "pt"})
-    return folder
-
-
-def responses_of(fit: Fit, config, folder, *, seed=0, noise=0.5, noise_seed=None):
-    """Six targets follow the last layer of a model 0.2 s later, two follow nothing."""
-    model, rng = open_model(folder), np.random.default_rng(seed)
-    weights = rng.standard_normal((32, N_TARGETS))
-    weights[:, N_PLANTED:] = 0
-    if noise_seed is not None:
-        rng = np.random.default_rng([noise_seed, 1])
-    for presentation in fit.presentations:
-        recording = presentation.recording
-        path = response_path(config, fit, recording)
-        old = load_response(path)
-        found = model.extract(load_audio(presentation.stimulus.path), rate_hz=50.0)
-        layer = np.asarray(found.layers[-1])
-        signal = (layer - layer.mean(axis=0)) / layer.std(axis=0) @ weights / np.sqrt(32)
-        times = found.times + presentation.onset_s + DELAY_S
-        data = np.stack(
-            [np.interp(old.times, times, column, left=0, right=0) for column in signal.T], axis=1
-        )
-        data = data + noise * rng.standard_normal(data.shape)
-        save_response(path, replace(old, data=data.astype(np.float32)))
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A fit of six stories; its responses follow the changed model."""
-    folder = tmp_path_factory.mktemp("tuning")
-    planted = make_fit(folder, "ieeg", seconds=(40,) * 6, n_targets=N_TARGETS)
-    original = write_model(folder / "original")
-    responses_of(planted.fit, planted.config, write_model(folder / "changed", change=1.0))
-    config = replace(
-        planted.config,
-        paths=replace(planted.config.paths, features=()),
-        ieeg=Ieeg(lag_min_s=0.16, lag_max_s=0.24),
-        ridge=Ridge(alphas=(1e1, 1e3, 1e5)),
-        features=Features(models=(("w2v", str(original)),), untrained=False),
-        tuning=SETTINGS,
-    )
-    spaces = list_spaces(config)
-    for space in spaces:
-        for step in feature_steps(config, space, stimuli_of(config, [planted.fit])):
-            step.work()
-    return config, planted.fit, spaces
+    config, (fit,), spaces = make_people(tmp_path_factory.mktemp("tuning"), follows={"01": 1})
+    return config, fit, spaces
 
 
 def run(config, fit, spaces):
@@ -184,7 +109,10 @@ def test_tuned_models_open_like_others(tuned):
 def test_tuned_models_are_probed_beside_their_original(tuned):
     """On the test story of the tuning, which no training has heard."""
     _, config, fit, spaces = tuned
-    probed = replace(config, probes=Probes(kinds=("mfcc",), n_null=20, n_bootstrap=50))
+    probed = replace(
+        config, probes=Probes(kinds=("mfcc",), n_null=20, n_bootstrap=50),
+        control=replace(config.control, steps=("features",)),
+    )  # fmt: skip
     material = own_material(probed, [fit])
     role = roles(probed, fit, (0,) * len(fit.recordings))
     assert [PARTS[part] for part in material.parts.part] == [role[c.name] for c in material.clips]
@@ -259,7 +187,7 @@ def test_controls_and_compared_settings_stand_beside_the_tuned_model(made, tmp_p
         features=replace(
             config.features,
             models=(*config.features.models,
-                    ("larger", str(original.parent / "changed"))),
+                    ("larger", str(original.parent / "changed1"))),
         ),
         tuning=replace(
             SETTINGS, model="w2v", variants=("tuned", "features=larger", "stimulus"), epochs=2,
@@ -317,6 +245,38 @@ def test_features_of_another_model_are_standardised_over_training_rows(made):
     deep = replace(config, tuning=replace(SETTINGS, feature_layer=3))
     with pytest.raises(BrainAlignError, match="layers 0 to 2"):
         feature_targets(deep, assembly, space, ridge.train)
+
+
+def test_a_control_that_needs_words_says_which_story_has_none(made, tmp_path):
+    """By the steps of a run: they go on without it."""
+    config, fit, _ = made
+    vectors = tmp_path / "vectors.txt"
+    vectors.write_text("word 1 0\n")
+    here = replace(
+        config,
+        paths=replace(config.paths, output_dir=tmp_path / "out"),
+        features=replace(config.features,
+                         models=(*config.features.models, ("vectors", str(vectors)))),
+        tuning=replace(SETTINGS, model="w2v", variants=("features=vectors",)),
+    )  # fmt: skip
+    presentations = [
+        replace(p, stimulus=replace(p.stimulus, words=None)) if p.stimulus.name == "story2" else p
+        for p in fit.presentations
+    ]
+    partly = replace(fit, presentations=tuple(presentations))
+    spaces = list_spaces(here)
+    require_tunable(here, spaces)
+    for space in spaces:
+        for step in feature_steps(here, space, stimuli_of(here, [partly])):
+            step.work()
+    here.paths.output_dir.mkdir()
+    units = {unit.name: unit for unit in run_fits(here, [partly], spaces, "run")}
+    failed = units[f"tuning {fit.name.stem} ieeg w2v:features=vectors"]
+    assert (failed.status, failed.exit_code) == ("failed", ExitCode.MISSING_INPUT)
+    assert failed.crash_file is None
+    for words in ("features=vectors", fit.name.stem, "story2 has none with times", "_words.tsv"):
+        assert words in failed.message
+    assert units[f"encoding {fit.name.stem} ieeg w2v"].status == "done"
 
 
 def test_three_stories_are_refused_unless_allowed(made):
