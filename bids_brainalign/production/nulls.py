@@ -83,13 +83,25 @@ def shuffled_words(
     -------
     Null
     """
+    orders, of_responses = drawn_orders(folds, n_draws=n_draws, rng=rng)
+    null = _reordered if of_responses else _exchanged
+    return null("shuffled words", embeddings, responses, folds, how, orders, preparation)
+
+
+def drawn_orders(folds: WordFolds, *, n_draws: int, rng: np.random.Generator) -> tuple[Rows, bool]:
+    """Draw shuffles of the words, as :func:`shuffled_words` does.
+
+    Returns
+    -------
+    orders : ndarray of shape (n_draws, n_words), int
+    of_responses : bool
+        Whether responses may be put into these orders; else embeddings must.
+    """
     _check_draws(n_draws)
     unique = len(np.unique(folds.content)) == folds.n_words
     if unique and folds.cut == "dealt" and not folds.reach_s:
-        orders = np.stack([rng.permutation(folds.n_words) for _ in range(n_draws)])
-        return _reordered("shuffled words", embeddings, responses, folds, how, orders, preparation)
-    orders = np.stack([_exchanged_content(folds.content, rng) for _ in range(n_draws)])
-    return _exchanged("shuffled words", embeddings, responses, folds, how, orders, preparation)
+        return np.stack([rng.permutation(folds.n_words) for _ in range(n_draws)]), True
+    return np.stack([_exchanged_content(folds.content, rng) for _ in range(n_draws)]), False
 
 
 def shifted_trials(

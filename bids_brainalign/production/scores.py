@@ -123,7 +123,7 @@ def across_channels(responses: Array64, predictions: Predictions) -> AcrossChann
     use = _used(predictions)
     y = np.asarray(responses, dtype=np.float64)[:, use]
     both = np.stack([predictions.model[:, use], predictions.train_mean[:, use]])
-    pcc = np.stack([_word_correlation(y, each) for each in both])
+    pcc = np.stack([word_correlation(y, each) for each in both])
     about = y - y.mean(axis=1, keepdims=True)
     total = (about**2).sum(axis=1)
     error = ((y - both) ** 2).sum(axis=2)
@@ -162,7 +162,7 @@ def corrected(responses: Array64, predictions: Predictions) -> Corrected:
     two_vs_two, rank = identification(true, said, content[:, None] != content)
     one_out = predictions.folds.leaves_one_out
     return Corrected(
-        _word_correlation(true, said),
+        word_correlation(true, said),
         skill,
         two_vs_two,
         rank,
@@ -285,10 +285,10 @@ def _used(predictions: Predictions) -> NDArray[np.bool_]:
     return np.asarray(use)
 
 
-def _word_correlation(true: Array64, said: Array64) -> Array64:
-    """Pearson correlation across channels of each word; 0 where the prediction doesn't vary."""
-    r = correlation(true, said, axis=1)
-    return np.where(np.isnan(r) & (np.ptp(true, axis=1) > 0), 0.0, r)
+def word_correlation(true: Array64, said: Array64) -> Array64:
+    """Pearson correlation over the last axis, channels; 0 where the prediction doesn't vary."""
+    r = correlation(true, said, axis=-1)
+    return np.where(np.isnan(r) & (np.ptp(true, axis=-1) > 0), 0.0, r)
 
 
 def _unit(x: Array64) -> Array64:

@@ -137,7 +137,7 @@ class Relation:
 
     r: float
     p: float
-    """Two-sided, by permutation."""
+    """Two-sided, by permutation; NaN, as r, where either number is the same for all."""
     n: int
 
 
@@ -166,6 +166,8 @@ def relation(
     if n < 4 or len(scores) != n:
         raise BrainAlignError(f"{n} embeddings are too few to relate geometry to scores; 4 are.")
     r = spearman(geometry, scores)
+    if not np.isfinite(r):
+        return Relation(r, r, n)
     drawn = np.array([spearman(geometry, rng.permutation(scores)) for _ in range(n_draws)])
     reached = int((np.abs(drawn) >= abs(r) - 1e-12).sum())
     return Relation(r, (1 + reached) / (1 + n_draws), n)

@@ -87,3 +87,8 @@ def test_relation_is_spearmans_and_needs_four_embeddings():
     assert found.n == 9
     with pytest.raises(BrainAlignError, match="3 embeddings"):
         relation(geometry[:3], scores[:3], rng=rng)
+
+
+def test_numbers_that_are_all_alike_have_no_relation():
+    found = relation(np.ones(5), np.arange(5.0), rng=np.random.default_rng(0))
+    assert np.isnan([found.r, found.p]).all()

@@ -1,0 +1,149 @@
+"""Maps of layers and bins: equal to fits one by one, planted places found, calibrated without."""
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from bids_brainalign.errors import BrainAlignError
+from bids_brainalign.production.mapping import map_words
+from bids_brainalign.production.ridge import Ridge
+from bids_brainalign.production.scores import corrected
+from bids_brainalign.production.timecourse import layer_lag_map
+from tests.production.planted import folds_of
+
+LAGS = 0.025 + 0.05 * np.arange(10)
+RIDGE = Ridge((10.0, 100.0, 1000.0, 10_000.0))
+
+
+def coursed(seed, places, *, share=0.3, n_words=80, n_channels=12, same=False):
+    """Layers with latents of their own that drive the bins around a place, in bins.
+
+    `same`: all layers share their latents, and differ in noise.
+    """
+    rng = np.random.default_rng(seed)
+    noise = rng.standard_normal((n_words, 12, n_channels))
+    noise = (noise[:, :-2] + noise[:, 1:-1] + noise[:, 2:]) / np.sqrt(3)
+    common, signal, layers = rng.standard_normal((n_words, 3)), np.zeros_like(noise), []
+    for place in places:
+        latent = common if same else rng.standard_normal((n_words, 3))
+        course = np.exp(-0.5 * ((np.arange(10) - place) / 1.2) ** 2)
+        weights = rng.standard_normal((3, n_channels)) / np.sqrt(3)
+        signal += course[:, None] * (latent @ weights)[:, None]
+        more = np.concatenate([latent, rng.standard_normal((n_words, 7))], axis=1)
+        layers.append(more @ rng.standard_normal((10, 10)) / np.sqrt(10))
+    if same:
+        signal /= max(1, len(places))
+    return layers, np.sqrt(share) * signal + np.sqrt(1 - share) * noise
+
+
+def mapped(seed, places, *, n_draws=39, n_resamples=300, **options):
+    layers, y = coursed(seed, places, **options)
+    folds = folds_of(len(y), n_folds=5, n_inner=3)
+    rng = np.random.default_rng(seed)
+    return layer_lag_map(
+        layers, y, folds, LAGS, how=RIDGE, n_draws=n_draws, rng=rng, n_resamples=n_resamples
+    )
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("cut", ["dealt", "contiguous"])
+def test_every_layer_bin_and_shuffle_equals_a_fit_of_its_own(shared, cut):
+    layers, y = coursed(0, [2, 6], n_words=40, n_channels=5)
+    y = np.concatenate([y, np.ones((40, 10, 1)), y[:, :, :1]], axis=2)
+    y[3, 4, 6] = np.nan
+    folds, how = folds_of(40, n_folds=4, n_inner=3, cut=cut), Ridge(RIDGE.penalties, shared=shared)
+    rng = np.random.default_rng(5)
+    found = layer_lag_map(layers, y, folds, LAGS, how=how, n_draws=3, rng=rng, n_resamples=20)
+
+    def summary(x, target):
+        return corrected(target, map_words(x, target, folds, how)).summary()
+
+    def every(orders=slice(None), moved=slice(None)):
+        return np.array([[summary(x[orders], y[moved, b, :5]) for b in range(10)] for x in layers])
+
+    observed = every()
+    np.testing.assert_allclose(found.pattern_r, observed[:, :, 0], atol=1e-9)
+    np.testing.assert_allclose(found.two_vs_two, observed[:, :, 2], atol=1e-9)
+    rng = np.random.default_rng(5)
+    orders = [rng.permutation(40) for _ in range(3)]
+    draws = [every(moved=o) if cut == "dealt" else every(o) for o in orders]
+    null = np.array(draws)[:, :, :, 0]
+    np.testing.assert_allclose(found.null_mean, null.mean(axis=0), atol=1e-9)
+    p = (1 + (null.max(axis=2)[:, :, None] >= observed[:, :, 0]).sum(axis=0)) / 4
+    np.testing.assert_allclose(found.p, p)
+    p = (1 + (null.max(axis=(1, 2))[:, None, None] >= observed[:, :, 0]).sum(axis=0)) / 4
+    np.testing.assert_allclose(found.p_max, p)
+
+
+def test_planted_layers_peak_in_their_bins_one_after_the_other():
+    places = np.array([1.5, 3.0, 4.5, 6.0, 7.5])
+    found = mapped(3, places, share=0.6, n_words=150)
+    np.testing.assert_array_equal(found.p.min(axis=1), 1 / 40)
+    assert (found.p_max.min(axis=1) <= 0.05).all()
+    peaks = np.array([peak.lag_s for peak in found.peaks])
+    np.testing.assert_allclose(peaks, 0.025 + 0.05 * places, atol=0.05)
+    for peak in found.peaks:
+        assert peak.low_s <= peak.lag_s <= peak.high_s
+    assert found.slope.seconds == pytest.approx(0.3, abs=0.06)
+    assert found.slope.low_s > 0.15
+    assert found.slope.p < 0.01
+    assert found.slope.n_layers == 5
+    depth = np.linspace(0, 1, 5)
+    assert found.slope.seconds == pytest.approx(np.polyfit(depth, peaks, 1)[0])
+    # What drives a bin is told in that bin, and less in those far from it.
+    assert (found.two_vs_two[[0, 4], [1, 7]] > 0.7).all()
+    assert found.two_vs_two[0, 8] < 0.65
+
+
+def test_layers_that_know_nothing_have_neither_peak_nor_slope():
+    layers, y = coursed(1, [4, 4, 4], share=0.0)
+    folds = folds_of(len(y), n_folds=5, n_inner=3)
+    rng = np.random.default_rng(1)
+    found = layer_lag_map(layers, y, folds, LAGS, how=RIDGE, n_draws=39, rng=rng)
+    quiet = found.p.min(axis=1) > 0.05
+    assert quiet.any()
+    for peak, known in zip(found.peaks, ~quiet, strict=True):
+        assert np.isfinite([peak.lag_s, peak.low_s, peak.high_s]).all() == known
+    assert found.slope is None
+
+
+def test_without_a_link_few_layers_have_a_significant_bin():
+    """Maxima over ten bins are paid for: one layer in twenty, of 24 here."""
+    found = [mapped(seed, [4, 4], share=0.0, n_words=40, n_resamples=10) for seed in range(12)]
+    layers = sum(int((f.p.min(axis=1) <= 0.05).sum()) for f in found)
+    assert layers <= binom.ppf(0.999, 24, 0.05)
+    assert sum(f.p_max.min() <= 0.05 for f in found) <= binom.ppf(0.999, 12, 0.05)
+
+
+@pytest.mark.slow
+def test_p_is_calibrated_over_bins_and_over_layers():
+    found = [mapped(seed, [4] * 4, share=0.0, n_words=60, n_resamples=10) for seed in range(150)]
+    any_layer = sum(f.p_max.min() <= 0.05 for f in found)
+    first = sum(f.p[0].min() <= 0.05 for f in found)
+    assert binom.ppf(0.001, 150, 0.05) <= any_layer <= binom.ppf(0.999, 150, 0.05)
+    assert binom.ppf(0.001, 150, 0.05) <= first <= binom.ppf(0.999, 150, 0.05)
+
+
+@pytest.mark.slow
+def test_layers_that_peak_together_have_a_slope_in_one_of_twenty_at_most():
+    found = [mapped(seed, [4.4] * 5, share=0.5, same=True) for seed in range(100)]
+    slopes = [f.slope for f in found if f.slope is not None]
+    assert len(slopes) > 80
+    assert sum(s.p <= 0.05 for s in slopes) <= binom.ppf(0.999, len(slopes), 0.05)
+
+
+def test_time_courses_that_make_none_are_refused():
+    layers, y = coursed(0, [4], n_words=40)
+    folds, options = folds_of(40), {"n_draws": 2, "rng": np.random.default_rng(0)}
+    with pytest.raises(BrainAlignError, match="9 lags and responses of shape"):
+        layer_lag_map(layers, y, folds, LAGS[:9], **options)
+    with pytest.raises(BrainAlignError, match="2 lags"):
+        layer_lag_map(layers, y[:, :2], folds, LAGS[:2], **options)
+    with pytest.raises(BrainAlignError, match="evenly spaced"):
+        layer_lag_map(layers, y, folds, LAGS**2, **options)
+    with pytest.raises(BrainAlignError, match="no layer"):
+        layer_lag_map([], y, folds, LAGS, **options)
+    with pytest.raises(BrainAlignError, match="2 channels can be used in all bins"):
+        layer_lag_map(layers, y[:, :, :2], folds, LAGS, **options)
+    with pytest.raises(BrainAlignError, match="0 draws"):
+        layer_lag_map(layers, y, folds, LAGS, n_draws=0, rng=np.random.default_rng(0))
