@@ -62,6 +62,8 @@ class Production:
     elastic_net_draws: int = 19
     random_draws: int = 99
     """Random embeddings, at most: each costs a decomposition."""
+    course_draws: int = 99
+    """Shuffles for the time course, which fits every layer in every bin."""
     penalties: bool = True
     """Also show scores at fixed penalties."""
     realign: bool = False
@@ -111,7 +113,8 @@ def ranges(production: Production) -> Iterator[tuple[str, object, str, bool]]:
     for name in ("n_folds", "n_inner"):
         value = getattr(production, name)
         yield f"production.{name}", value, "2 or more", value >= 2
-    for name in ("ridge_draws", "multi_task_draws", "elastic_net_draws", "random_draws"):
+    for name in ("ridge_draws", "multi_task_draws", "elastic_net_draws", "random_draws",
+                 "course_draws"):  # fmt: skip
         value = getattr(production, name)
         rule = f"{LEAST_DRAWS} or more: fewer draws can't give p = .05"
         yield f"production.{name}", value, rule, value >= LEAST_DRAWS

@@ -28,6 +28,8 @@ SLOPPY: dict[str, object] = {
         "mappings": ("ridge",),
         "ridge_draws": 99,
         "random_draws": 39,
+        "course_draws": 19,
+        "bin_s": 0.2,
         "penalties": False,
     },
     "probes": {"max_rows": 2000, "max_clips": 200, "n_null": 39, "similarity_rows": 200},

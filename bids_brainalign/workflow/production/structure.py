@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from bids_brainalign.config.schema import Config
 from bids_brainalign.features.word_embeddings import WordEmbeddings, of_words
 from bids_brainalign.store.steps import Step
+from bids_brainalign.workflow.production.courses import course_step
 from bids_brainalign.workflow.production.geometry import geometry_step
 from bids_brainalign.workflow.production.material import Material
 from bids_brainalign.workflow.production.regional import region_step
@@ -41,7 +42,11 @@ def steps(
         Digest of what all results of the speaker depend on.
     """
     one_layer = {name: of_words(one, chosen.shared) for name, one in chosen.by_name.items()}
-    for name in every_layer:
+    for name, layers in every_layer.items():
+        yield course_step(
+            config, speaker, material, name, of_words(layers, chosen.shared),
+            identity=identity, settings=settings,
+        )  # fmt: skip
         yield region_step(
             config, speaker, material, name, one_layer[name], identity=identity, settings=settings
         )

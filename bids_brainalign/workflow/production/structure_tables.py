@@ -18,10 +18,14 @@ TIMECOURSE: dict[str, Column] = {
 PEAKS: dict[str, Column] = {
     "embedding": "NAME of the model",
     "layer": "Layer of the model",
-    "peak": {"Description": "Bin with the largest pattern_r after the onset", "Units": "s"},
+    "peak": {
+        "Description": "Time of the largest pattern_r, between bins by a parabola; n/a where no "
+        "bin is significant",
+        "Units": "s",
+    },
     "ci_low": {"Description": "95 % interval of the peak over words", "Units": "s"},
     "ci_high": {"Description": "95 % interval of the peak over words", "Units": "s"},
-    "pattern_r": "Its pattern_r",
+    "pattern_r": "pattern_r of the bin",
     "p": "Its p, corrected for the maximum over the bins",
 }
 REGIONS: dict[str, Column] = {
