@@ -218,6 +218,22 @@ def test_without_sound_cues_count_and_speech_models_are_told(tmp_path: Path) -> 
     assert spoken.sidecar("planted_reconstruction")["NumberOfWords"] == 40
 
 
+def test_clocks_that_are_apart_and_a_leak_that_tells_it(tmp_path: Path) -> None:
+    spoken = simulated(tmp_path, n_leaking=2, leak_uv=30.0, audio_lag_s=0.12)
+    done = spoken.run("--realign")
+    assert done.returncode == 0, done.stderr[-3000:]
+    leaks = spoken.table("production_contamination")
+    assert leaks["flagged"].tolist() == [row < 2 for row in range(10)]
+    table = spoken.table("production_synchrony").set_index("name")
+    assert table.loc["leak", "lag"] == pytest.approx(-0.12, abs=0.008)
+    assert table.loc["leak", "flagged"]
+    assert "they are apart by more than 25 ms" in str(
+        spoken.sidecar("production_synchrony")["Sentences"]
+    )
+    shift = spoken.sidecar("plantedRealigned_reconstruction")["ShiftSeconds"]
+    assert shift == pytest.approx(-0.12, abs=0.008)
+
+
 def test_a_run_of_listeners_names_the_recipe(planted: Spoken, tmp_path: Path) -> None:
     done = run(
         planted.folder / "bids", tmp_path / "out", "participant", "-w", tmp_path / "work",

@@ -181,6 +181,8 @@ def _write_sound_checks(speaker: Speaker) -> None:
         {
             "recording": speaker.stem, "name": names, "statistic": np.where(flagged, 0.41, 0.01),
             "lag": np.where(flagged, 0.001, np.nan), "p": np.where(flagged, 0.0005, 0.5),
+            "r_waveform": np.where(flagged, 0.2, 0.01),
+            "p_waveform": np.where(flagged, 1e-9, 0.6),
             "q_fdr": np.where(flagged, 0.006, 0.8), "flagged": flagged,
         }
     )  # fmt: skip

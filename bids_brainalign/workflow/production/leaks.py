@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +17,19 @@ from bids_brainalign.errors import BrainAlignError
 from bids_brainalign.outputs.reading import read_sidecar
 from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.production.contamination import (
+    ALPHA,
     HIGH_GAMMA_HZ,
     Contamination,
     contamination,
 )
 from bids_brainalign.production.lags import Lag
+from bids_brainalign.production.waveform_leaks import WaveformLeaks, waveform_leaks
 from bids_brainalign.responses import resampling
 from bids_brainalign.responses.channels import NEURAL_TYPES
 from bids_brainalign.responses.ieeg import line_frequency
 from bids_brainalign.responses.recordings import within
 from bids_brainalign.responses.voltages import Voltages, read_voltages
+from bids_brainalign.statistics.multiplicity import benjamini_hochberg
 from bids_brainalign.store.digest import file_digest
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.production.speakers import LABEL, Speaker
@@ -58,7 +61,8 @@ def leak_step(config: Config, speaker: Speaker, sound: SpeakerSound) -> Step:
                 continue
             parts.append(_rows(recording, names, found))
             said.append(sentence(recording.name, names, found))
-            leaks[recording.name] = asdict(found.leak)
+            if found.leak is not None:
+                leaks[recording.name] = asdict(found.leak)
         empty = pd.DataFrame(columns=[*CONTAMINATION])
         table = pd.concat(parts, ignore_index=True) if parts else empty
         extra = {"Sentences": said, LEAKS: leaks}
@@ -82,10 +86,7 @@ def leak_step(config: Config, speaker: Speaker, sound: SpeakerSound) -> Step:
 
 
 def leak_of(config: Config, speaker: Speaker, recording: Recording) -> Lag | None:
-    """Lag of the sound that leaks into the channels; None where none was looked for.
-
-    It is the clocks' own only where its p is small.
-    """
+    """Lag of the sound that leaks into channels, the clocks' own; None where none was found."""
     about = leak_about(config, speaker, recording)
     return Lag(**about) if isinstance(about, dict) else None
 
@@ -96,26 +97,56 @@ def leak_about(config: Config, speaker: Speaker, recording: Recording) -> object
     return leaks.get(recording.name) if isinstance(leaks, dict) else None
 
 
-def sentence(name: str, channels: list[str], found: Contamination) -> str:
+@dataclass(frozen=True)
+class Leaks:
+    """Both ways to look for the sound."""
+
+    spectra: Contamination
+    """As published: bins of the spectrum that rise and fall together."""
+    waveforms: WaveformLeaks
+    """Finds smaller leaks, and their lag to a cycle of the voice."""
+
+    @property
+    def q(self) -> NDArray[np.float64]:
+        """(n_channels,) of the smaller p of the two, doubled, over channels."""
+        both = np.stack([self.spectra.p, self.waveforms.p])
+        known = np.isfinite(both).any(axis=0)
+        least = np.where(known, np.nanmin(np.where(np.isnan(both), 1.0, both), axis=0), np.nan)
+        return benjamini_hochberg(np.minimum(1.0, 2 * least))
+
+    @property
+    def flagged(self) -> NDArray[np.bool_]:
+        """(n_channels,) whether q is at most .05."""
+        return np.asarray(np.nan_to_num(self.q, nan=1.0) <= ALPHA)
+
+    @property
+    def leak(self) -> Lag | None:
+        """Lag of what leaks: by the waveform where it tells; None where nothing is flagged."""
+        if not self.flagged.any():
+            return None
+        return self.waveforms.leak or self.spectra.leak
+
+
+def sentence(name: str, channels: list[str], found: Leaks) -> str:
     """Say which channels hear the voice, and what that means."""
     flagged = [channel for channel, bad in zip(channels, found.flagged, strict=True) if bad]
     low, high = HIGH_GAMMA_HZ
+    share = found.spectra.sound_share
     weak = (
-        f" Only {found.sound_share:.2%} of the sound's power lies in that band: little could be "
-        "found."
-        if found.sound_share < 0.001
+        f" Only {share:.2%} of the sound's power lies in that band: little could be found."
+        if share < 0.001
         else ""
     )
     if not flagged:
         return (
-            f"{name}: the fine spectrum of the sound ({low:g} to {high:g} Hz) is in none of "
-            f"{len(channels)} channels (q > .05).{weak}"
+            f"{name}: neither waveform nor fine spectrum of the sound ({low:g} to {high:g} Hz) is "
+            f"in any of {len(channels)} channels (q > .05).{weak}"
         )
     named = ", ".join(flagged[:NAMED]) + (" …" if len(flagged) > NAMED else "")
     return (
-        f"WARNING: {name}: the fine spectrum of the sound ({low:g} to {high:g} Hz) is in "
-        f"{len(flagged)} of {len(channels)} channels (q < .05): {named}. High gamma there may be "
-        "the voice itself, through cables or amplifiers. Set their status to bad in channels.tsv "
+        f"WARNING: {name}: the sound itself ({low:g} to {high:g} Hz) is in {len(flagged)} of "
+        f"{len(channels)} channels (q < .05): {named}. High gamma there may be the voice, through "
+        "cables or amplifiers. Set their status to bad in channels.tsv "
         f"and run again to see what is left.{weak}"
     )
 
@@ -124,9 +155,7 @@ def _path(config: Config, speaker: Speaker) -> Path:
     return config.paths.output_dir / speaker.name.file("contamination.tsv", analysis=LABEL)
 
 
-def _look(
-    config: Config, recording: Recording, audio: SpeechAudio
-) -> tuple[list[str], Contamination]:
+def _look(config: Config, recording: Recording, audio: SpeechAudio) -> tuple[list[str], Leaks]:
     voltages = read_voltages(recording, types=NEURAL_TYPES)
     times = np.arange(voltages.data.shape[1]) / voltages.sfreq_hz
     covered = (times >= audio.start_s) & (times <= audio.stop_s - 1 / audio.rate_hz)
@@ -137,13 +166,16 @@ def _look(
         times_s=times[covered],
         first_s=audio.start_s,
     )[:, 0]
-    found = contamination(
-        heard,
-        _channels(voltages),
-        covered & ~within(times, voltages.bad),
-        sfreq_hz=voltages.sfreq_hz,
-        rng=np.random.default_rng(seed_of(config, "leaks", recording.name)),
-        line_hz=line_frequency(recording.metadata),
+    usable = covered & ~within(times, voltages.bad)
+    rng = np.random.default_rng(seed_of(config, "leaks", recording.name))
+    sfreq_hz, line_hz = voltages.sfreq_hz, line_frequency(recording.metadata)
+    found = Leaks(
+        contamination(
+            heard, _channels(voltages), usable, sfreq_hz=sfreq_hz, rng=rng, line_hz=line_hz
+        ),
+        waveform_leaks(
+            heard, _channels(voltages), usable, sfreq_hz=sfreq_hz, rng=rng, line_hz=line_hz
+        ),
     )
     return [str(name) for name in voltages.channels["name"]], found
 
@@ -152,14 +184,20 @@ def _channels(voltages: Voltages) -> Iterator[NDArray[np.float64]]:
     return (channel.astype(np.float64) for channel in voltages.data)
 
 
-def _rows(recording: Recording, names: list[str], found: Contamination) -> pd.DataFrame:
+def _rows(recording: Recording, names: list[str], found: Leaks) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "recording": recording.name,
             "name": names,
-            "statistic": found.r,
-            "lag": np.where(found.flagged, found.lag_s, np.nan),
-            "p": found.p,
+            "statistic": found.spectra.r,
+            "p": found.spectra.p,
+            "r_waveform": found.waveforms.r,
+            "p_waveform": found.waveforms.p,
+            "lag": np.where(
+                found.flagged,
+                np.where(found.waveforms.flagged, found.waveforms.lag_s, found.spectra.lag_s),
+                np.nan,
+            ),
             "q_fdr": found.q,
             "flagged": found.flagged,
         }

@@ -69,8 +69,12 @@ CONTAMINATION: dict[str, Column] = {
     "name": "Channel",
     "statistic": "Correlation of the fine spectra of sound and voltage, without what is "
     "broadband, over frames and frequencies, at the lag at which it is highest",
+    "p": "p of the statistic against circular shifts of the sound",
+    "r_waveform": "Correlation of the waveforms of sound and voltage (70 to 170 Hz) furthest from "
+    "0 among lags up to 0.5 s",
+    "p_waveform": "p of an r_waveform as far from 0, corrected for the lags",
     "lag": {"Description": "Lag of the leak, where there is one", "Units": "s"},
-    "p": "p against circular shifts of the sound",
-    "q_fdr": "Over the channels of the recording (Benjamini-Hochberg)",
+    "q_fdr": "Of the smaller p of the two, doubled, over the channels of the recording "
+    "(Benjamini-Hochberg)",
     "flagged": "Whether q is below .05",
 }
