@@ -23,6 +23,10 @@ COLUMNS = (
 )  # fmt: skip
 
 
+class NobodySpeaksError(BrainAlignError):
+    """Nothing tells of words in a recording: it is probably one of another task."""
+
+
 @dataclass(frozen=True)
 class SpokenWords:
     """The words of one recording."""
@@ -155,7 +159,7 @@ def _nothing(
         )
     if recording.path.suffix.lower() == ".nwb":
         looked += f"\n  {recording.path.name} has no words in a series {SERIES} of acquisition"
-    return BrainAlignError(
+    return NobodySpeaksError(
         f"{recording.name}: nothing tells which words were spoken.",
         where=looked,
         fix="name the column of events.tsv that holds one word per row with word_column in "

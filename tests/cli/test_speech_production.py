@@ -218,6 +218,23 @@ def test_without_sound_cues_count_and_speech_models_are_told(tmp_path: Path) -> 
     assert spoken.sidecar("planted_reconstruction")["NumberOfWords"] == 40
 
 
+def test_embeddings_without_common_words(planted: Spoken, tmp_path: Path) -> None:
+    lines = (planted.folder / "vectors.txt").read_text("utf-8").splitlines(keepends=True)
+    spoken = {word.word for word in planted.truth.speakers[0].words}
+    known = [line for line in lines if line.split(" ")[0] in spoken]
+    (tmp_path / "a.txt").write_text("".join(known[:20]))
+    (tmp_path / "b.txt").write_text("".join(known[20:]))
+    done = run(
+        planted.folder / "bids", tmp_path / "out", "participant", "-w", tmp_path / "work",
+        "--skip-bids-validation", "--recipe", "speech-production", "--sloppy", "--models",
+        f"a={tmp_path / 'a.txt'}", f"b={tmp_path / 'b.txt'}", "--participant-label", "01",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode in (1, 65)
+    assert "0 different words of sub-01_task-wordProduction can be used" in done.stderr
+    assert "lack a vector somewhere" in done.stderr
+
+
 def test_clocks_that_are_apart_and_a_leak_that_tells_it(tmp_path: Path) -> None:
     spoken = simulated(tmp_path, n_leaking=2, leak_uv=30.0, audio_lag_s=0.12)
     done = spoken.run("--realign")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bids_brainalign.config.schema import Config
-from bids_brainalign.errors import BrainAlignError
+from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.word_embeddings import WordEmbeddings, of_words
 from bids_brainalign.production.folds import LEAST_WORDS
 from bids_brainalign.store.digest import digest_of
@@ -68,6 +68,12 @@ def rebuild_speakers(
         ]
 
 
+def _reasons(words: pd.DataFrame) -> str:
+    """Say why words can't be used."""
+    reasons = words["reason"][~words["used"]].value_counts()
+    return "; ".join(f"{count} words: {reason}" for reason, count in reasons.items())
+
+
 class _Work:
     """One speaker; what fails is told, and costs only what depends on it."""
 
@@ -87,15 +93,24 @@ class _Work:
         if not self._done(words_step(self.config, self.speaker, sound)):
             return self.units
         words = read_words(self.config, self.speaker)
-        if self._has_too_few(words):
+        if self._has_too_few(words["word"][words["used"]], _reasons(words)):
             return self.units
         if "responses" in self.config.control.steps:
             if not self._done(responses_step(self.config, self.speaker, words)):
                 return self.units
             self._check_sound(words, sound)
-        found = self._embed(words, sound) if "features" in self.config.control.steps else {}
+        if not {"features", "encoding"} & set(self.config.control.steps):
+            return self.units
+        try:
+            material = self._material(words)
+        except BrainAlignError as error:
+            self._refuse(f"reconstruction {self.stem}", error)
+            return self.units
+        if self._has_too_few(material.words["word"], "the others have no responses"):
+            return self.units
+        found = self._embed(material.words, sound)
         if found and "encoding" in self.config.control.steps:
-            self._rebuild(words, found)
+            self._rebuild(words, material, found)
         return self.units
 
     def _done(self, step: Step) -> bool:
@@ -108,19 +123,17 @@ class _Work:
         self.units.append(refused(name, error, self.speaker.participant))
         return self.units[-1]
 
-    def _has_too_few(self, words: pd.DataFrame) -> bool:
-        different = words["word"][words["used"]].str.casefold().nunique()
+    def _has_too_few(self, words: pd.Series[str], why: str) -> bool:
+        different = words.str.casefold().nunique()
         if different >= LEAST_WORDS:
             return False
-        reasons = words["reason"][~words["used"]].value_counts()
-        lost = "; ".join(f"{count} words: {reason}" for reason, count in reasons.items())
         self._refuse(
             f"reconstruction {self.stem}",
             BrainAlignError(
                 f"{different} different words of {self.stem} can be used, and {LEAST_WORDS} are "
                 "needed to rebuild responses from words.",
-                where=lost,
-                fix="leave this participant out, or mend events.tsv",
+                where=why,
+                fix="leave this participant out, or mend what is said here",
             ),
         )
         return True
@@ -134,23 +147,32 @@ class _Work:
         for step in sound_checks.steps(self.config, self.speaker, words, sound):
             self._done(step)
 
-    def _embed(self, words: pd.DataFrame, sound: SpeakerSound) -> dict[str, WordEmbeddings]:
-        """Embeddings of the words with responses, all layers."""
-        rows = self._material(words).words
+    def _embed(self, rows: pd.DataFrame, sound: SpeakerSound) -> dict[str, WordEmbeddings]:
+        """Embed the words with responses, all layers."""
         found = {}
+        may_run = "features" in self.config.control.steps
         for source in sources_of(self.config, self.spaces):
-            if self._done(embedding_step(self.config, self.speaker, source, rows, sound)):
-                path = embedding_path(self.config, self.speaker, source, rows, sound)
+            path = embedding_path(self.config, self.speaker, source, rows, sound)
+            step = embedding_step(self.config, self.speaker, source, rows, sound)
+            if self._done(step) if may_run else path.is_file():
                 found[source.name] = load_embedding(path)
                 self._embedding_files[source.name] = path.name
         return found
 
     def _material(self, words: pd.DataFrame, *, lag_s: float = 0.0) -> Material:
         path = material_path(self.config, self.speaker, words, lag_s=lag_s)
+        if not path.is_file():
+            raise BrainAlignError(
+                f"There are no responses of {self.stem} with these settings.",
+                fix="run with --steps responses features encoding, or without --steps",
+                exit_code=ExitCode.MISSING_INPUT,
+            )
         return complete(load_material(path))
 
-    def _rebuild(self, words: pd.DataFrame, found: dict[str, WordEmbeddings]) -> None:
-        material, p = self._material(words), self.config.production
+    def _rebuild(
+        self, words: pd.DataFrame, material: Material, found: dict[str, WordEmbeddings]
+    ) -> None:
+        p = self.config.production
         try:
             chosen, lacking = choose_words(found, p.combine, p.layer, material.words)
         except BrainAlignError as error:  # a layer that a model hasn't
@@ -160,7 +182,8 @@ class _Work:
             self._refuse(f"reconstruction {name} {self.stem}", why)
         if chosen.lost:
             logger.warning("%s: %s", self.stem, chosen.lost)
-        if not chosen.by_name:
+        shared = material.words["word"][chosen.shared]
+        if not chosen.by_name or self._has_too_few(shared, chosen.lost):
             return
         self._map(words, material.of(chosen.shared), chosen)
         shown = {name: found[name] for name in found if name in chosen.by_name}
@@ -184,8 +207,11 @@ class _Work:
                 )  # fmt: skip
                 steps.append((mapping, embedding, step))
         todo = [(m, e) for m, e, step in steps if not step_cache(self.config).is_done(step)]
-        for line in announce_cost(self.config.production, material, todo, chosen.shared):
-            logger.info("%s: %s", self.stem, line)
+        try:
+            for line in announce_cost(self.config.production, material, todo, chosen.shared):
+                logger.info("%s: %s", self.stem, line)
+        except BrainAlignError:
+            logger.debug("no time was told", exc_info=True)  # the steps say what is wrong
         for _, _, step in steps:
             self._done(step)
 
@@ -199,7 +225,11 @@ class _Work:
             return
         if not self._done(responses_step(self.config, self.speaker, words, lag_s=lag_s)):
             return
-        moved = self._material(words, lag_s=lag_s)
+        try:
+            moved = self._material(words, lag_s=lag_s)
+        except BrainAlignError as error:
+            self._refuse(f"reconstruction {self.stem}, realigned", error)
+            return
         # Both fits are of the same words, which have responses before and after the shift.
         kept = np.isin(moved.words["row"], material.words["row"][chosen.shared])
         rows = np.isin(material.words["row"], moved.words["row"][kept])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.dataset.index import find_recordings
+from bids_brainalign.dataset.spoken_words import NobodySpeaksError
 from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.embedded import NOTE
 from bids_brainalign.workflow.attempt import attempt
@@ -49,8 +50,12 @@ def run_production(config: Config, *, run_id: str) -> Summary:
         )
     units = [Unit(name, "skipped", message=reason) for name, reason in index.skipped]
     for recording, error in without:
+        name = f"words {recording.name}"
+        if isinstance(error, NobodySpeaksError):  # rest, or listening
+            units.append(Unit(name, "skipped", message=str(error)))
+            continue
         logger.error("%s: %s", recording.name, error)
-        units.append(refused(f"words {recording.name}", error, recording.participant))
+        units.append(refused(name, error, recording.participant))
     if config.control.dry_run:
         return _dry(speakers, [source.name for source in sources], units)
     if not config.features.models and not config.paths.features:
