@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +119,15 @@ def complete(material: Material) -> Material:
             fix="look at the onsets in events.tsv and at BAD marks, or set window_s and "
             "baseline_s in [production]",
         )
-    return material if rows.all() else material.of(rows)
+    if rows.all():
+        return material
+    lost = material.words["word"][~rows]
+    note = (
+        f"{len(lost)} words have no response after their onset or before their cue within the "
+        f"recording, or it is in a bad stretch: {', '.join(map(str, lost))}."
+    )
+    kept = material.of(rows)
+    return replace(kept, notes=(*kept.notes, note))
 
 
 def _read(

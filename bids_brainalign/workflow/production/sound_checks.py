@@ -160,7 +160,7 @@ def _lags(
     course: NDArray[np.float32],
     times: Array64,
 ) -> Synchrony | BrainAlignError:
-    level = sound_level(audio.pieces(), audio.rate_hz, start_s=audio.start_s)
+    level = sound_level(audio.pieces(), audio.clock_hz, start_s=audio.start_s)
     try:
         return synchrony(
             _on_clock(level.power, level.times_s, times),

@@ -171,7 +171,7 @@ def _is_running(config: Config, cue: np.ndarray[tuple[int], np.dtype[np.float64]
 
 
 def _heard(audio: SpeechAudio, cue: np.ndarray[tuple[int], np.dtype[np.float64]]) -> SpeechTimes:
-    return speech_times(sound_level(audio.pieces(), audio.rate_hz, start_s=audio.start_s), cue)
+    return speech_times(sound_level(audio.pieces(), audio.clock_hz, start_s=audio.start_s), cue)
 
 
 def _loudness(
@@ -182,7 +182,7 @@ def _loudness(
     """Mean level of words whose times are known, in dB."""
     if audio is None or not np.isfinite(stop).all():
         return None
-    level = sound_level(audio.pieces(), audio.rate_hz, start_s=audio.start_s)
+    level = sound_level(audio.pieces(), audio.clock_hz, start_s=audio.start_s)
     first, last = np.searchsorted(level.times_s, start), np.searchsorted(level.times_s, stop)
     sums = np.concatenate([[0.0], np.cumsum(level.power)])
     mean = (sums[last] - sums[first]) / np.maximum(last - first, 1)
