@@ -62,15 +62,25 @@ def test_readme_lists_every_option() -> None:
 
 
 def test_readme_names_only_options_that_exist() -> None:
+    from bids_brainalign.cli import toolbox
     from bids_brainalign.cli.options import build_parser
 
     known = {option for action in build_parser()._actions for option in action.option_strings}
+    (commands,) = (
+        a for a in toolbox.build_parser()._actions if a.choices and not a.option_strings
+    )
+    tools = {
+        option
+        for tool in commands.choices.values()
+        for action in tool._actions
+        for option in action.option_strings
+    }
     readme = (REPOSITORY / "README.md").read_text("utf-8")
     # The section on containers names options of Docker, Podman and Apptainer: see tests/container.
     readme = re.sub(r"^## In a container\n.*?(?=^## )", "", readme, flags=re.MULTILINE | re.DOTALL)
     told = {option for option in OPTION.findall(readme) if option.startswith("--")}
     assert told
-    assert told <= known
+    assert told <= known | tools
     assert set(OPTION.findall(_options_section())) <= known
 
 
