@@ -27,13 +27,12 @@ from bids_brainalign.production.fine_spectra import (
 )
 from bids_brainalign.production.lags import (
     Lag,
+    draw_shifts,
     drawn_counts,
-    highest_within,
     interval,
     peaks,
     per_pair,
     share_reached,
-    shifts_apart,
     stretches,
 )
 from bids_brainalign.statistics.multiplicity import benjamini_hochberg
@@ -102,6 +101,7 @@ def contamination(
     band_hz: tuple[float, float] = HIGH_GAMMA_HZ,
     line_hz: float | None = 50.0,
     max_lag_s: float = 0.5,
+    n_draws: int = 10_000,
     n_resamples: int = 1000,
 ) -> Contamination:
     """Look for the sound in the voltages of each channel.
@@ -118,13 +118,14 @@ def contamination(
     sfreq_hz : float
         Of both.
     rng : Generator
-        Of the bootstrap.
     band_hz : tuple of float
         Frequencies looked at; for the lag alone, more of the voice is better.
     line_hz : float, optional
         Of the mains.
     max_lag_s : float
         Lags searched, to both sides.
+    n_draws : int
+        Draws of circular shifts of the sound for p, the same for all channels.
     n_resamples : int
         Bootstrap draws for the interval of the lag.
 
@@ -139,12 +140,12 @@ def contamination(
     """
     known = np.asarray(usable, dtype=np.bool_)
     bins = make_bins(known, sfreq_hz, band_hz=band_hz, line_hz=line_hz)
-    search = _Search(np.asarray(sound), bins, max(1, round(max_lag_s / HOP_S)), rng)
-    found, total = [], np.zeros(len(bins.starts))
+    search = _Search(np.asarray(sound), bins, max(1, round(max_lag_s / HOP_S)), n_draws, rng)
+    found, total = [], search.nothing
     for channel in channels:
-        one, every = search.channel(np.asarray(channel))
+        one, products = search.channel(np.asarray(channel))
         found.append(one)
-        total += every
+        total = total + products
     if not found:
         raise BrainAlignError("There is no channel to look for the sound in.")
     p = np.array([one.p for one in found])
@@ -154,7 +155,7 @@ def contamination(
     leaking = np.nan_to_num(q, nan=1.0) <= ALPHA
     near = np.stack([one.near for one in found])[leaking if leaking.any() else slice(None)]
     one_of_them = float(np.nanmin(p)) * int(np.isfinite(p).sum())
-    either = min(1.0, 2 * min(one_of_them, search.p(total)))
+    either = min(1.0, 2 * min(one_of_them, search.p(total)[0]))
     return Contamination(
         frequencies_hz=bins.frequencies_hz,
         matrix=np.stack([one.matrix for one in found]),
@@ -178,19 +179,23 @@ class _Channel:
     p_zero: float
     matrix: Array64
     near: Array64
-    """(n_stretches, n_lags) products."""
+    """(n_stretches, n_lags) products of the fine spectra."""
 
 
 class _Search:
     """The sound, ready for any number of channels."""
 
     def __init__(
-        self, sound: NDArray[np.floating], bins: Bins, reach: int, rng: np.random.Generator
+        self,
+        sound: NDArray[np.floating],
+        bins: Bins,
+        reach: int,
+        n_draws: int,
+        rng: np.random.Generator,
     ) -> None:
-        n_frames = len(bins.starts)
         self._bins, self._reach = bins, reach
         self._parts = stretches(bins.known, 1 / HOP_S)
-        self._shifts = shifts_apart(n_frames, reach, n_draws=n_frames, rng=rng)
+        self._shifts = draw_shifts(bins.known, reach, n_draws=n_draws, rng=rng)
         power, whole = bins.powers(sound)
         if not np.isfinite(power[bins.known]).all() or not np.ptp(power[bins.known]) > 0:
             raise BrainAlignError(
@@ -199,29 +204,34 @@ class _Search:
             )
         self.sound_share = float(power[bins.known].sum() / whole[bins.known].sum())
         self._sound = sound_detail(power, whole, bins)
-        self._spectrum = fft.rfft(self._sound, axis=0).conj()
-        self._factors = per_pair(bins.known)
+        self._spectrum = fft.rfft(self._shifts.blocks(self._sound), axis=1).conj()
+        self._factors = self._shifts.factors()
+        self._pairs = per_pair(bins.known)[np.arange(-reach, reach + 1)]
+        self.nothing = np.zeros(self._factors.shape)
 
     def channel(self, voltages: NDArray[np.floating]) -> tuple[_Channel, Array64]:
-        """Find what a channel has of the sound, and r at every lag around the circle."""
+        """Find what a channel has of the sound, and its products by block, (n_blocks, length)."""
         detail = neural_detail(self._bins.powers(voltages)[0], self._bins)
-        cross = np.einsum("kf,kf->k", self._spectrum, fft.rfft(detail, axis=0))
-        every = fft.irfft(cross, len(detail)) * self._factors
         near = self._products(detail)
         matrix = _correlations(self._sound, detail)
         if not detail.any():
             nan = float("nan")
-            return _Channel(nan, nan, nan, nan, nan, np.full_like(matrix, nan), near), every
-        around = every[self._lags]
-        place = float(peaks(around) - self._reach) * HOP_S
-        zero = share_reached(every[:1], every[self._shifts, None])
-        top, at_zero = float(around.max()), float(every[0])
-        return _Channel(top, place, self.p(every), at_zero, float(zero[0]), matrix, near), every
+            none = _Channel(nan, nan, nan, nan, nan, np.full_like(matrix, nan), near)
+            return none, self.nothing
+        spectrum = fft.rfft(self._shifts.blocks(detail), axis=1)
+        cross = np.einsum("bkf,bkf->bk", self._spectrum, spectrum)
+        products = fft.irfft(cross, self._shifts.length, axis=1) * self._factors
+        p, p_zero = self.p(products)
+        r = near.sum(axis=0) * self._pairs
+        place = float(peaks(r) - self._reach) * HOP_S
+        top, at_zero = float(r.max()), float(r[self._reach])
+        return _Channel(top, place, p, at_zero, p_zero, matrix, near), products
 
-    def p(self, every: Array64) -> float:
-        """P of the highest r among the lags searched."""
-        draws = highest_within(every, self._reach)[self._shifts]
-        return float(share_reached(every[self._lags].max(keepdims=True), draws[:, None])[0])
+    def p(self, products: Array64) -> tuple[float, float]:
+        """P of the highest of all lags, and of lag 0 alone."""
+        observed, drawn = self._shifts.observed(products), self._shifts.drawn(products)
+        zero = share_reached(observed[self._reach], drawn[:, self._reach])
+        return float(share_reached(observed.max(), drawn.max(axis=1))), float(zero)
 
     def lag(self, near: Array64, p: float, n_resamples: int, rng: np.random.Generator) -> Lag:
         """Lag at which products (n_stretches, n_lags) peak."""
@@ -233,14 +243,10 @@ class _Search:
             low_s=low,
             high_s=high,
             p=p,
-            n_draws=len(self._shifts),
+            n_draws=len(self._shifts.offsets),
             max_lag_s=self._reach * HOP_S,
             at_edge=bool(np.argmax(profile) in (0, 2 * self._reach)),
         )
-
-    @property
-    def _lags(self) -> NDArray[np.int64]:
-        return np.arange(-self._reach, self._reach + 1)
 
     def _products(self, detail: Array64) -> Array64:
         """Products with earlier to later sound, by stretch: (n_stretches, n_lags)."""
@@ -249,7 +255,7 @@ class _Search:
         firsts = np.array([rows[0] for rows in self._parts])
         firsts[0] = 0
         out = np.empty((len(firsts), 2 * reach + 1))
-        for place, lag in enumerate(self._lags):
+        for place, lag in enumerate(range(-reach, reach + 1)):
             lagged = around[reach - lag : reach - lag + n]
             out[:, place] = np.add.reduceat(np.einsum("tf,tf->t", lagged, detail), firsts)
         return out

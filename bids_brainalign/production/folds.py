@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -54,6 +54,29 @@ class WordFolds:
     def selections(self) -> tuple[tuple[Split, ...], ...]:
         """Inner folds, each once."""
         return tuple({id(fold.inner): fold.inner for fold in self.folds}.values())
+
+    def without(self, rows: Rows) -> WordFolds:
+        """Leave words out of all folds, as if they had never been; the others are renumbered."""
+        kept = np.setdiff1d(np.arange(self.n_words), rows)
+        new = {id(inner): _renumbered(inner, kept) for inner in self.selections()}
+        folds = tuple(
+            Fold(fold.name, _renumbered((fold.outer,), kept)[0], new[id(fold.inner)])
+            for fold in self.folds
+            if np.isin(fold.outer.test, kept).any()
+        )
+        return replace(self, folds=folds, content=self.content[kept])
+
+
+def _renumbered(splits: tuple[Split, ...], kept: Rows) -> tuple[Split, ...]:
+    """Give splits by places among the kept rows; those without validation words are gone."""
+    moved = []
+    for split in splits:
+        train, test = (
+            np.searchsorted(kept, np.intersect1d(part, kept)) for part in (split.train, split.test)
+        )
+        if len(test):
+            moved.append(Split(train, test))
+    return tuple(moved)
 
 
 def selection_rows(inner: tuple[Split, ...]) -> Rows:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+from scipy import fft
 
 from bids_brainalign.errors import BrainAlignError
 
@@ -16,6 +16,8 @@ LEVEL = 0.95
 STRETCH_S = 5.0
 """Least length of a stretch: longer than syllables, words and their high gamma remember."""
 MOST_STRETCHES = 60
+MOST_BLOCKS, LEAST_BLOCKS = 8, 4
+LAGS_PER_BLOCK = 6
 LEAST_STRETCHES = 12
 """In a minute, with lags of a second searched, p < .05 comes in 6 to 9 % of recordings without a
 link; from two minutes on in 4 to 6 % (simulated)."""
@@ -30,9 +32,10 @@ class Lag:
     high_s: float
     """95 % interval: bootstrap over stretches of the recording. It holds planted lags in 98 %."""
     p: float
-    """Of a peak as high anywhere among the lags that were searched, by circular shifts."""
+    """Of a peak as high anywhere among the lags that were searched, by circular shifts of the
+    sound."""
     n_draws: int
-    """Shifts behind p."""
+    """Draws of shifts behind p."""
     max_lag_s: float
     """Lags up to this were searched, to both sides."""
     at_edge: bool
@@ -76,26 +79,79 @@ def peaks(profiles: Array64) -> Array64:
     return np.asarray(np.where(top == inner, top + between, top), dtype=np.float64)
 
 
-def highest_within(profile: Array64, reach: int) -> Array64:
-    """Maximum within `reach` samples to both sides, around the circle, along the first axis."""
-    size = 2 * reach + 1
-    return np.asarray(ndimage.maximum_filter1d(profile, size, axis=0, mode="wrap"))
+@dataclass(frozen=True)
+class Shifts:
+    """Circular shifts of the sound against the responses, in each block by its own.
+
+    One shift for the whole recording leaves few draws that differ: windows of a second of lags fit
+    300 times into five minutes, and the one around lag 0 holds the highest of all of them once in
+    300 recordings without a link, whatever p the number of shifts promises.
+    """
+
+    known: NDArray[np.bool_]
+    """(n_times,) samples that count."""
+    offsets: NDArray[np.int64]
+    """(n_draws, n_blocks)."""
+    length: int
+    """Samples of a block."""
+    reach: int
+    """Lags searched, to both sides."""
+
+    def blocks(self, data: Array64) -> Array64:
+        """Cut (n_times, n_columns) into blocks of mean 0: (n_blocks, length, n_columns)."""
+        n_blocks = self.offsets.shape[1]
+        parts = data[: n_blocks * self.length].reshape(n_blocks, self.length, -1)
+        inside = self._known_blocks()[:, :, None]
+        n_known = np.maximum(inside.sum(axis=1, keepdims=True), 1)
+        mean = np.where(inside, parts, 0.0).sum(axis=1, keepdims=True) / n_known
+        return np.where(inside, parts - mean, 0.0)
+
+    def factors(self) -> Array64:
+        """Let products of few known pairs scatter as those of lag 0 do: (n_blocks, length)."""
+        mask = fft.rfft(self._known_blocks().astype(np.float64), axis=1)
+        n_pairs = np.round(fft.irfft(np.abs(mask) ** 2, self.length, axis=1))
+        share = n_pairs / np.maximum(n_pairs[:, :1], 1)
+        return np.where(n_pairs > 0, 1 / np.sqrt(np.maximum(share, 1e-9)), 0.0)
+
+    def observed(self, products: Array64) -> Array64:
+        """Sum over blocks of products (n_blocks, length) at the lags searched: (n_lags,)."""
+        return np.asarray(products.sum(axis=0)[np.arange(-self.reach, self.reach + 1)])
+
+    def drawn(self, products: Array64) -> Array64:
+        """Sum the same around random lags, those of each block its own: (n_draws, n_lags)."""
+        n_lags = 2 * self.reach + 1
+        total = np.zeros((len(self.offsets), n_lags))
+        for block, offsets in zip(products, self.offsets.T, strict=True):
+            around = np.concatenate([block[-self.reach :], block, block[: self.reach]])
+            total += np.lib.stride_tricks.sliding_window_view(around, n_lags)[offsets]
+        return total
+
+    def _known_blocks(self) -> NDArray[np.bool_]:
+        n_blocks = self.offsets.shape[1]
+        return self.known[: n_blocks * self.length].reshape(n_blocks, self.length)
 
 
-def shifts_apart(
-    n_times: int, reach: int, *, n_draws: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Circular shifts whose lags are none of those that are searched, each once: (n_draws,)."""
-    apart = np.arange(2 * reach + 1, n_times - 2 * reach)
-    if len(apart) < 2 * reach + 1:
+def draw_shifts(
+    known: NDArray[np.bool_], reach: int, *, n_draws: int, rng: np.random.Generator
+) -> Shifts:
+    """Draw shifts of up to eight blocks, each at least six times as long as the longest lag.
+
+    Raises
+    ------
+    BrainAlignError
+        If there are not four such blocks.
+    """
+    n_blocks = min(MOST_BLOCKS, len(known) // (LAGS_PER_BLOCK * reach))
+    if n_blocks < LEAST_BLOCKS:
         raise BrainAlignError(
-            f"{n_times} samples are too few to shift them by more than {2 * reach} either way.",
+            f"{len(known)} samples are too few for lags of up to {reach} of them.",
             fix="Search shorter lags, or use a longer recording.",
         )
-    return apart if len(apart) <= n_draws else np.sort(rng.choice(apart, n_draws, replace=False))
+    length = len(known) // n_blocks
+    return Shifts(known, rng.integers(0, length, size=(n_draws, n_blocks)), length, reach)
 
 
-def share_reached(observed: Array64, draws: Array64) -> Array64:
+def share_reached(observed: Array64 | np.float64, draws: Array64) -> Array64:
     """(1 + #{draws ≥ observed}) / (1 + n_draws) over the first axis of `draws`."""
     return np.asarray((1 + (draws >= observed).sum(axis=0)) / (1 + len(draws)))
 

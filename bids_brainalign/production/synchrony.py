@@ -18,13 +18,13 @@ from scipy import fft, ndimage
 from bids_brainalign.errors import BrainAlignError
 from bids_brainalign.production.lags import (
     Lag,
+    Shifts,
+    draw_shifts,
     drawn_counts,
-    highest_within,
     interval,
     peaks,
     per_pair,
     share_reached,
-    shifts_apart,
     stretches,
 )
 
@@ -91,7 +91,7 @@ def synchrony(
     max_lag_s : float
         Lags searched, to both sides.
     n_draws : int
-        Circular shifts of the sound for p.
+        Draws of circular shifts of the sound for p.
     n_resamples : int
         Bootstrap draws for the interval.
 
@@ -113,81 +113,86 @@ def synchrony(
         )
     reach = max(1, round(max_lag_s * sfreq_hz))
     parts = stretches(known, sfreq_hz)
-    shifts = shifts_apart(len(sound), reach, n_draws=n_draws, rng=rng)
+    shifts = draw_shifts(known, reach, n_draws=n_draws, rng=rng)
     counts = drawn_counts(len(parts), n_draws=n_resamples, rng=rng)
-    spectrum, factors = fft.rfft(sound).conj(), per_pair(known)
+    spectrum, factors = fft.rfft(shifts.blocks(sound[:, None]), axis=1).conj(), shifts.factors()
+    pairs = per_pair(known)[np.arange(-reach, reach + 1)]
     found = []
     for block in _blocks(np.shape(high_gamma)):
         data = _standardised(high_gamma[:, block], known, sfreq_hz)
-        cross = spectrum[:, None] * fft.rfft(data, axis=0)
-        every = fft.irfft(cross, len(sound), axis=0) * factors[:, None]
+        cross = spectrum * fft.rfft(shifts.blocks(data), axis=1)
+        circular = fft.irfft(cross, shifts.length, axis=1) * factors[:, :, None]
         near = _products(sound, data, parts, reach)
-        found.append(_of_channels(every, near, shifts, counts))
-    return _joined(found, shifts, sfreq_hz)
+        found.append(_of_channels(near, pairs, circular, shifts, counts))
+    return _joined(found, n_draws, sfreq_hz)
 
 
 @dataclass(frozen=True)
 class _Found:
-    """What a block of channels says; heights are sums over channels of squared correlations."""
+    """What a block of channels says; heights are sums over channels of squares."""
 
     r: Array64
-    """(n_lags, n_channels) at the lags that are searched."""
-    null: Array64
-    """(n_draws, n_channels) highest |r| of as many lags around each shift."""
-    heights: Array64
-    """(n_times,) at every lag around the circle."""
+    """(n_lags, n_channels)."""
     drawn: Array64
-    """(n_resamples, n_lags), in any unit."""
+    """(n_resamples, n_lags) heights of bootstrap draws, in any unit."""
+    tops: Array64
+    """(1 + n_draws, n_channels) largest size of shifted products; observed ones first."""
+    heights: Array64
+    """(1 + n_draws, n_lags) of shifted products; observed ones first."""
 
 
 def _of_channels(
-    every: Array64, near: Array64, shifts: NDArray[np.int64], counts: Array64
+    near: Array64, pairs: Array64, circular: Array64, shifts: Shifts, counts: Array64
 ) -> _Found:
-    """Correlations (n_times, n_channels), products (n_stretches, n_lags, n_channels)."""
+    """Products by stretch (n_stretches, n_lags, n_channels) and block (n_blocks, length, …)."""
     _, n_lags, n_channels = near.shape
-    reach = n_lags // 2
     drawn = np.zeros((len(counts), n_lags))
+    heights = np.zeros((1 + len(shifts.offsets), n_lags))
+    tops = np.empty((len(heights), n_channels))
     for channel in range(n_channels):
         drawn += (counts @ near[:, :, channel]) ** 2
-    null = highest_within(np.abs(every), reach)[shifts]
-    return _Found(every[_lags(reach)], null, (every**2).sum(axis=1), drawn)
+        own = circular[:, :, channel]
+        sums = np.concatenate([shifts.observed(own)[None], shifts.drawn(own)]) ** 2
+        tops[:, channel] = sums.max(axis=1)
+        heights += sums
+    return _Found(near.sum(axis=0) * pairs[:, None], drawn, tops, heights)
 
 
-def _joined(found: list[_Found], shifts: NDArray[np.int64], sfreq_hz: float) -> Synchrony:
+def _joined(found: list[_Found], n_draws: int, sfreq_hz: float) -> Synchrony:
     r = np.concatenate([part.r for part in found], axis=1)
-    null = np.concatenate([part.null for part in found], axis=1)
+    tops = np.concatenate([part.tops for part in found], axis=1)
     varying = np.any(r != 0, axis=0)
     if not varying.any():
         raise BrainAlignError("High gamma does not vary in any channel: it has no lag.")
     reach = len(r) // 2
-    heights = np.sum([part.heights for part in found], axis=0) / varying.sum()
-    profile = heights[_lags(reach)]
-    draws = highest_within(heights, reach)[shifts]
+    profile = (r**2).sum(axis=1) / varying.sum()
+    highest = np.sum([part.heights for part in found], axis=0).max(axis=1)
     drawn = peaks(np.sum([part.drawn for part in found], axis=0))
     low, high = interval((drawn - reach) / sfreq_hz)
     lag = Lag(
         lag_s=float(peaks(profile) - reach) / sfreq_hz,
         low_s=low,
         high_s=high,
-        p=float(share_reached(profile.max(keepdims=True), draws[:, None])[0]),
-        n_draws=len(shifts),
+        p=float(share_reached(highest[0], highest[1:])),
+        n_draws=n_draws,
         max_lag_s=reach / sfreq_hz,
         at_edge=bool(np.argmax(profile) in (0, 2 * reach)),
     )
-    channels = _channel_lags(r, null, varying, sfreq_hz)
-    return Synchrony(lag, _lags(reach) / sfreq_hz, np.sqrt(profile), channels)
+    channels = _channel_lags(r, tops, np.asarray(varying), sfreq_hz)
+    lags = np.arange(-reach, reach + 1) / sfreq_hz
+    return Synchrony(lag, lags, np.sqrt(profile), channels)
 
 
 def _channel_lags(
-    r: Array64, null: Array64, varying: NDArray[np.bool_], sfreq_hz: float
+    r: Array64, tops: Array64, varying: NDArray[np.bool_], sfreq_hz: float
 ) -> ChannelLags:
     size = np.abs(r)
     top = np.argmax(size, axis=0)
     columns = (
         (peaks(size.T) - len(r) // 2) / sfreq_hz,
         r[top, np.arange(r.shape[1])],
-        share_reached(size.max(axis=0), null),
-        share_reached(size.max(axis=0), null.max(axis=1, keepdims=True)),
+        share_reached(tops[0], tops[1:]),
+        share_reached(tops[0], tops[1:].max(axis=1, keepdims=True)),
     )
     return ChannelLags(*(np.where(varying, column, np.nan) for column in columns))
 
@@ -223,7 +228,3 @@ def _standardised(
 def _blocks(shape: tuple[int, ...]) -> list[slice]:
     step = max(1, _ELEMENTS // shape[0])
     return [slice(first, first + step) for first in range(0, shape[1], step)]
-
-
-def _lags(reach: int) -> NDArray[np.int64]:
-    return np.arange(-reach, reach + 1)

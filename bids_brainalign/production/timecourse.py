@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_brainalign.errors import BrainAlignError
-from bids_brainalign.production.folds import WordFolds
+from bids_brainalign.production.folds import Rows, WordFolds
 from bids_brainalign.production.inputs import Preparation, check_words, usable_channels
 from bids_brainalign.production.lags import share_reached
 from bids_brainalign.production.mapping import PLAIN, Predictions, train_moments
@@ -22,6 +22,8 @@ Array64 = NDArray[np.float64]
 
 ALPHA = 0.05
 LEAST_BINS = 3
+GROUPS = 10
+"""Of words, for the jackknife."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,6 @@ def layer_lag_map(
     rng: np.random.Generator,
     how: Ridge | None = None,
     preparation: Preparation = PLAIN,
-    n_resamples: int = 2000,
 ) -> LayerLagMap:
     """Map every layer to the responses in every bin, by ridge on the same folds.
 
@@ -78,8 +79,6 @@ def layer_lag_map(
     how : Ridge, optional
         A shared penalty is chosen for each bin on its own.
     preparation : Preparation
-    n_resamples : int
-        Bootstrap draws of words for the intervals of peaks and slope.
 
     Returns
     -------
@@ -107,9 +106,8 @@ def layer_lag_map(
     observed = scores.mean(axis=2)
     p = share_reached(observed, null.max(axis=2, keepdims=True))
     p_max = share_reached(observed, null.max(axis=(1, 2), keepdims=True))
-    found, slope = peak_lags(
-        scores, folds.content, lags, p.min(axis=1) <= ALPHA, n_resamples=n_resamples, rng=rng
-    )
+    without = np.stack([_left_out(xs, y, folds, how, preparation, r) for r in _groups(folds)])
+    found, slope = peak_lags(observed, without, lags, p.min(axis=1) <= ALPHA)
     return LayerLagMap(lags, observed, pairs, p, p_max, null.mean(axis=0), len(null), found, slope)
 
 
@@ -137,6 +135,30 @@ def _checked(
             fix="Leave this participant out, or select more channels.",
         )
     return y[:, :, use], lags
+
+
+def _groups(folds: WordFolds) -> list[Rows]:
+    """Words that are left out together for intervals: those of ten folds, or of as many parts."""
+    tests = [fold.outer.test for fold in folds.folds]
+    parts = np.array_split(np.arange(len(tests)), min(GROUPS, len(tests)))
+    return [np.concatenate([tests[k] for k in part]) for part in parts]
+
+
+def _left_out(
+    layers: Sequence[Array64],
+    responses: Array64,
+    folds: WordFolds,
+    how: Ridge,
+    preparation: Preparation,
+    rows: Rows,
+) -> Array64:
+    """Mean pattern r (n_layers, n_bins) of fits without some words."""
+    rest = folds.without(rows)
+    y = np.delete(responses, rows, axis=0)
+    plans = (
+        RidgePlan(np.delete(x, rows, axis=0), rest, how, preparation=preparation) for x in layers
+    )
+    return _means(plans, _targets(y, rest, how))
 
 
 @dataclass(frozen=True)

@@ -117,3 +117,27 @@ def test_a_reach_that_no_word_comes_into_changes_nothing():
         f.outer.train.tolist() for f in plain.folds
     ]
     assert word_folds(np.arange(30), starts_s=starts, reach_s=3.0).reach_s == 3.0
+
+
+@pytest.mark.parametrize("over", ["k-fold", "leave-one-word-out"])
+def test_words_that_are_left_out_are_in_no_fold_and_others_stay_where_they_were(over):
+    starts = np.arange(40.0)
+    times = {"starts_s": starts, "reach_s": 1.0, "cut": "contiguous"}
+    folds = word_folds(np.arange(40) // 2, over=over, n_folds=5, n_inner=4, **times)
+    left = np.array([0, 1, 2, 3, 4, 5, 6, 7, 20])
+    rest, plan = np.setdiff1d(np.arange(40), left), folds.without(left)
+    np.testing.assert_array_equal(plan.content, folds.content[rest])
+    assert (plan.reach_s, plan.over) == (folds.reach_s, over)
+    old = {fold.name: fold for fold in folds.folds}
+    gone = set(old) - {fold.name for fold in plan.folds}
+    assert all(np.isin(old[name].outer.test, left).all() for name in gone)
+    assert gone
+    assert len(plan.selections()) == len(folds.selections()) - 1  # whose words are all gone
+    for fold in plan.folds:
+        before = old[fold.name]
+        pairs = [(fold.outer, before.outer)]
+        validated = [s for s in before.inner if not np.isin(s.test, left).all()]
+        pairs += zip(fold.inner, validated, strict=True)
+        for new, split in pairs:
+            np.testing.assert_array_equal(rest[new.train], np.setdiff1d(split.train, left))
+            np.testing.assert_array_equal(rest[new.test], np.setdiff1d(split.test, left))

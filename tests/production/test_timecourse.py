@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.stats import binom
 
 from bids_brainalign.errors import BrainAlignError
 from bids_brainalign.production.mapping import map_words
+from bids_brainalign.production.peak_lags import peak_lags
 from bids_brainalign.production.ridge import Ridge
 from bids_brainalign.production.scores import corrected
 from bids_brainalign.production.timecourse import layer_lag_map
@@ -36,13 +38,11 @@ def coursed(seed, places, *, share=0.3, n_words=80, n_channels=12, same=False):
     return layers, np.sqrt(share) * signal + np.sqrt(1 - share) * noise
 
 
-def mapped(seed, places, *, n_draws=39, n_resamples=300, **options):
+def mapped(seed, places, *, n_draws=39, **options):
     layers, y = coursed(seed, places, **options)
     folds = folds_of(len(y), n_folds=5, n_inner=3)
     rng = np.random.default_rng(seed)
-    return layer_lag_map(
-        layers, y, folds, LAGS, how=RIDGE, n_draws=n_draws, rng=rng, n_resamples=n_resamples
-    )
+    return layer_lag_map(layers, y, folds, LAGS, how=RIDGE, n_draws=n_draws, rng=rng)
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -53,7 +53,7 @@ def test_every_layer_bin_and_shuffle_equals_a_fit_of_its_own(shared, cut):
     y[3, 4, 6] = np.nan
     folds, how = folds_of(40, n_folds=4, n_inner=3, cut=cut), Ridge(RIDGE.penalties, shared=shared)
     rng = np.random.default_rng(5)
-    found = layer_lag_map(layers, y, folds, LAGS, how=how, n_draws=3, rng=rng, n_resamples=20)
+    found = layer_lag_map(layers, y, folds, LAGS, how=how, n_draws=3, rng=rng)
 
     def summary(x, target):
         return corrected(target, map_words(x, target, folds, how)).summary()
@@ -83,7 +83,7 @@ def test_planted_layers_peak_in_their_bins_one_after_the_other():
     peaks = np.array([peak.lag_s for peak in found.peaks])
     np.testing.assert_allclose(peaks, 0.025 + 0.05 * places, atol=0.05)
     for peak in found.peaks:
-        assert peak.low_s <= peak.lag_s <= peak.high_s
+        assert peak.low_s < peak.lag_s < peak.high_s < peak.low_s + 0.15
     assert found.slope.seconds == pytest.approx(0.3, abs=0.06)
     assert found.slope.low_s > 0.15
     assert found.slope.p < 0.01
@@ -109,7 +109,7 @@ def test_layers_that_know_nothing_have_neither_peak_nor_slope():
 
 def test_without_a_link_few_layers_have_a_significant_bin():
     """Maxima over ten bins are paid for: one layer in twenty, of 24 here."""
-    found = [mapped(seed, [4, 4], share=0.0, n_words=40, n_resamples=10) for seed in range(12)]
+    found = [mapped(seed, [4, 4], share=0.0, n_words=40) for seed in range(12)]
     layers = sum(int((f.p.min(axis=1) <= 0.05).sum()) for f in found)
     assert layers <= binom.ppf(0.999, 24, 0.05)
     assert sum(f.p_max.min() <= 0.05 for f in found) <= binom.ppf(0.999, 12, 0.05)
@@ -117,11 +117,21 @@ def test_without_a_link_few_layers_have_a_significant_bin():
 
 @pytest.mark.slow
 def test_p_is_calibrated_over_bins_and_over_layers():
-    found = [mapped(seed, [4] * 4, share=0.0, n_words=60, n_resamples=10) for seed in range(150)]
+    found = [mapped(seed, [4] * 4, share=0.0, n_words=60) for seed in range(150)]
     any_layer = sum(f.p_max.min() <= 0.05 for f in found)
     first = sum(f.p[0].min() <= 0.05 for f in found)
     assert binom.ppf(0.001, 150, 0.05) <= any_layer <= binom.ppf(0.999, 150, 0.05)
     assert binom.ppf(0.001, 150, 0.05) <= first <= binom.ppf(0.999, 150, 0.05)
+
+
+@pytest.mark.slow
+def test_intervals_hold_the_planted_peak_in_nineteen_of_twenty_layers():
+    """Recordings are counted, by their first layer: peaks of one depend on each other."""
+    found = [mapped(seed, [4.4] * 2, share=0.5, same=True, n_draws=19) for seed in range(100)]
+    peaks = [f.peaks[0] for f in found if np.isfinite(f.peaks[0].lag_s)]
+    held = sum(peak.low_s <= 0.025 + 0.05 * 4.4 <= peak.high_s for peak in peaks)
+    assert len(peaks) > 80
+    assert held >= binom.ppf(0.001, len(peaks), 0.95)
 
 
 @pytest.mark.slow
@@ -130,6 +140,60 @@ def test_layers_that_peak_together_have_a_slope_in_one_of_twenty_at_most():
     slopes = [f.slope for f in found if f.slope is not None]
     assert len(slopes) > 80
     assert sum(s.p <= 0.05 for s in slopes) <= binom.ppf(0.999, len(slopes), 0.05)
+
+
+def test_intervals_are_those_of_a_jackknife_with_everything_refitted():
+    layers, y = coursed(3, [2, 4, 6], share=0.6, n_words=60)
+    folds = folds_of(60, n_folds=6, n_inner=3)
+    rng = np.random.default_rng(0)
+    found = layer_lag_map(layers, y, folds, LAGS, how=RIDGE, n_draws=19, rng=rng)
+    assert (found.p.min(axis=1) <= 0.05).all()
+
+    def alone(left):
+        """Mean pattern r of fits on folds without some words."""
+        rest, plan = np.delete(np.arange(60), left), folds.without(left)
+        others = [fold for fold in folds.folds if fold.outer.test is not left]
+        for fold, old in zip(plan.folds, others, strict=True):
+            np.testing.assert_array_equal(rest[fold.outer.test], old.outer.test)
+            kept = np.setdiff1d(old.outer.train, left)
+            np.testing.assert_array_equal(rest[fold.outer.train], kept)
+
+        def mean_r(x, target):
+            return corrected(target, map_words(x, target, plan, RIDGE)).summary()[0]
+
+        return [[mean_r(x[rest], y[rest, b]) for b in range(10)] for x in layers]
+
+    without = np.array([alone(fold.outer.test) for fold in folds.folds])
+    expected, slope = peak_lags(found.pattern_r, without, LAGS, np.ones(3, dtype=bool))
+    for one, other in zip(found.peaks, expected, strict=True):
+        np.testing.assert_allclose(
+            [one.lag_s, one.low_s, one.high_s], [other.lag_s, other.low_s, other.high_s]
+        )
+    assert found.slope.p == pytest.approx(slope.p)
+
+
+def test_jackknife_error_of_a_peak_and_of_a_slope_by_hand():
+    """Curves that are parabolas: their peaks are known; errors by the formula."""
+    rng = np.random.default_rng(0)
+    tops = 0.2 + 0.01 * rng.standard_normal((8, 4)) + 0.03 * np.arange(4)
+    lags = np.arange(10) * 0.05
+    without = -((lags - tops[:, :, None]) ** 2)
+    curves = -((lags - tops.mean(axis=0)[:, None]) ** 2)
+    found, slope = peak_lags(curves, without, lags, np.array([True, True, False, True]))
+    errors = np.sqrt(7 / 8 * ((tops - tops.mean(axis=0)) ** 2).sum(axis=0))
+    for k in (0, 1, 3):
+        assert found[k].lag_s == pytest.approx(tops[:, k].mean())
+        half = stats.t.ppf(0.975, 7) * errors[k]
+        assert found[k].high_s - found[k].lag_s == pytest.approx(half)
+        assert found[k].lag_s - found[k].low_s == pytest.approx(half)
+    assert np.isnan([found[2].lag_s, found[2].low_s]).all()
+    depth = np.array([0, 1, 3]) / 3
+    slopes = np.array([np.polyfit(depth, row[[0, 1, 3]], 1)[0] for row in tops])
+    error = np.sqrt(7 / 8 * ((slopes - slopes.mean()) ** 2).sum())
+    assert slope.seconds == pytest.approx(slopes.mean())
+    assert slope.p == pytest.approx(2 * stats.t.sf(abs(slopes.mean()) / error, 7))
+    assert slope.n_layers == 3
+    assert peak_lags(curves, without, lags, np.array([True, False, False, True]))[1] is None
 
 
 def test_time_courses_that_make_none_are_refused():
