@@ -4,8 +4,13 @@ After Roussel et al. 2020 (J Neural Eng 17:056028): sound and voltages are corre
 every pair of frequency bins; what leaks has the frequency that it had, and raises the diagonal.
 Three things raise it without a leak, and are dealt with: speech-locked high gamma changes all bins
 together (each frame counts only about a smooth curve over frequency), it follows the loudness
-(taken out of the sound), and mains hum is in both (its harmonics are left out). A neural response
-that follows the pitch itself, cycle by cycle, would look the same; only its lag is a cortex's.
+(taken out of the sound), and mains hum is in both (its harmonics are left out).
+
+In five minutes of speech, leaks are found in half of the channels at 18 to 25 dB below a channel's
+own power between 70 and 170 Hz, and in nine of ten at 15 to 23 dB, the least in low voices
+(simulated). Two things still pass for a leak: a neural response that follows the pitch cycle by
+cycle, of which only the lag is a cortex's, and hum in the sound that is about as loud as the voice
+and swings several times a second.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ MOST_STRETCHES = 60
 MOST_BLOCKS, LEAST_BLOCKS = 8, 4
 LAGS_PER_BLOCK = 6
 LEAST_STRETCHES = 12
-"""In a minute, with lags of a second searched, p < .05 comes in 6 to 9 % of recordings without a
+"""In a minute, with lags of a second searched, p < .05 comes in 6 to 8 % of recordings without a
 link; from two minutes on in 4 to 6 % (simulated)."""
 
 
