@@ -22,7 +22,6 @@ from bids_brainalign.production.contamination import (
     Contamination,
     contamination,
 )
-from bids_brainalign.production.fine_spectra import HOP_S
 from bids_brainalign.production.lags import Lag
 from bids_brainalign.production.waveform_leaks import WaveformLeaks, waveform_leaks
 from bids_brainalign.responses import resampling
@@ -110,10 +109,7 @@ class Leaks:
     @property
     def q(self) -> NDArray[np.float64]:
         """(n_channels,) of the smaller p of the two, doubled, over channels."""
-        # Shifts overlap: no more of them are independent than windows of lags fit the recording.
-        lag = self.spectra.leak
-        least = (2 * lag.max_lag_s / HOP_S + 1) / max(lag.n_draws, 1)
-        both = np.stack([np.maximum(self.spectra.p, least), self.waveforms.p])
+        both = np.stack([self.spectra.p, self.waveforms.p])
         known = np.isfinite(both).any(axis=0)
         smaller = np.where(known, np.nanmin(np.where(np.isnan(both), 1.0, both), axis=0), np.nan)
         return benjamini_hochberg(np.minimum(1.0, 2 * smaller))
