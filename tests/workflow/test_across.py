@@ -14,12 +14,14 @@ from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.models import open_model
 from bids_brainalign.store.steps import StepCache
 from bids_brainalign.tuning.training_log import TrainingLog
+from bids_brainalign.workflow import tuning, tuning_together
 from bids_brainalign.workflow.front_matter import write_front_matter
 from bids_brainalign.workflow.group import group_steps
 from bids_brainalign.workflow.pages import participant_page_step
 from bids_brainalign.workflow.probing import probe_models
 from bids_brainalign.workflow.responses import load_response, response_path, save_response
-from bids_brainalign.workflow.tuning_steps import tuned_space
+from bids_brainalign.workflow.tuning import tuning_step
+from bids_brainalign.workflow.tuning_steps import tuned_space, tuning_steps
 from bids_brainalign.workflow.tuning_together import require_together, together_step
 from bids_brainalign.workflow.tuning_transfer import transfer_steps
 from tests.workflow.people import N_PLANTED, SETTINGS, make_people, run, write_model
@@ -140,6 +142,22 @@ def test_the_common_model_is_probed_once_and_shown_on_pages(pair):
         assert participant_page_step(config, "01").inputs["shared"] != after["shared"]
     finally:
         epochs.write_bytes(kept)
+
+
+def test_a_common_model_is_not_scored_where_its_training_failed(pair):
+    """That of an earlier run lies there still."""
+    first, config, fits, spaces = pair
+    trained = {name for name in first if name.startswith("tuning group")}
+    assert trained
+    for before in (trained, set()):
+        succeeded, steps = set(before), []
+        for step in tuning_steps(config, fits[0], spaces, succeeded):
+            steps.append(step)
+            succeeded.add(step.name)
+        (against,) = [s for s in steps if s.name.endswith("w2v:tuned") and "compared" in s.inputs]
+        names = [name for name, _ in against.inputs["compared"]]
+        assert names == ["w2v:tuned", "w2v", *(["w2v:together"] if before else [])]
+        assert any("w2v:together" in step.name for step in steps) == bool(before)
 
 
 def test_transfer_scores_the_models_of_others_like_the_own_one(pair):
@@ -294,6 +312,31 @@ def test_participants_with_other_stories_must_share_their_roles(pair):
     space = tuned_space(config, spaces)
     with pytest.raises(BrainAlignError, match="can't be tuned on together"):
         together_step(config, [fits[0], fewer], space, spaces, variant).work()
+
+
+def test_the_common_training_sees_what_each_training_alone_sees(pair, monkeypatch):
+    """Audio, delays and responses of every batch, of one participant or the other."""
+    _, config, fits, spaces = pair
+    variants = {v.name: v for v in variants_of(config.tuning)}
+    space, seen = tuned_space(config, spaces), []
+
+    def stop(config, backbone, batches, *, n_targets):
+        for index in range(len(batches)):
+            one = batches.batch(0, index)
+            tensors = (one.clips, one.n_valid, one.delays, one.responses)
+            seen.append([tensor.numpy().tobytes() for tensor in tensors])
+        raise KeyboardInterrupt
+
+    steps = [tuning_step(config, fit, space, spaces, variants["tuned"]) for fit in fits]
+    steps.append(together_step(config, fits, space, spaces, variants["together"]))
+    monkeypatch.setattr(tuning, "response_task", stop)
+    monkeypatch.setattr(tuning_together, "response_task", stop)
+    for step in steps:
+        with pytest.raises(KeyboardInterrupt):
+            step.work()
+    half = len(seen) // 2
+    assert half > 2
+    assert sorted(seen[:half]) == sorted(seen[half:])
 
 
 def test_participants_recorded_on_other_clocks_are_not_tuned_on_together(pair):
