@@ -133,6 +133,22 @@ def shifted_trials(
     -------
     Null
     """
+    orders, of_responses = shifted_orders(folds, n_draws=n_draws, rng=rng, least=least)
+    null = _reordered if of_responses else _exchanged
+    return null("shifted trials", embeddings, responses, folds, how, orders, preparation)
+
+
+def shifted_orders(
+    folds: WordFolds, *, n_draws: int, rng: np.random.Generator, least: int = 1
+) -> tuple[Rows, bool]:
+    """Draw circular shifts of the words, as :func:`shifted_trials` does, each once.
+
+    Returns
+    -------
+    orders : ndarray of shape (≤ n_draws, n_words), int
+    of_responses : bool
+        Whether responses may be put into these orders; else embeddings must.
+    """
     _check_draws(n_draws)
     n = folds.n_words
     shifts = np.arange(least, n - least + 1)
@@ -140,12 +156,9 @@ def shifted_trials(
         raise BrainAlignError(f"{n} trials cannot be shifted by at least {least} either way.")
     if len(shifts) > n_draws:
         shifts = rng.choice(shifts, size=n_draws, replace=False)
-    orders = (np.arange(n) + shifts[:, None]) % n
-    name = "shifted trials"
     if folds.reach_s:
-        back = (np.arange(n) - shifts[:, None]) % n
-        return _exchanged(name, embeddings, responses, folds, how, back, preparation)
-    return _reordered(name, embeddings, responses, folds, how, orders, preparation)
+        return (np.arange(n) - shifts[:, None]) % n, False
+    return (np.arange(n) + shifts[:, None]) % n, True
 
 
 def random_embeddings(

@@ -7,12 +7,14 @@ matrix products only (Hastie, Tibshirani & Friedman 2009, eq. 3.47).
 A penalty that channels share is chosen by the sum of their validation errors, each in variances
 of its own: tr(F(α) K), with K the products of the words' standardised responses and F(α) the sum
 over inner folds of Rᵀ R / n_test for R(α), the residuals as a linear map. No channel is predicted
-for it.
+for it, unless responses are few.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +44,25 @@ class _Hat:
     """Predictions of one split as a linear map of its training responses."""
 
     split: Split
-    matrix: Array64
-    """(n_penalties, n_test, n_train); every row sums to 0, so that ȳ is added."""
+    projected: Array64
+    """(n_test, rank) held-out embeddings along the directions of the training embeddings."""
+    gain: Array64
+    """(n_penalties, rank)."""
+    u: Array64
+    """(n_train, rank); columns sum to 0, so that ȳ is added."""
+
+    @cached_property
+    def matrix(self) -> Array64:
+        """(n_penalties, n_test, n_train) the map itself."""
+        return np.asarray((self.projected * self.gain[:, None, :]) @ self.u.T)
+
+    def about_mean(self, y: Array64, penalties: NDArray[np.int64]) -> Iterator[Array64]:
+        """Predictions about ȳ from training responses y (n_train, n_columns), by penalty."""
+        if len(self.projected) <= len(self.gain[0]):
+            yield from (self.matrix[index] @ y for index in penalties)
+            return
+        along = self.u.T @ y
+        yield from ((self.projected * self.gain[index]) @ along for index in penalties)
 
 
 @dataclass(frozen=True)
@@ -57,7 +76,7 @@ class _Forms:
     @classmethod
     def of(cls, hats: list[_Hat]) -> _Forms:
         rows = selection_rows(tuple(hat.split for hat in hats))
-        forms = np.zeros((len(hats[0].matrix), len(rows), len(rows)))
+        forms = np.zeros((len(hats[0].gain), len(rows), len(rows)))
         for hat in hats:
             train, test = (np.searchsorted(rows, r) for r in (hat.split.train, hat.split.test))
             residual = np.zeros((len(forms), len(test), len(rows)))
@@ -121,11 +140,7 @@ class RidgePlan:
         self._forms: dict[int, _Forms] = {}
         for inner in folds.selections():
             x = preparation.apply(embeddings, selection_rows(inner))
-            hats = [self._hat(x, split) for split in inner]
-            if how.shared:
-                self._forms[id(inner)] = _Forms.of(hats)
-            else:
-                self._inner[id(inner)] = hats
+            self._inner[id(inner)] = [self._hat(x, split) for split in inner]
         prepared = [preparation.apply(embeddings, fold.outer.train) for fold in folds.folds]
         self.n_weights = np.array([int((np.ptp(x, axis=0) > 0).sum()) for x in prepared])
         """(n_folds,) dimensions that vary, of the embeddings as prepared."""
@@ -134,7 +149,7 @@ class RidgePlan:
         ]
 
     def predict(
-        self, responses: Array64, *, n_sets: int = 1, grams: Grams | None = None
+        self, responses: Array64, *, n_sets: int = 1, grams: Callable[[], Grams] | None = None
     ) -> tuple[Array64, Array64]:
         """Predict every word from folds that don't hold it.
 
@@ -144,8 +159,8 @@ class RidgePlan:
             Responses, or reordered versions of them side by side.
         n_sets : int
             A shared penalty is chosen for each set on its own.
-        grams : Grams, optional
-            Of :func:`word_grams`, where several plans predict the same responses.
+        grams : callable, optional
+            Gives the result of :func:`word_grams`, where several plans predict the same responses.
 
         Returns
         -------
@@ -161,7 +176,7 @@ class RidgePlan:
             out = np.tile(y.mean(axis=0), (len(fold.outer.test), 1))
             for index in np.unique(best):
                 columns = best == index
-                out[:, columns] += hat.matrix[index] @ y[:, columns]
+                out[:, columns] += next(hat.about_mean(y[:, columns], index[None]))
             predicted[fold.outer.test] = out
             penalties[number] = self._alphas[best]
         return predicted, penalties
@@ -171,29 +186,52 @@ class RidgePlan:
         u, s, vt = np.linalg.svd(x[split.train] - mean, full_matrices=False)
         projected = (x[split.test] - mean) @ vt.T
         gain = s / (s**2 + self._alphas[:, None])  # (n_penalties, rank)
-        return _Hat(split, np.asarray((projected * gain[:, None, :]) @ u.T))
+        return _Hat(split, projected, gain, u)
 
     def _chosen(
-        self, responses: Array64, n_sets: int, grams: Grams | None
+        self, responses: Array64, n_sets: int, grams: Callable[[], Grams] | None
     ) -> dict[int, NDArray[np.int64]]:
         """Index of the penalty of each column, by inner folds."""
         if not self.how.shared:
             return {key: self._each(hats, responses) for key, hats in self._inner.items()}
-        products = word_grams(responses, self.folds, n_sets=n_sets) if grams is None else grams
+        if not self._forms:
+            if all(_few(hats, responses.shape[1]) for hats in self._inner.values()):
+                return {
+                    k: self._common(hats, responses, n_sets) for k, hats in self._inner.items()
+                }
+            self._forms = {key: _Forms.of(hats) for key, hats in self._inner.items()}
+        products = grams() if grams else word_grams(responses, self.folds, n_sets=n_sets)
         n_channels = responses.shape[1] // n_sets
         best = {key: forms.best(products[key]) for key, forms in self._forms.items()}
         return {key: np.repeat(index, n_channels) for key, index in best.items()}
 
     def _each(self, hats: list[_Hat], responses: Array64) -> NDArray[np.int64]:
         """Index of the penalty with the least mean validation error of each column alone."""
+        return np.asarray(np.argmin(self._errors(hats, responses), axis=0))
+
+    def _common(self, hats: list[_Hat], responses: Array64, n_sets: int) -> NDArray[np.int64]:
+        """Index of the penalty with the least error in variances, summed over each set."""
+        variance = responses[selection_rows(tuple(hat.split for hat in hats))].var(axis=0)
+        error = self._errors(hats, responses) / np.where(variance > 0, variance, np.inf)
+        sets = error.reshape(len(error), n_sets, -1)
+        return np.repeat(np.argmin(sets.sum(axis=2), axis=0), sets.shape[2])
+
+    def _errors(self, hats: list[_Hat], responses: Array64) -> Array64:
+        """Sum over inner folds of mean squared errors: (n_penalties, n_columns)."""
         error = np.zeros((len(self._alphas), responses.shape[1]))
         for hat in hats:
             y, held = responses[hat.split.train], responses[hat.split.test]
             about = held - y.mean(axis=0)
-            for index, matrix in enumerate(hat.matrix):
-                missed = about - matrix @ y
+            for index, said in enumerate(hat.about_mean(y, np.arange(len(error)))):
+                missed = about - said
                 error[index] += np.einsum("ij,ij->j", missed, missed) / len(held)
-        return np.asarray(np.argmin(error, axis=0))
+        return error
+
+
+def _few(hats: list[_Hat], n_columns: int) -> bool:
+    """Whether responses are predicted sooner than quadratic forms of them are made."""
+    n_words, rank = len(hats[0].split.train), len(hats[0].gain[0])
+    return n_columns * min(rank, n_words) < n_words**2
 
 
 def rows_of_sets(orders: Rows, responses: Array64) -> Array64:

@@ -75,6 +75,33 @@ def test_every_layer_bin_and_shuffle_equals_a_fit_of_its_own(shared, cut):
     np.testing.assert_allclose(found.p_max, p)
 
 
+@pytest.mark.parametrize("near", [False, True])
+def test_shifts_are_those_of_fits_of_their_own(near):
+    """11 to 19 words of 30; embeddings are shifted where folds have gaps."""
+    layers, y = coursed(0, [2, 6], n_words=30, n_channels=5)
+    options = {"starts_s": np.arange(30.0), "reach_s": 1.5, "cut": "contiguous"} if near else {}
+    folds = folds_of(30, n_folds=4, n_inner=3, **options)
+    rng = np.random.default_rng(5)
+    found = layer_lag_map(layers, y, folds, LAGS, how=RIDGE, n_draws=500, rng=rng, least_shift=11)
+    assert (found.n_draws, found.null) == (9, "shifts of the trials")
+
+    def every(x_order, y_order):
+        def one(x, b):
+            target = y[y_order][:, b]
+            return corrected(target, map_words(x[x_order], target, folds, RIDGE)).pattern_r.mean()
+
+        return np.array([[one(x, b) for b in range(10)] for x in layers])
+
+    here = np.arange(30)
+    observed = every(here, here)
+    moved = [np.roll(here, shift) for shift in range(11, 20)]
+    null = np.array([every(o, here) if near else every(here, o) for o in moved])
+    np.testing.assert_allclose(found.pattern_r, observed, atol=1e-9)
+    np.testing.assert_allclose(found.null_mean, null.mean(axis=0), atol=1e-9)
+    p = (1 + (null.max(axis=(1, 2))[:, None, None] >= observed).sum(axis=0)) / 10
+    np.testing.assert_allclose(found.p_max, p)
+
+
 def test_planted_layers_peak_in_their_bins_one_after_the_other():
     places = np.array([1.5, 3.0, 4.5, 6.0, 7.5])
     found = mapped(3, places, share=0.6, n_words=150)
@@ -122,6 +149,35 @@ def test_p_is_calibrated_over_bins_and_over_layers():
     first = sum(f.p[0].min() <= 0.05 for f in found)
     assert binom.ppf(0.001, 150, 0.05) <= any_layer <= binom.ppf(0.999, 150, 0.05)
     assert binom.ppf(0.001, 150, 0.05) <= first <= binom.ppf(0.999, 150, 0.05)
+
+
+def least_p_of_drift(seed, *, n_words=48, drift=0.6, least_shift=None):
+    """Least p of a map of embeddings that drift, without a link; words a second apart share half
+    of their response with the next."""
+    rng = np.random.default_rng(seed)
+    layers = [rng.standard_normal((n_words, 5)) for _ in range(3)]
+    for x in layers:
+        for word in range(1, n_words):
+            x[word] = drift * x[word - 1] + np.sqrt(1 - drift**2) * x[word]
+    y = rng.standard_normal((n_words, 6, 6))
+    for b in range(1, 6):
+        y[:, b] = 0.9 * y[:, b - 1] + np.sqrt(1 - 0.81) * y[:, b]
+    y[1:] = np.sqrt(0.5) * (y[1:] + y[:-1])
+    times = {"starts_s": np.arange(n_words) * 1.0, "reach_s": 1.5, "cut": "contiguous"}
+    folds = folds_of(n_words, n_folds=4, n_inner=3, seed=seed, **times)
+    found = layer_lag_map(
+        layers, y, folds, LAGS[:6], how=RIDGE, n_draws=19, rng=rng, least_shift=least_shift
+    )
+    return found.p_max.min()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("drift", [0.6, 0.9])
+def test_shifts_keep_the_drift_that_shuffles_end(drift):
+    shifted = [least_p_of_drift(seed, drift=drift, least_shift=3) for seed in range(150)]
+    assert np.sum(np.array(shifted) <= 0.05) <= binom.ppf(0.999, 150, 0.05)
+    shuffled = [least_p_of_drift(seed, drift=drift) for seed in range(100)]
+    assert np.sum(np.array(shuffled) <= 0.05) > binom.ppf(0.95, 100, 0.05)
 
 
 @pytest.mark.slow

@@ -13,10 +13,15 @@ from bids_brainalign.features.word_embeddings import WordEmbeddings, of_words
 from bids_brainalign.outputs.reading import SETTINGS
 from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.production.folds import LEAST_WORDS
-from bids_brainalign.production.timecourse import LayerLagMap, layer_lag_map
+from bids_brainalign.production.timecourse import ALPHA, LayerLagMap, layer_lag_map
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.production.material import Material
-from bids_brainalign.workflow.production.rebuilding import RIDGE, plan_folds
+from bids_brainalign.workflow.production.rebuilding import (
+    RIDGE,
+    is_continuous,
+    least_shift,
+    plan_folds,
+)
 from bids_brainalign.workflow.production.reconstruction import settings_of
 from bids_brainalign.workflow.production.speakers import Speaker
 from bids_brainalign.workflow.production.structure_tables import PEAKS, TIMECOURSE
@@ -53,19 +58,22 @@ def course_step(
             return _write(stem, name, embedding, None, {**extra, "Sentences": [reason]})
         kept = material.of(rows)
         seed = seed_of(config, "course", speaker.name.stem, name)
+        continuous = is_continuous(config.production, kept)
         try:
+            folds = plan_folds(config.production, kept, over="k-fold", seed=seed)
             found = layer_lag_map(
                 [layer.astype(np.float64) for layer in of_words(embedding, rows).values],
                 kept.bins,
-                plan_folds(config.production, kept, over="k-fold", seed=seed),
+                folds,
                 kept.bin_s,
                 n_draws=config.production.course_draws,
                 rng=np.random.default_rng(seed),
                 preparation=preparation_of(embedding, explained=config.production.explained),
+                least_shift=least_shift(folds, kept) if continuous or folds.reach_s else None,
             )
         except BrainAlignError as error:
             return _write(stem, name, embedding, None, {**extra, "Sentences": [error.what]})
-        return _write(stem, name, embedding, found, {**extra, **_slope(found, embedding)})
+        return _write(stem, name, embedding, found, {**extra, **_said(found, embedding)})
 
     p = config.production
     return Step(
@@ -124,8 +132,11 @@ def _write(
     ]
 
 
-def _slope(found: LayerLagMap, embedding: WordEmbeddings) -> dict[str, object]:
-    draws = f"{found.n_draws} shuffles of the words, the same for all layers and bins."
+def _said(found: LayerLagMap, embedding: WordEmbeddings) -> dict[str, object]:
+    draws = f"{found.n_draws} {found.null}, the same for all layers and bins."
+    least_p = 1 / (1 + found.n_draws)
+    if least_p > ALPHA:
+        draws += f" With so few, p is {least_p:.2f} at least: no bin can be significant."
     if found.slope is None:
         few = (
             "Fewer than 3 layers have a bin with p at most .05: whether later layers peak later "

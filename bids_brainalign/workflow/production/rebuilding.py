@@ -163,7 +163,7 @@ def rebuild(
             y,
             dealt,
             n_draws=n_draws,
-            least=_least_shift(dealt, material),
+            least=least_shift(dealt, material),
             **drawn,  # type: ignore[arg-type]
         ),
     ]
@@ -184,7 +184,7 @@ def rebuild(
     )
 
 
-def _least_shift(folds: WordFolds, material: Material) -> int:
+def least_shift(folds: WordFolds, material: Material) -> int:
     """Words that shifted trials move by at least: beyond windows that overlap."""
     onsets = material.words["onset"].to_numpy(dtype=float)
     step_s = float(np.median(np.diff(onsets))) if len(onsets) > 1 else np.inf
