@@ -83,6 +83,7 @@ def likeness(
     stretch: NDArray[np.int64],
     far: NDArray[np.bool_],
     draws: NDArray[np.int64],
+    exact: bool = False,
 ) -> Likeness:
     """Compare every first with every second representation.
 
@@ -99,6 +100,9 @@ def likeness(
         Of :func:`apart`.
     draws : ndarray of shape (n_draws, n_rows)
         Rows shifted within their stretches (:func:`~.draws.shifted_rows`).
+    exact : bool
+        The draws are as good as the order given, whatever the rows remember: of rows too few for
+        shifts, too, there is a p.
 
     Returns
     -------
@@ -111,7 +115,7 @@ def likeness(
     def shape_of(x: NDArray[np.floating]) -> Array32:
         return make(centred_within(x, stretch))
 
-    draws = draws if long_enough(second, stretch) else draws[:0]
+    draws = draws if exact or long_enough(second, stretch) else draws[:0]
     stack = np.stack([shape_of(x) for x in first])  # (n_first, n_rows, n_rows)
     kind = _Cka if metric == "cka" else _Rsa
     compare, plain = kind(stack, far), np.arange(len(stretch))

@@ -31,9 +31,11 @@ class WordFolds:
     """(n_words,) equal numbers are the same word or passage, and are held out together."""
     over: FoldsOver
     cut: Cut
-    reach_s: float = 0.0
+    reach_s: float
     """Words that start within it of held-out ones don't train; 0: all others train, as no two
     words are so near to each other."""
+    types: Rows
+    """(n_words,) equal numbers are the same word, whether they are held out together or not."""
 
     @property
     def n_words(self) -> int:
@@ -64,7 +66,7 @@ class WordFolds:
             for fold in self.folds
             if np.isin(fold.outer.test, kept).any()
         )
-        return replace(self, folds=folds, content=self.content[kept])
+        return replace(self, folds=folds, content=self.content[kept], types=self.types[kept])
 
 
 def _renumbered(splits: tuple[Split, ...], kept: Rows) -> tuple[Split, ...]:
@@ -117,6 +119,7 @@ def word_folds(
     starts_s: NDArray[np.floating] | None = None,
     runs: Rows | None = None,
     reach_s: float = 0.0,
+    types: Rows | None = None,
 ) -> WordFolds:
     """Plan the folds.
 
@@ -146,6 +149,10 @@ def word_folds(
     reach_s : float
         Length of the response window and the support of the filters before it. Contiguous folds
         lose few words to it, dealt ones many.
+    types : ndarray of shape (n_words,), int, optional
+        Equal numbers are the same word; without it, those of equal content. In continuous speech
+        words come again in other folds: what tells words apart is then known of held-out ones,
+        and nulls must know it too.
 
     Returns
     -------
@@ -178,7 +185,9 @@ def word_folds(
             test = np.flatnonzero(np.isin(content, words))
             name = f"{number + 1}" if over == "k-fold" else f"{number + 1}.{place + 1}"
             folds.append(Fold(name, Split(_training(everything, test, clock), test), inner))
-    plan = WordFolds(tuple(folds), content, over, cut, clock.reach_s if clock else 0.0)
+    reach_s = clock.reach_s if clock else 0.0
+    same = content if types is None else np.asarray(types, dtype=np.int64)
+    plan = WordFolds(tuple(folds), content, over, cut, reach_s, same)
     _check_training(plan)
     return plan
 

@@ -67,7 +67,8 @@ def shuffled_words(
     as exchanging embeddings, and ridge needs one decomposition for all draws. Where a word comes
     again, folds are stretches of time, or words near to held-out ones don't train, embeddings are
     exchanged instead, all repetitions of a word together: folds, the drift of the responses and
-    their overlap in time stay as they are.
+    their overlap in time stay as they are. So does what any embedding tells of a word that comes
+    in training, too: which word it is.
 
     Parameters
     ----------
@@ -98,10 +99,10 @@ def drawn_orders(folds: WordFolds, *, n_draws: int, rng: np.random.Generator) ->
         Whether responses may be put into these orders; else embeddings must.
     """
     _check_draws(n_draws)
-    unique = len(np.unique(folds.content)) == folds.n_words
+    unique = len(np.unique(folds.types)) == folds.n_words
     if unique and folds.cut == "dealt" and not folds.reach_s:
         return np.stack([rng.permutation(folds.n_words) for _ in range(n_draws)]), True
-    return np.stack([_exchanged_content(folds.content, rng) for _ in range(n_draws)]), False
+    return np.stack([_exchanged_types(folds.types, rng) for _ in range(n_draws)]), False
 
 
 def shifted_trials(
@@ -176,7 +177,7 @@ def random_embeddings(
     Parameters and result as of :func:`shuffled_words`.
     """
     _check_draws(n_draws)
-    _, label = np.unique(folds.content, return_inverse=True)
+    _, label = np.unique(folds.types, return_inverse=True)
     shape = (int(label.max()) + 1, embeddings.shape[1])
     draws = [
         _statistics(rng.standard_normal(shape)[label], responses, folds, how, preparation)
@@ -268,12 +269,12 @@ def _of_order(y: Array64, model: Array64, folds: WordFolds) -> Array64:
     return corrected(y, predictions).summary()
 
 
-def _exchanged_content(content: Rows, rng: np.random.Generator) -> Rows:
+def _exchanged_types(types: Rows, rng: np.random.Generator) -> Rows:
     """Rows that bring each word the embedding of another; the k-th repetition that of its k-th."""
-    labels, label = np.unique(content, return_inverse=True)
+    labels, label = np.unique(types, return_inverse=True)
     rows = [np.flatnonzero(label == place) for place in range(len(labels))]
     drawn = rng.permutation(len(labels))
-    order = np.empty(len(content), dtype=np.int64)
+    order = np.empty(len(types), dtype=np.int64)
     for place, target in enumerate(rows):
         source = rows[drawn[place]]
         order[target] = source[np.arange(len(target)) % len(source)]

@@ -158,8 +158,8 @@ def corrected(responses: Array64, predictions: Predictions) -> Corrected:
     error = ((y - predictions.model)[:, use] ** 2).sum(axis=0)
     baseline = ((y - predictions.train_mean)[:, use] ** 2).sum(axis=0)
     skill[use] = r2_out_of_sample(error[None], baseline[None])
-    content = predictions.folds.content
-    two_vs_two, rank = identification(true, said, content[:, None] != content)
+    types = predictions.folds.types
+    two_vs_two, rank = identification(true, said, types[:, None] != types)
     one_out = predictions.folds.leaves_one_out
     return Corrected(
         word_correlation(true, said),

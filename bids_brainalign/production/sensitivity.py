@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bids_brainalign.errors import BrainAlignError
 from bids_brainalign.probes.draws import exchanged_rows
-from bids_brainalign.probes.similarity import Likeness, likeness
+from bids_brainalign.probes.similarity import Likeness, likeness, long_enough
 from bids_brainalign.production.elastic import ElasticNet, embedded, fit
 from bids_brainalign.production.folds import WordFolds
 from bids_brainalign.production.inputs import (
@@ -101,8 +101,11 @@ def shared_geometry(
     *,
     n_draws: int,
     rng: np.random.Generator,
+    in_time: bool = True,
 ) -> Likeness:
     """Linear CKA, debiased, of each embedding with the responses of all channels.
+
+    Words are shuffled, which is exact where either side forgets the word before.
 
     Parameters
     ----------
@@ -113,11 +116,13 @@ def shared_geometry(
     n_draws : int
         Shuffles of the words.
     rng : Generator
+    in_time : bool
+        Words follow each other; False for means over the times that words were spoken.
 
     Returns
     -------
     Likeness
-        Arrays of shape (n_embeddings, 1).
+        Arrays of shape (n_embeddings, 1); p is NaN where both sides drift over the words.
     """
     y = np.asarray(responses, dtype=np.float64)
     y = y[:, usable_channels(y)]
@@ -128,7 +133,16 @@ def shared_geometry(
     draws = exchanged_rows(everyone, n_draws=n_draws, rng=rng)
     far = np.ones((len(y), len(y)), dtype=np.bool_)
     z = (y - mean) / sd
-    return likeness(list(embeddings), [z], "cka", stretch=everyone, far=far, draws=draws)
+    found = likeness(
+        list(embeddings), [z], "cka", stretch=everyone, far=far, draws=draws, exact=True
+    )
+    if not in_time or long_enough([z], everyone):
+        return found
+    drifts = np.array([[not long_enough([x], everyone)] for x in embeddings])
+    p, p_max, chance = (
+        np.where(drifts, np.nan, part) for part in (found.p, found.p_max, found.chance)
+    )
+    return replace(found, p=p, p_max=p_max, chance=chance)
 
 
 @dataclass(frozen=True)

@@ -39,15 +39,14 @@ class LayerLagMap:
     two_vs_two: Array64
     """(n_layers, n_bins) share of pairs of words told apart; chance .5."""
     p: Array64
-    """(n_layers, n_bins) of pattern_r, by shuffled words or shifted trials, against the highest of
-    the layer's bins."""
+    """(n_layers, n_bins) of pattern_r, by shuffled words, and by shifted trials if asked for,
+    against the highest of the layer's bins."""
     p_max: Array64
     """(n_layers, n_bins) … of all layers' bins."""
     null_mean: Array64
-    """(n_layers, n_bins) mean of pattern_r over draws."""
-    n_draws: int
-    null: str
-    """Shuffles of the words, or shifts of the trials."""
+    """(n_layers, n_bins) mean of pattern_r over shuffles."""
+    n_draws: dict[str, int]
+    """Shuffles of the words, and shifts of the trials where there are any."""
     peaks: tuple[PeakLag, ...]
     """Of each layer."""
     slope: Slope | None
@@ -79,16 +78,17 @@ def layer_lag_map(
     lags_s : ndarray of shape (n_bins,)
         Middles of the bins, evenly spaced.
     n_draws : int
-        Shuffles of the words, or shifts at most.
+        Shuffles of the words, and shifts at most.
     rng : Generator
     how : Ridge, optional
         A shared penalty is chosen for each bin on its own.
     preparation : Preparation
     least_shift : int, optional
-        Shift trials circularly, by this many words at least, instead of shuffling the words. For
+        Also shift trials circularly, by this many words at least; p is the larger of both. For
         continuous speech: layers that hear context drift from word to word, and responses of
-        neighbours overlap; shuffles end that. Of maps of 48 words without a link, 7 % had
-        p_max < .05 by shifts, and 19 % by shuffles (simulated).
+        neighbours overlap, which shuffles end (of maps of 48 words without a link, 19 % had
+        p_max < .05 by them, and 7 % by shifts); and shifts end that a word that comes again has
+        its embedding again, so that any vectors pass that tell words apart.
 
     Returns
     -------
@@ -105,25 +105,30 @@ def layer_lag_map(
     plans = [RidgePlan(x, folds, how, preparation=preparation) for x in xs]
     targets = _targets(y, folds)
     scores, pairs = _observed(plans, targets)
-    if least_shift is None:
-        orders, of_responses = drawn_orders(folds, n_draws=n_draws, rng=rng)
-    else:
-        orders, of_responses = shifted_orders(folds, n_draws=n_draws, rng=rng, least=least_shift)
-    null = np.empty((len(orders), *scores.shape[:2]))
-    for draw, order in enumerate(orders):
-        if of_responses:
-            null[draw] = _means(plans, _targets(y[order], folds))
-        else:
-            moved = (RidgePlan(x[order], folds, how, preparation=preparation) for x in xs)
-            null[draw] = _means(moved, targets)
+    ways = {SHUFFLES: drawn_orders(folds, n_draws=n_draws, rng=rng)}
+    if least_shift is not None:
+        ways[SHIFTS] = shifted_orders(folds, n_draws=n_draws, rng=rng, least=least_shift)
+    nulls = []
+    for orders, of_responses in ways.values():
+        null = np.empty((len(orders), *scores.shape[:2]))
+        for draw, order in enumerate(orders):
+            if of_responses:
+                null[draw] = _means(plans, _targets(y[order], folds))
+            else:
+                moved = (RidgePlan(x[order], folds, how, preparation=preparation) for x in xs)
+                null[draw] = _means(moved, targets)
+        nulls.append(null)
     observed = scores.mean(axis=2)
-    p = share_reached(observed, null.max(axis=2, keepdims=True))
-    p_max = share_reached(observed, null.max(axis=(1, 2), keepdims=True))
+    p = _larger_p(observed, [null.max(axis=2, keepdims=True) for null in nulls])
+    p_max = _larger_p(observed, [null.max(axis=(1, 2), keepdims=True) for null in nulls])
     without = np.stack([_left_out(xs, y, folds, how, preparation, r) for r in _groups(folds)])
     found, slope = peak_lags(observed, without, lags, p.min(axis=1) <= ALPHA)
-    what = SHUFFLES if least_shift is None else SHIFTS
-    means = null.mean(axis=0)
-    return LayerLagMap(lags, observed, pairs, p, p_max, means, len(null), what, found, slope)
+    n = {what: len(null) for what, null in zip(ways, nulls, strict=True)}
+    return LayerLagMap(lags, observed, pairs, p, p_max, nulls[0].mean(axis=0), n, found, slope)
+
+
+def _larger_p(observed: Array64, nulls: Sequence[Array64]) -> Array64:
+    return np.asarray(np.max([share_reached(observed, null) for null in nulls], axis=0))
 
 
 def _checked(
@@ -216,10 +221,10 @@ def _observed(plans: Iterable[RidgePlan], targets: _Targets) -> tuple[Array64, A
     """Pattern r (n_layers, n_bins, n_words) and 2-vs-2 (n_layers, n_bins)."""
     scores, pairs = [], []
     for plan in plans:
-        content = plan.folds.content
+        types = plan.folds.types
         true, said = _patterns(plan, targets)
         scores.append(word_correlation(true, said))
-        apart = content[:, None] != content
+        apart = types[:, None] != types
         pairs.append([identification(*both, apart)[0] for both in zip(true, said, strict=True)])
     return np.stack(scores), np.array(pairs)
 

@@ -55,7 +55,8 @@ def twin(
     predictions : Predictions
         Of the model.
     n_draws : int
-        Of signs; repetitions of a word are flipped together.
+        Of signs; repetitions of a word are flipped together, and so are all words of a stretch
+        of continuous speech, whose errors resemble each other.
     rng : Generator
 
     Returns
@@ -70,13 +71,28 @@ def twin(
     """
     plain = _plain(name, covariates, responses, predictions)
     difference = word_errors(responses, plain) - word_errors(responses, predictions)
-    _, label = np.unique(predictions.folds.content, return_inverse=True)
+    label = _together(predictions)
     sums = np.bincount(label, weights=difference)
     signs = rng.integers(0, 2, size=(n_draws, len(sums))) * 2.0 - 1.0
     gain = float(difference.mean())
     draws = (signs @ sums) / len(difference)
-    p = float(p_values(np.array([gain]), draws[:, None], tail_fit=False)[0])
+    equal = (
+        1e-12 * np.abs(sums).sum()
+    )  # of few units a draw may be the data itself, but for rounding
+    p = float(p_values(np.array([gain - equal]), draws[:, None], tail_fit=False)[0])
     return Twin(name, corrected(responses, plain).summary(), gain, p)
+
+
+def _together(predictions: Predictions) -> NDArray[np.int64]:
+    """Words whose signs are flipped together: (n_words,)."""
+    folds = predictions.folds
+    if folds.cut == "dealt":
+        _, label = np.unique(folds.content, return_inverse=True)
+        return label
+    label = np.empty(folds.n_words, dtype=np.int64)
+    for number, fold in enumerate(folds.folds):
+        label[fold.outer.test] = number
+    return label
 
 
 def _plain(

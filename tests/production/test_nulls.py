@@ -1,5 +1,7 @@
 """Nulls: the short way equals refits, and p is uniform without a signal."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import binom, kstest
@@ -100,6 +102,42 @@ def test_where_near_words_are_left_out_responses_stay_where_they_are(cut):
     null = shifted_trials(x, y, folds, RIDGE, n_draws=500, rng=rng, least=28)
     expected = [refitted(np.roll(x, k, axis=0), y, folds) for k in range(28, 33)]
     np.testing.assert_allclose(null.draws, expected, atol=1e-9)
+
+
+def coming_again(seed, *, share):
+    """Continuous speech of twelve words; vectors tell them apart, and two dimensions say more."""
+    rng = np.random.default_rng(seed)
+    types = rng.integers(0, 12, 120)
+    vectors, weights = rng.standard_normal((12, 6)), rng.standard_normal((2, 8))
+    said = np.sqrt(share) * vectors[:, :2] @ weights + np.sqrt(1 - share) * np.sqrt(
+        2
+    ) * rng.standard_normal((12, 8))
+    y = said[types] + 2 * rng.standard_normal((120, 8))
+    starts = 0.4 * np.arange(120)
+    folds = word_folds(np.arange(120), cut="contiguous", starts_s=starts, reach_s=0.5, types=types)
+    return vectors[types], y, folds
+
+
+def test_which_word_it_is_is_no_evidence_for_what_its_vector_says():
+    """Words come again in other folds: any vectors that tell them apart predict."""
+    options = {"n_draws": 99, "rng": np.random.default_rng(0)}
+    for test in (shuffled_words, random_embeddings):
+        x, y, folds = coming_again(3, share=0.0)
+        null = test(x, y, folds, RIDGE, **options)
+        assert null.observed[0] > 0.2
+        assert null.draws[:, 0].mean() == pytest.approx(null.observed[0], abs=0.1)
+        assert null.p[0] > 0.05
+        x, y, folds = coming_again(3, share=1.0)
+        assert test(x, y, folds, RIDGE, **options).p[0] <= 0.05
+
+
+def test_words_that_come_again_are_not_told_from_themselves():
+    x, y, folds = coming_again(0, share=1.0)
+    found = corrected(y, map_words(x, y, folds, RIDGE))
+    apart = replace(folds, types=np.arange(120))
+    plain = corrected(y, map_words(x, y, apart, RIDGE))
+    assert found.two_vs_two > plain.two_vs_two + 0.01
+    assert (found.rank != plain.rank).any()
 
 
 def repetitions(n, make, test, n_draws):

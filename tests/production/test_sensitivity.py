@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import binom, spearmanr
 from sklearn.linear_model import ElasticNet as SklearnElasticNet
 from sklearn.linear_model import MultiTaskElasticNet
 from sklearn.preprocessing import StandardScaler
@@ -74,6 +74,38 @@ def test_geometry_is_the_unbiased_cka_of_standardised_channels():
     np.testing.assert_allclose(found.value[:, 0], expected, atol=1e-4)
     assert found.p[0, 0] == 0.01
     assert found.p[1, 0] > 0.05
+
+
+def drifting(rng, n_words, n_columns, drift=0.9):
+    x = rng.standard_normal((n_words, n_columns))
+    for word in range(1, n_words):
+        x[word] = drift * x[word - 1] + np.sqrt(1 - drift**2) * x[word]
+    return x
+
+
+def test_shuffles_tell_nothing_where_both_sides_drift():
+    rng = np.random.default_rng(0)
+    x, y = drifting(rng, 100, 6), drifting(rng, 100, 8)
+    still = rng.standard_normal((100, 20))
+    found = shared_geometry([x, still], y, n_draws=99, rng=rng)
+    assert np.isnan(found.p[0, 0])
+    assert np.isfinite([found.p[1, 0], found.value[0, 0]]).all()
+    assert np.isfinite(shared_geometry([x], y, n_draws=99, rng=rng, in_time=False).p).all()
+
+
+@pytest.mark.slow
+def test_shuffled_geometry_is_found_in_one_of_twenty_where_responses_drift():
+    rng = np.random.default_rng(0)
+    p = [
+        shared_geometry(
+            [rng.standard_normal((60, 20))], drifting(rng, 60, 10), n_draws=99, rng=rng
+        ).p[0, 0]
+        for _ in range(300)
+    ]
+    assert np.isfinite(p).mean() > 0.5
+    found = np.array(p)[np.isfinite(p)]
+    assert binom.ppf(0.001, len(found), 0.05) <= (found <= 0.05).sum()
+    assert (found <= 0.05).sum() <= binom.ppf(0.999, len(found), 0.05)
 
 
 def test_relation_is_spearmans_and_needs_four_embeddings():

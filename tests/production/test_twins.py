@@ -36,6 +36,15 @@ def test_a_model_beats_covariates_that_know_less():
     assert own.p_gain == 1.0
 
 
+def test_errors_of_a_stretch_of_speech_count_as_one():
+    """Of five stretches, all better: as good in one of 32 draws of signs, however many words."""
+    x, y = planted(0.5, 4, n_words=60, n_channels=20, n_dims=10)
+    found = map_words(x, y, folds_of(60, n_folds=5, cut="contiguous"), RIDGE)
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal(60)
+    assert twin("length", noise, y, found, rng=rng).p_gain == pytest.approx(1 / 32, abs=0.01)
+
+
 def test_covariates_that_lack_or_do_not_vary():
     x, y = planted(0.5, 4, n_words=30, n_channels=8, n_dims=10)
     found = map_words(x, y, folds_of(30), RIDGE)

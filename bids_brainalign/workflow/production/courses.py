@@ -133,8 +133,10 @@ def _write(
 
 
 def _said(found: LayerLagMap, embedding: WordEmbeddings) -> dict[str, object]:
-    draws = f"{found.n_draws} {found.null}, the same for all layers and bins."
-    least_p = 1 / (1 + found.n_draws)
+    ways = [f"{n} {what}" for what, n in found.n_draws.items()]
+    larger = "; p is the larger of both" if len(ways) > 1 else ""
+    draws = f"{' and '.join(ways)}, the same for all layers and bins{larger}."
+    least_p = 1 / (1 + min(found.n_draws.values()))
     if least_p > ALPHA:
         draws += f" With so few, p is {least_p:.2f} at least: no bin can be significant."
     if found.slope is None:

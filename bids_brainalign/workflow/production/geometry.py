@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.features.word_embeddings import WordEmbeddings
@@ -15,6 +16,7 @@ from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.production.sensitivity import relation, shared_geometry
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.production.material import Material
+from bids_brainalign.workflow.production.rebuilding import is_continuous, word_types
 from bids_brainalign.workflow.production.speakers import LABEL, Speaker
 from bids_brainalign.workflow.production.structure_tables import GEOMETRY
 from bids_brainalign.workflow.production.word_vectors import embedding_label
@@ -61,7 +63,14 @@ def geometry_step(
             preparation_of(one, explained=explained).apply(one.values[0].astype(np.float64), rows)
             for one in embeddings.values()
         ]
-        found = shared_geometry(values, material.response, n_draws=N_DRAWS, rng=rng)
+        response, said = material.response, []
+        continuous = is_continuous(config.production, material)
+        if continuous:
+            # What comes again is alike in any vectors and in responses: each word counts once.
+            types = word_types(material)
+            response, *values = (word_means(x, types) for x in (response, *values))
+            said = [f"Means of {len(response)} different words were compared."]
+        found = shared_geometry(values, response, n_draws=N_DRAWS, rng=rng, in_time=not continuous)
         table = pd.DataFrame(
             {
                 "embedding": list(embeddings),
@@ -71,7 +80,7 @@ def geometry_step(
                 "pattern_r": [np.nan if s is None else s for s in scores.values()],
             }
         )
-        extra = {SETTINGS: settings, **_relation(table, rng)}
+        extra = {SETTINGS: settings, **_relation(table, rng, said)}
         return list(write_tsv(path, table[list(GEOMETRY)], GEOMETRY, extra=extra))
 
     return Step(
@@ -88,17 +97,27 @@ def geometry_step(
     )
 
 
-def _relation(table: pd.DataFrame, rng: np.random.Generator) -> dict[str, object]:
+def word_means(values: NDArray[np.float64], types: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Average the rows of each word: (n_types, n_columns), in the order of first appearance."""
+    labels, first, label = np.unique(types, return_index=True, return_inverse=True)
+    member = (np.arange(len(labels))[:, None] == label).astype(np.float64)
+    means = member @ values / member.sum(axis=1, keepdims=True)
+    return np.asarray(means[np.argsort(first)])
+
+
+def _relation(table: pd.DataFrame, rng: np.random.Generator, said: list[str]) -> dict[str, object]:
     known = table.dropna(subset=["cka", "pattern_r"])
     if len(known) < LEAST_EMBEDDINGS:
         return {
             "Sentences": [
+                *said,
                 f"{len(known)} embeddings are too few to ask whether those with a more similar "
-                f"geometry score higher; {LEAST_EMBEDDINGS} are needed."
+                f"geometry score higher; {LEAST_EMBEDDINGS} are needed.",
             ]
         }
     found = relation(known["cka"].to_numpy(), known["pattern_r"].to_numpy(), rng=rng)
-    return {"Relation": {"r": round(found.r, 6), "p": round(found.p, 6), "n": found.n}}
+    rounded = {"r": round(found.r, 6), "p": round(found.p, 6), "n": found.n}
+    return {"Sentences": said, "Relation": rounded}
 
 
 def _score(config: Config, speaker: Speaker, name: str) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -86,7 +86,8 @@ def plan_folds(
         Too few different words (65).
     """
     words, continuous = material.words, is_continuous(settings, material)
-    # Words of continuous speech come again all the time: stretches are held out, not words.
+    # Words of continuous speech come again all the time: stretches are held out, not words, and
+    # nulls keep which words are the same.
     content = [
         f"group {group}" if group else f"row {row}" if continuous else str(word).casefold()
         for row, (group, word) in enumerate(
@@ -95,7 +96,8 @@ def plan_folds(
     ]
     start_s, stop_s = material.window_s
     return word_folds(
-        pd.factorize(np.array(content, dtype=object))[0].astype(np.int64),
+        _numbers(content),
+        types=word_types(material) if continuous else None,
         over=over,
         cut="contiguous" if continuous else "dealt",
         n_folds=settings.n_folds,
@@ -105,6 +107,15 @@ def plan_folds(
         runs=words["run"].to_numpy(dtype=np.int64),
         reach_s=stop_s - start_s + 2 * material.support_s,
     )
+
+
+def word_types(material: Material) -> NDArray[np.int64]:
+    """Equal numbers are the same word: (n_words,)."""
+    return _numbers(material.words["word"].astype(str).str.casefold())
+
+
+def _numbers(labels: Iterable[str]) -> NDArray[np.int64]:
+    return pd.factorize(np.array(list(labels), dtype=object))[0].astype(np.int64)
 
 
 def rebuild(

@@ -12,8 +12,8 @@ TIMECOURSE: dict[str, Column] = {
     "time": {"Description": "Centre of the bin after the onset of the word", "Units": "s"},
     "pattern_r": "Correlation across channels about the training mean, in training SDs",
     "two_vs_two": "Share of pairs of words that are told apart (chance .5)",
-    "p": "p of pattern_r against shuffled words (continuous speech: shifted trials), corrected "
-    "for the maximum over the bins",
+    "p": "p of pattern_r against shuffled words (in continuous speech the larger of it and that "
+    "against shifted trials), corrected for the maximum over the bins",
     "p_all": "… over all layers and bins",
 }
 PEAKS: dict[str, Column] = {
