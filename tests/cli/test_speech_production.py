@@ -161,7 +161,9 @@ def test_without_any_signal_nothing_is_found(tmp_path: Path) -> None:
     assert table.set_index("score").loc["pcc", "value"].max() > 0.85
 
 
-@pytest.mark.parametrize("file_format", ["edf", "brainvision"])
+@pytest.mark.parametrize(
+    "file_format", ["edf", pytest.param("brainvision", marks=pytest.mark.slow)]
+)
 def test_other_formats_with_words_in_events(tmp_path: Path, file_format: str) -> None:
     spoken = simulated(tmp_path, file_format=file_format)
     done = spoken.run()

@@ -28,6 +28,7 @@ def test_counts_with_without_and_both():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.cli
 def test_the_page_shows_both_and_neither_without_a_common_average(tmp_path):
     model = write_small_whisper(tmp_path / "model", seed=5)
