@@ -12,9 +12,6 @@ from bids_brainalign.group.layers import row_generator, t_test
 from bids_brainalign.statistics.intervals import group_interval
 from bids_brainalign.statistics.multiplicity import benjamini_hochberg
 
-CHANCE = {"pattern_r": 0.0, "skill": 0.0, "two_vs_two": 0.5, "rank": 0.5, "channel_r": 0.0}
-"""What the mean over the training words reaches. The published scores have no such number: they
-are told beside that of the mean, and not tested."""
 MAIN = "pattern_r"
 """Score that embeddings are compared by."""
 _KEYS = ["embedding", "mapping", "folds", "score"]
@@ -32,11 +29,13 @@ SCORE_COLUMNS: dict[str, str] = {
     "n_evidence": "Participants with evidence, by ridge; n/a where none was judged",
     "mean": "Mean over participants; sessions of a participant are averaged first",
     **_INTERVAL,
-    "p": "Two-sided one-sample t test against chance over participants; n/a with fewer than 5, "
-    "and for scores that keep the channels' means",
+    "p": "Two-sided t test over participants of the score less the mean over the participant's "
+    "own shuffles of the words, in which words that come again in other folds are still known; "
+    "n/a with fewer than 5, and where nothing was shuffled",
     "q_fdr": "Benjamini-Hochberg q of p over embeddings",
     "mean_train_mean": "Mean over participants of the same score of the mean over the training "
     "words",
+    "mean_null": "Mean over participants of the mean over shuffles of the words",
 }
 DIFFERENCE_COLUMNS: dict[str, str] = {
     "embedding_a": "The first embedding",
@@ -58,8 +57,8 @@ def score_table(values: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     values : DataFrame
-        ``participant, embedding, mapping, folds, score, value, train_mean, answer``; sessions
-        make several rows.
+        ``participant, embedding, mapping, folds, score, value, train_mean, null_mean, answer``;
+        sessions make several rows.
 
     Returns
     -------
@@ -69,7 +68,7 @@ def score_table(values: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for key, part in values.groupby(_KEYS, sort=False):
         people = part.groupby("participant", sort=True)
-        means = people["value"].mean()
+        means, nulls = people["value"].mean(), people["null_mean"].mean()
         judged = people["answer"].agg(lambda answers: bool((answers == "evidence").all()))
         answered = (part["answer"] != "n/a").any()
         rows.append(
@@ -77,8 +76,9 @@ def score_table(values: pd.DataFrame) -> pd.DataFrame:
             | _over_participants(means.to_numpy(dtype=np.float64), tuple(map(str, key)))
             | {
                 "n_evidence": int(judged.sum()) if answered else pd.NA,
-                "p": _p(means.to_numpy(dtype=np.float64), str(key[-1])),
+                "p": t_test((means - nulls).dropna().to_numpy(dtype=np.float64)),
                 "mean_train_mean": people["train_mean"].mean().mean(),
+                "mean_null": nulls.mean(),
             }
         )
     table = pd.DataFrame(rows, columns=[*SCORE_COLUMNS])
@@ -121,10 +121,6 @@ def _over_participants(values: NDArray[np.float64], key: tuple[str, ...]) -> dic
         "ci_high": interval.high,
         "interval_kind": interval.kind,
     }
-
-
-def _p(means: NDArray[np.float64], score: str) -> float:
-    return t_test(means - CHANCE[score]) if score in CHANCE else float("nan")
 
 
 def _with_q(table: pd.DataFrame, families: list[str]) -> pd.DataFrame:

@@ -158,7 +158,7 @@ def _cells(table: pd.DataFrame) -> tuple[Cells, ...]:
                "train mean", *CORRECTED.values())  # fmt: skip
     caption = (
         "Means over participants; below the corrected scores their 95 % interval and q against "
-        "what comes without information. Evidence: in how many participants."
+        "shuffled words. Evidence: in how many participants."
         f"{first_of(len(rows), MOST_ROWS, 'rows')}"
     )
     return (Cells(columns, tuple(rows[:MOST_ROWS]), caption=caption),)

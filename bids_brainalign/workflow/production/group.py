@@ -30,6 +30,8 @@ PARTICIPANTS: dict[str, str] = {
     "score": "As in the participants' reconstruction.tsv",
     "value": "Score of the mapping",
     "train_mean": "The same score of the mean over the training words",
+    "null_mean": "Mean of the score over shuffles of the words, each fitted anew; n/a where none "
+    "were drawn",
     "answer": "evidence, no evidence or undecided, by ridge",
 }
 TEXT = ("embedding", "layer", "mapping", "folds", "window", "score")
