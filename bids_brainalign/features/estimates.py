@@ -183,10 +183,11 @@ def operations_per_second(device: str) -> float:
 def in_words(n_bytes: float, seconds: float) -> str:
     """Say a size and a time as a person would: ``1.2 GB, about 3 min``."""
     size = f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{max(n_bytes / 1e6, 0.1):.1f} MB"
+    return f"{size}, about {duration_in_words(seconds)}"
+
+
+def duration_in_words(seconds: float) -> str:
+    """Say a time as a person would: ``3 min``."""
     if seconds < 90:
-        duration = f"{max(1, round(seconds))} s"
-    elif seconds < 5400:
-        duration = f"{round(seconds / 60)} min"
-    else:
-        duration = f"{seconds / 3600:.1f} h"
-    return f"{size}, about {duration}"
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -88,7 +88,7 @@ def word_embeddings(
 
 @dataclass
 class WordEmbedder:
-    """The model of a feature space, loaded when the first words need it, and kept for others."""
+    """The model of a feature space, loaded when words need it."""
 
     config: Config
     space: Space

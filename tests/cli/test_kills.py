@@ -86,7 +86,7 @@ def check_kills(undisturbed, folder, *, n_kills, seed):
 
 
 def test_killed_runs_resume(undisturbed, tmp_path):
-    check_kills(undisturbed, tmp_path, n_kills=3, seed=1)
+    check_kills(undisturbed, tmp_path, n_kills=2, seed=1)
 
 
 @pytest.mark.slow

@@ -12,6 +12,9 @@ from tests.small_whisper import write_small_whisper, write_tokenizer
 pytestmark = pytest.mark.cli
 # The recipe's own settings are for half an hour; these are its steps, in short.
 SHORT = """
+[ridge]
+alphas = [1e3, 1e5, 1e7]
+band_weights = [0.5]
 [nulls]
 n_draws = 200
 [lags]

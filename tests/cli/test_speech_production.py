@@ -15,6 +15,8 @@ from bids_brainalign.simulate.production_plan import ProductionPlan
 from bids_brainalign.simulate.production_truth import ProductionTruth
 from tests.cli.simulated import run
 from tests.cli.test_end_to_end import find_validator
+from tests.features.test_language_model import write_gpt2
+from tests.workflow.people import write_model
 
 pytestmark = pytest.mark.cli
 
@@ -271,3 +273,40 @@ def test_dry_run_lists_words(planted: Spoken, tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "40 words, 40 different" in done.stderr
     assert not list((tmp_path / "out").rglob("*.tsv"))
+
+
+def test_models_that_read_and_hear_words_stand_beside_tables_of_vectors(tmp_path: Path) -> None:
+    """Random weights of small size: what is asserted is the way, not their scores."""
+    spoken = simulated(tmp_path)
+    write_gpt2(tmp_path / "reads")
+    write_model(tmp_path / "hears")
+    settings = tmp_path / "both.toml"
+    settings.write_text(
+        '[production]\ntext_context = ["alone", "running"]\nlayer = "last"\n'
+        'combine = ["planted+hears", "reads:running+planted"]\n'
+    )
+    done = spoken.run(
+        "--config-file", settings,
+        models=tuple(
+            f"{name}={tmp_path / path}"
+            for name, path in (
+                ("planted", "vectors.txt"), ("reads", "reads"), ("hears", "hears")
+            )
+        ),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "reads: 40 texts read, about 1 s" in done.stderr
+    assert "hears: 40 words heard, about " in done.stderr
+    n_dims = {}
+    for label in ("planted", "reads", "readsRunning", "hears", "plantedAndHears",
+                  "readsRunningAndPlanted"):  # fmt: skip
+        assert spoken.answer(label) in ("evidence", "no evidence")
+        assert spoken.sidecar(f"{label}_reconstruction")["NumberOfWords"] == 40
+        n_dims[label] = spoken.sidecar(f"{label}_reconstruction")["NumberOfDimensions"]
+        layers = (
+            spoken.table(f"{label}_timecourse")["layer"].nunique() if "And" not in label else 1
+        )
+        assert layers == {"planted": 1, "reads": 3, "readsRunning": 3, "hears": 3}.get(label, 1)
+    assert n_dims["plantedAndHears"] == n_dims["planted"] + n_dims["hears"]
+    assert spoken.answer("planted") == "evidence"
+    assert len(spoken.table("production_geometry")) == 6

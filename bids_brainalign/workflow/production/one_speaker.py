@@ -30,6 +30,7 @@ from bids_brainalign.workflow.production.speakers import Speaker
 from bids_brainalign.workflow.production.word_sounds import SpeakerSound, speaker_sound
 from bids_brainalign.workflow.production.word_vectors import (
     Chosen,
+    announce_embedding,
     choose_words,
     embedding_path,
     embedding_step,
@@ -154,6 +155,10 @@ class _Work:
         for source in sources_of(self.config, self.spaces):
             path = embedding_path(self.config, self.speaker, source, rows, sound)
             step = embedding_step(self.config, self.speaker, source, rows, sound)
+            if may_run and not step_cache(self.config).is_done(step):
+                said = announce_embedding(self.config, source, rows, sound)
+                if said:
+                    logger.info("%s: %s", self.stem, said)
             if self._done(step) if may_run else path.is_file():
                 found[source.name] = load_embedding(path)
                 self._embedding_files[source.name] = path.name

@@ -13,6 +13,7 @@ import pandas as pd
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.errors import BrainAlignError, ExitCode
+from bids_brainalign.features.estimates import duration_in_words, operations_per_second
 from bids_brainalign.features.word_embeddings import (
     EmbeddedPart,
     WordEmbeddings,
@@ -25,9 +26,14 @@ from bids_brainalign.production.folds import LEAST_WORDS
 from bids_brainalign.store.atomic import atomic_path
 from bids_brainalign.store.digest import digest_of
 from bids_brainalign.store.steps import Step
+from bids_brainalign.workflow.extraction import device_of
 from bids_brainalign.workflow.production.speakers import Speaker
 from bids_brainalign.workflow.production.word_sounds import SpeakerSound
-from bids_brainalign.workflow.production_embeddings import embeds_words, word_embeddings
+from bids_brainalign.workflow.production_embeddings import (
+    embeds_words,
+    word_embeddings,
+    word_work,
+)
 from bids_brainalign.workflow.spaces import Space, twin_seed
 
 RUNNING: Context = "running"
@@ -97,6 +103,18 @@ def embedding_step(
         modules=("bids_brainalign.workflow.production_embeddings",),
         work=work,
     )
+
+
+def announce_embedding(
+    config: Config, source: Source, words: pd.DataFrame, sound: SpeakerSound
+) -> str | None:
+    """Say how long a model will take; None for tables of vectors."""
+    work = word_work(config, source.space, _on_one_clock(words, sound), context=source.context)
+    if not work.n_passes:
+        return None
+    seconds = work.operations / operations_per_second(device_of(config))
+    what = "texts read" if source.space.reads_text else "words heard"
+    return f"{source.name}: {work.n_passes} {what}, about {duration_in_words(seconds)}"
 
 
 def embedding_path(
