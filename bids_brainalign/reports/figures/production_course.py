@@ -51,7 +51,7 @@ def layers_by_time(table: pd.DataFrame, peaks: pd.DataFrame | None) -> Figure:
         wide["pattern_r"], origin="lower", aspect="auto", extent=edges, cmap=DIVERGING, norm=norm,
         interpolation="nearest",
     )  # fmt: skip
-    for row, column in np.argwhere(wide["p_all"] < ALPHA):
+    for row, column in np.argwhere(wide["p_all"] <= ALPHA):
         corner = (times[column] - half, row - 0.5)
         outline = Rectangle(corner, 2 * half, 1, fill=False, edgecolor=canvas.INK, linewidth=0.9)
         axes.add_patch(outline)
@@ -93,7 +93,7 @@ def course_lines(tables: Mapping[str, pd.DataFrame]) -> Figure:
         rows, colour = table.sort_values("time"), _COLOURS[number % len(_COLOURS)]
         style = "-" if number < len(_COLOURS) else "--"
         axes.plot(rows["time"], rows["pattern_r"], style, color=colour, linewidth=1.6, label=name)
-        found = rows[rows["p"] < ALPHA]
+        found = rows[rows["p"] <= ALPHA]
         axes.scatter(found["time"], found["pattern_r"], s=20, color=colour, zorder=3)
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, -2 * SMALL), max(high, 2 * SMALL))

@@ -63,19 +63,19 @@ def _said(course: OfEmbedding, peaks: OfEmbedding | None) -> list[str]:
 
 def _significant(course: OfEmbedding) -> str:
     table, layers = course.table, course.table["layer"].fillna("n/a").nunique()
-    found = table[table["p_all"] < ALPHA]
+    found = table[table["p_all"] <= ALPHA]
     over = "the bins" if layers == 1 else f"the bins of all {layers} layers"
     if table["p_all"].isna().all():
         return f"{course.embedding}: no test."
     if found.empty:
         return (
-            f"{course.embedding}: no bin is above chance (p < .05, corrected for the maximum over "
+            f"{course.embedding}: no bin is above chance (p ≤ .05, corrected for the maximum over "
             f"{over})."
         )
     low, high = number(found["time"].min(), 2), number(found["time"].max(), 2)
     return (
         f"{course.embedding}: {len(found)} of {len(table)} bins are above chance, from {low} to "
-        f"{high} s after the onset (p < .05, corrected for the maximum over {over})."
+        f"{high} s after the onset (p ≤ .05, corrected for the maximum over {over})."
     )
 
 
@@ -86,7 +86,7 @@ def _slope(name: str, slope: Mapping[str, object]) -> str:
     later = "later" if value > 0 else "earlier"
     trend = (
         f"deeper layers peak {later}"
-        if p < ALPHA
+        if p <= ALPHA
         else "no evidence that peaks move with the layer"
     )
     return (
@@ -104,7 +104,7 @@ def _map(one: OfEmbedding, peaks: OfEmbedding | None, album: Album) -> Picture:
         f"{one.stem}_course",
         layers_by_time(one.table, peaks.table if peaks and len(peaks.table) else None),
         alt=f"Pattern r of {one.embedding} by layer and time.",
-        caption=f"{one.embedding}: pattern r of every layer and bin of time. Outlined: p < .05, "
+        caption=f"{one.embedding}: pattern r of every layer and bin of time. Outlined: p ≤ .05, "
         "corrected for the maximum over all layers and bins. White dots: peak of each layer after "
         "the onset, with its 95 % interval over words; a wide interval means that there is no "
         "clear peak. Dotted: onset of the word.",
@@ -122,7 +122,7 @@ def _lines(production: Production, single: list[OfEmbedding], album: Album) -> P
         f"{production.name}_course",
         course_lines(tables),
         alt=f"Pattern r over time of {', '.join(tables)}.",
-        caption="Pattern r of every bin of time. Dots: p < .05, corrected for the maximum over "
+        caption="Pattern r of every bin of time. Dots: p ≤ .05, corrected for the maximum over "
         "bins. Dotted: onset of the word.",
     )
 

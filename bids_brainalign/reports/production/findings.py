@@ -129,8 +129,9 @@ def _numbers(one: Rebuilt) -> str:
     value, p = score.value, score.p_shuffled
     if not np.isfinite(value):
         return ""
+    null = f"; shuffled words {number(score.null_mean)}" if np.isfinite(score.null_mean) else ""
     tested = f", {p_text(p)}" if np.isfinite(p) else ""
-    return f" (pattern r = {number(value)}{tested}; 0 is chance)".replace("r = ", "r\u00a0=\u00a0")
+    return f" (pattern r = {number(value)}{null}{tested})".replace("r = ", "r\u00a0=\u00a0")
 
 
 def _reasons(one: Rebuilt) -> str:

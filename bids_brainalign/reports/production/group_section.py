@@ -249,10 +249,10 @@ def _differences(output_dir: Path) -> Section | None:
     )
     if not rows:
         return None
-    found = table[table["q_fdr"] < 0.05]
+    found = table[table["q_fdr"] <= 0.05]
     tested = int(table["q_fdr"].notna().sum())
     said = (
-        f"{len(found)} of {tested} differences are reliable over participants (q < .05)."
+        f"{len(found)} of {tested} differences are reliable over participants (q ≤ .05)."
         if tested
         else FEW
     )

@@ -107,7 +107,7 @@ def _relation(
     if not np.isfinite(r):
         return ()
     numbers = f"rank correlation {number(r, 2)} over {n:.0f} {units}, {p_text(p)}"
-    if p < ALPHA:
+    if p <= ALPHA:
         return (f"{subject} score {'higher' if r > 0 else 'lower'} ({numbers}).",)
     return (f"No evidence that {between} go together ({numbers}).",)
 

@@ -95,7 +95,7 @@ def reconstruction_step(
         extra = {
             SETTINGS: settings,
             **_sidecar(config, about, rebuilt, material, embedding, lag_s),
-            "Notes": [*material.notes, *notes, *not_compared(material)],
+            "Notes": [*material.notes, *notes, *_again(config, material), *not_compared(material)],
         }
         return _write(config, speaker, label, about, rebuilt, material, extra, lag_s)
 
@@ -209,6 +209,18 @@ def _sidecar(
     if lag_s is not None:
         found["ShiftSeconds"] = round(lag_s, 6)
     return found
+
+
+def _again(config: Config, material: Material) -> list[str]:
+    """Say what words that come again do to the scores."""
+    n_different = material.words["word"].astype(str).str.casefold().nunique()
+    if not is_continuous(config.production, material) or n_different == len(material.words):
+        return []
+    return [
+        f"{len(material.words)} words, {n_different} different: words of held-out stretches come "
+        "in training, too, so that any vectors that tell words apart score above 0. Shuffles and "
+        "random vectors keep which words are the same: what they reach is chance."
+    ]
 
 
 def method_sentence(

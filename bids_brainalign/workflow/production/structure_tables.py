@@ -83,5 +83,5 @@ CONTAMINATION: dict[str, Column] = {
     "lag": {"Description": "Lag of the leak, where there is one", "Units": "s"},
     "q_fdr": "Of the smaller p of the two, doubled, over the channels of the recording "
     "(Benjamini-Hochberg)",
-    "flagged": "Whether q is below .05",
+    "flagged": "Whether q is at most .05",
 }

@@ -44,7 +44,7 @@ def test_answers_in_words(tmp_path: Path, answer: str | None, opening: str):
     finding = finding_of(the(tmp_path).main()[0])
     said = " ".join(finding.sentence.split())
     assert said.startswith(opening)
-    assert re.search(r"\(pattern r = 0\.\d{3}, p = 0\.002; 0 is chance\)\.$", said)
+    assert re.search(r"\(pattern r = 0\.\d{3}; shuffled words −?0\.\d{3}, p = 0\.002\)\.$", said)
     # The verdict's own reasons follow, without saying the answer twice.
     assert finding.reasons.startswith("Mean-removed pattern correlation 0.400 against shuffled")
     assert finding.reasons.endswith("p = 0.002 (499 draws).")

@@ -38,7 +38,7 @@ def test_everyone_is_counted_and_shown(tmp_path: Path):
     assert people.rows[5][2].endswith("(no evidence)")
     assert people.rows[0][2].endswith("(evidence)")
     assert differences.tables[0].rows[0][0] == "fasttext − gpt2"
-    assert "1 of 1 differences are reliable over participants (q < .05)." in differences.sentences
+    assert "1 of 1 differences are reliable over participants (q ≤ .05)." in differences.sentences
 
 
 def test_few_participants_have_no_interval(tmp_path: Path):
