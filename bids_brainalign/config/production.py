@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
+from statistics import median
 
 ONSETS = ("speech", "cue")
 SPEECH = ("auto", "words", "continuous")
@@ -14,6 +15,11 @@ FOLDS_OVER = ("k-fold", "leave-one-word-out")
 LAYERS = ("penultimate", "last")
 LEAST_DRAWS = 19
 """Fewer can't give p = .05."""
+
+
+CUED_S = 0.8
+"""Words that follow each other faster than this were not cued one by one: to read and say one
+takes longer."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,8 @@ class Production:
     """From and to, after the onset: reach of the time course."""
     speech: str = "auto"
     """``words`` (one by one, dealt to folds at random), ``continuous`` (folds are stretches of
-    time, with gaps), or ``auto``: continuous where windows of neighbouring words overlap."""
+    time, with gaps), or ``auto``: continuous where the median word follows the one before within
+    the length of the window, or within 0.8 s."""
     layer: str = "penultimate"
     """Of models with several: a number, ``last`` or ``penultimate``. The time course has all."""
     text_context: tuple[str, ...] = ("alone",)
@@ -68,6 +75,14 @@ class Production:
     """Also show scores at fixed penalties."""
     realign: bool = False
     """Shift onsets by the lag between sound and responses, fit again, and show both."""
+
+    def runs_on(self, steps_s: Sequence[float]) -> bool:
+        """Whether words that follow each other by these times (s) are continuous speech."""
+        if self.speech != "auto":
+            return self.speech == "continuous"
+        length_s = self.window_s[1] - self.window_s[0]
+        return len(steps_s) > 0 and median(steps_s) < max(length_s, CUED_S)
+
     max_lag_s: float = 1.0
     """Largest lag between sound and responses that is looked for."""
 

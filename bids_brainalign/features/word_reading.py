@@ -187,7 +187,7 @@ def _described(model: LanguageModel, context: Context, reading: Reading, languag
     if reading.words_per_pass > 1:
         before += f" to {reading.context_words + reading.words_per_pass - 1}"
     return (
-        f"Each word was read {begin} with the {before} words spoken before it in the same passage "
-        f"(fewer at its start, or where the model takes no more) and none after it; its state is "
-        f"{state}."
+        f"Each word was read {begin} with the {before} words before it in the same passage, of "
+        "those that are analysed (fewer at its start, or where the model takes no more), and none "
+        f"after it; its state is {state}."
     )

@@ -36,6 +36,9 @@ SCORE_COLUMNS: dict[str, str] = {
     "mean_train_mean": "Mean over participants of the same score of the mean over the training "
     "words",
     "mean_null": "Mean over participants of the mean over shuffles of the words",
+    "above_null": "Mean over participants of the score less the mean over their shuffles",
+    "above_low": "Lower end of its 95 % interval over participants; n/a with fewer than 5",
+    "above_high": "Upper end",
 }
 DIFFERENCE_COLUMNS: dict[str, str] = {
     "embedding_a": "The first embedding",
@@ -44,7 +47,8 @@ DIFFERENCE_COLUMNS: dict[str, str] = {
     "folds": SCORE_COLUMNS["folds"],
     "score": SCORE_COLUMNS["score"],
     "n_participants": "Participants with both, on the same words",
-    "mean": "Mean over participants of the first minus the second",
+    "mean": "Mean over participants of the first minus the second, each less the mean over its "
+    "shuffles of the words",
     **_INTERVAL,
     "p": "Two-sided paired t test; n/a with fewer than 5 participants",
     "q_fdr": "Benjamini-Hochberg q of p over pairs",
@@ -76,9 +80,9 @@ def score_table(values: pd.DataFrame) -> pd.DataFrame:
             | _over_participants(means.to_numpy(dtype=np.float64), tuple(map(str, key)))
             | {
                 "n_evidence": int(judged.sum()) if answered else pd.NA,
-                "p": t_test((means - nulls).dropna().to_numpy(dtype=np.float64)),
                 "mean_train_mean": people["train_mean"].mean().mean(),
                 "mean_null": nulls.mean(),
+                **_above((means - nulls).dropna().to_numpy(dtype=np.float64), key),
             }
         )
     table = pd.DataFrame(rows, columns=[*SCORE_COLUMNS])
@@ -86,11 +90,15 @@ def score_table(values: pd.DataFrame) -> pd.DataFrame:
 
 
 def difference_table(values: pd.DataFrame) -> pd.DataFrame:
-    """Compare every two embeddings by their mean-removed pattern correlation.
+    """Compare every two embeddings by their mean-removed pattern correlation above shuffles.
+
+    In continuous speech words come again, and embeddings of more dimensions tell them apart
+    better: raw scores would differ without any meaning.
 
     Parameters and result as of :func:`score_table`, with the columns of `DIFFERENCE_COLUMNS`.
     """
-    chosen = values[values["score"] == MAIN]
+    chosen = values[(values["score"] == MAIN) & values["null_mean"].notna()]
+    chosen = chosen.assign(value=chosen["value"] - chosen["null_mean"])
     rows = []
     for (mapping, folds), part in chosen.groupby(["mapping", "folds"], sort=False):
         wide = part.pivot_table(index="participant", columns="embedding", values="value")
@@ -110,6 +118,16 @@ def difference_table(values: pd.DataFrame) -> pd.DataFrame:
                 | _over_participants(difference, key)
             )
     return _with_q(pd.DataFrame(rows, columns=[*DIFFERENCE_COLUMNS]), ["mapping", "folds"])
+
+
+def _above(values: NDArray[np.float64], key: tuple[object, ...]) -> dict[str, object]:
+    found = _over_participants(values, (*map(str, key), "above shuffles"))
+    return {
+        "above_null": found["mean"],
+        "above_low": found["ci_low"],
+        "above_high": found["ci_high"],
+        "p": t_test(values),
+    }
 
 
 def _over_participants(values: NDArray[np.float64], key: tuple[str, ...]) -> dict[str, object]:

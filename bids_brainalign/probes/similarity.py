@@ -232,6 +232,13 @@ class _Cka:
         return np.asarray(found / (n * (n - 3)), dtype=np.float64)
 
 
+def cka(first: Sequence[NDArray[np.floating]], second: NDArray[np.floating]) -> Array64:
+    """Linear CKA, debiased, of each of several representations with one other: (n_first,)."""
+    n = len(second)
+    matrix, rows, far = kernel(second), np.arange(n), np.ones((n, n), dtype=np.bool_)
+    return np.array([_Cka(kernel(x)[None], far)(matrix, rows)[0] for x in first])
+
+
 class _Rsa:
     """Correlation of ranked distances over the pairs that are apart.
 

@@ -18,6 +18,8 @@ Cut = Literal["dealt", "contiguous"]
 LEAST_WORDS = 10
 """Different words. With fewer, shuffling the training words of a fold hardly changes a fit, and a
 mean over words says nothing."""
+LEAST_GROUPS = 3
+"""Of words that are held out together: penalties are chosen on other groups than are tested."""
 LEAST_TRAINING = 7
 """Words. So many are left in the inner folds of ten words that are far apart."""
 
@@ -60,25 +62,26 @@ class WordFolds:
     def without(self, rows: Rows) -> WordFolds:
         """Leave words out of all folds, as if they had never been; the others are renumbered."""
         kept = np.setdiff1d(np.arange(self.n_words), rows)
-        new = {id(inner): _renumbered(inner, kept) for inner in self.selections()}
+        new = {
+            id(inner): tuple(
+                split
+                for split in (_renumbered(split, kept) for split in inner)
+                if len(split.train) and len(split.test)
+            )
+            for inner in self.selections()
+        }
         folds = tuple(
-            Fold(fold.name, _renumbered((fold.outer,), kept)[0], new[id(fold.inner)])
+            Fold(fold.name, _renumbered(fold.outer, kept), new[id(fold.inner)])
             for fold in self.folds
             if np.isin(fold.outer.test, kept).any()
         )
         return replace(self, folds=folds, content=self.content[kept], types=self.types[kept])
 
 
-def _renumbered(splits: tuple[Split, ...], kept: Rows) -> tuple[Split, ...]:
-    """Give splits by places among the kept rows; those without validation words are gone."""
-    moved = []
-    for split in splits:
-        train, test = (
-            np.searchsorted(kept, np.intersect1d(part, kept)) for part in (split.train, split.test)
-        )
-        if len(test):
-            moved.append(Split(train, test))
-    return tuple(moved)
+def _renumbered(split: Split, kept: Rows) -> Split:
+    """Give a split by places among the kept rows."""
+    parts = (np.intersect1d(part, kept) for part in (split.train, split.test))
+    return Split(*(np.searchsorted(kept, part) for part in parts))
 
 
 def selection_rows(inner: tuple[Split, ...]) -> Rows:
@@ -161,16 +164,13 @@ def word_folds(
     Raises
     ------
     BrainAlignError
-        If there are too few different words, or too few are out of reach of held-out ones.
+        If there are too few different words or groups, or too few words are out of reach of
+        held-out ones.
     """
     content = np.asarray(content, dtype=np.int64)
     labels = _by_appearance(content)
-    if len(labels) < LEAST_WORDS:
-        raise BrainAlignError(
-            f"{len(labels)} different words are too few to rebuild responses from words; "
-            f"{LEAST_WORDS} are needed.",
-            fix="Leave this participant out, or select more words.",
-        )
+    same = content if types is None else np.asarray(types, dtype=np.int64)
+    _check_numbers(len(np.unique(same)), len(labels))
     clock = _clock(starts_s, runs, reach_s, len(content))
     rng = np.random.default_rng(seed)
     if cut == "dealt":
@@ -186,10 +186,24 @@ def word_folds(
             name = f"{number + 1}" if over == "k-fold" else f"{number + 1}.{place + 1}"
             folds.append(Fold(name, Split(_training(everything, test, clock), test), inner))
     reach_s = clock.reach_s if clock else 0.0
-    same = content if types is None else np.asarray(types, dtype=np.int64)
     plan = WordFolds(tuple(folds), content, over, cut, reach_s, same)
     _check_training(plan)
     return plan
+
+
+def _check_numbers(n_different: int, n_groups: int) -> None:
+    if n_different < LEAST_WORDS:
+        raise BrainAlignError(
+            f"{n_different} different words are too few to rebuild responses from words; "
+            f"{LEAST_WORDS} are needed.",
+            fix="Leave this participant out, or select more words.",
+        )
+    if n_groups < LEAST_GROUPS:
+        raise BrainAlignError(
+            f"{n_groups} groups of words that are held out together are too few; {LEAST_GROUPS} "
+            "are needed.",
+            fix="Give smaller groups (content_group in events.tsv), or none.",
+        )
 
 
 def _clock(

@@ -24,7 +24,8 @@ class PeakLag:
     """Between bins by a parabola; NaN for a layer without a significant bin."""
     low_s: float
     high_s: float
-    """95 % interval: jackknife over groups of words, everything refitted without each."""
+    """95 % interval: jackknife over groups of words, everything refitted without each. NaN for a
+    peak in the first or last bin, which may lie outside, and with too few groups."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,11 @@ class Slope:
     p: float
     """Two-sided: t of the slope over its jackknife error."""
     n_layers: int
-    """Layers with a significant bin."""
+    """Layers with a significant bin and an interval."""
 
 
 def peak_lags(
-    curves: Array64, without: Array64, lags_s: Array64, significant: NDArray[np.bool_]
+    curves: Array64, without: Array64 | None, lags_s: Array64, significant: NDArray[np.bool_]
 ) -> tuple[tuple[PeakLag, ...], Slope | None]:
     """Find the peak of each layer's curve, and how far it is known.
 
@@ -54,8 +55,8 @@ def peak_lags(
     Parameters
     ----------
     curves : ndarray of shape (n_layers, n_bins)
-    without : ndarray of shape (n_groups, n_layers, n_bins)
-        The same from fits without each group of words.
+    without : ndarray of shape (n_groups, n_layers, n_bins), or None
+        The same from fits without each group of words; None: no intervals.
     lags_s : ndarray of shape (n_bins,)
         Evenly spaced.
     significant : ndarray of shape (n_layers,), bool
@@ -66,7 +67,7 @@ def peak_lags(
     peaks : tuple of PeakLag
         Of each layer.
     slope : Slope or None
-        None with fewer than 3 significant layers.
+        None with fewer than 3 significant layers that have an interval.
 
     References
     ----------
@@ -74,20 +75,24 @@ def peak_lags(
     """
     step = float(lags_s[1] - lags_s[0])
     places = lags_s[0] + step * peaks(curves)  # (n_layers,)
-    left = lags_s[0] + step * peaks(without)  # (n_groups, n_layers)
-    half = _half_width(left)
+    half = np.full(len(places), np.nan)
+    if without is not None:
+        left = lags_s[0] + step * peaks(without)  # (n_groups, n_layers)
+        inside = ~np.isin(curves.argmax(axis=1), [0, curves.shape[1] - 1])
+        half[inside] = _half_width(left)[inside]
     ends = np.stack([places, places - half, places + half], axis=1)
     ends[~significant] = np.nan
     found = tuple(PeakLag(*map(float, row)) for row in ends)
-    if significant.sum() < LEAST_LAYERS:
+    known = significant & (half > 0)
+    if without is None or known.sum() < LEAST_LAYERS:
         return found, None
-    depth = np.linspace(0, 1, len(places))[significant]
+    depth = np.linspace(0, 1, len(places))[known]
     about = (depth - depth.mean()) / ((depth - depth.mean()) ** 2).sum()
-    slope, slopes = float(places[significant] @ about), left[:, significant] @ about
+    slope, slopes = float(places[known] @ about), left[:, known] @ about
     reach = float(_half_width(slopes))
     error = reach / stats.t.ppf((1 + LEVEL) / 2, len(left) - 1)
-    p = 2 * float(stats.t.sf(abs(slope) / error, len(left) - 1)) if error > 0 else float("nan")
-    return found, Slope(slope, slope - reach, slope + reach, p, int(significant.sum()))
+    p = 2 * float(stats.t.sf(abs(slope) / error, len(left) - 1))
+    return found, Slope(slope, slope - reach, slope + reach, p, int(known.sum()))
 
 
 def _half_width(left: Array64) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_brainalign.production.folds import Rows, WordFolds, selection_rows
-from bids_brainalign.production.inputs import Preparation
+from bids_brainalign.production.inputs import Preparation, moments
 from bids_brainalign.statistics.folds import Split
 
 Array64 = NDArray[np.float64]
@@ -112,8 +112,8 @@ def word_grams(responses: Array64, folds: WordFolds, *, n_sets: int = 1) -> Gram
     found = {}
     for inner in folds.selections():
         y = responses[selection_rows(inner)]
-        sd = y.std(axis=0)
-        z = (y - y.mean(axis=0)) / np.where(sd > 0, sd, np.inf)
+        mean, sd = moments(y)
+        z = (y - mean) / np.where(sd > 0, sd, np.inf)
         sets = z.reshape(len(y), n_sets, -1).transpose(1, 0, 2)
         found[id(inner)] = sets @ sets.transpose(0, 2, 1)
     return found
@@ -135,18 +135,16 @@ class RidgePlan:
         self, embeddings: Array64, folds: WordFolds, how: Ridge, *, preparation: Preparation
     ) -> None:
         self.folds, self.how = folds, how
+        self._embeddings, self._preparation = embeddings, preparation
         self._alphas = np.array(how.penalties)
         self._inner: dict[int, list[_Hat]] = {}
         self._forms: dict[int, _Forms] = {}
         for inner in folds.selections():
             x = preparation.apply(embeddings, selection_rows(inner))
             self._inner[id(inner)] = [self._hat(x, split) for split in inner]
-        prepared = [preparation.apply(embeddings, fold.outer.train) for fold in folds.folds]
-        self.n_weights = np.array([int((np.ptp(x, axis=0) > 0).sum()) for x in prepared])
-        """(n_folds,) dimensions that vary, of the embeddings as prepared."""
-        self._outer = [
-            self._hat(x, fold.outer) for x, fold in zip(prepared, folds.folds, strict=True)
-        ]
+        self._outer: dict[int, _Hat] = {}
+        self.n_weights = np.zeros(len(folds.folds), dtype=np.int64)
+        """(n_folds,) dimensions that vary, of the embeddings as prepared; once predicted from."""
 
     def predict(
         self, responses: Array64, *, n_sets: int = 1, grams: Callable[[], Grams] | None = None
@@ -169,9 +167,9 @@ class RidgePlan:
         """
         chosen = self._chosen(responses, n_sets, grams)
         predicted = np.empty(responses.shape)
-        penalties = np.empty((len(self._outer), responses.shape[1]))
-        for number, (fold, hat) in enumerate(zip(self.folds.folds, self._outer, strict=True)):
-            best = chosen[id(fold.inner)]
+        penalties = np.empty((len(self.folds.folds), responses.shape[1]))
+        for number, fold in enumerate(self.folds.folds):
+            hat, best = self._of_fold(number), chosen[id(fold.inner)]
             y = responses[fold.outer.train]
             out = np.tile(y.mean(axis=0), (len(fold.outer.test), 1))
             for index in np.unique(best):
@@ -181,10 +179,29 @@ class RidgePlan:
             penalties[number] = self._alphas[best]
         return predicted, penalties
 
+    def _of_fold(self, number: int) -> _Hat:
+        """Decompose the training words of an outer fold; one by one they would fill the memory."""
+        if number in self._outer:
+            return self._outer[number]
+        split = self.folds.folds[number].outer
+        x = self._preparation.apply(self._embeddings, split.train)
+        self.n_weights[number] = int((np.ptp(x, axis=0) > 0).sum())
+        hat = self._hat(x, split)
+        if not self.folds.leaves_one_out:
+            self._outer[number] = hat
+        return hat
+
     def _hat(self, x: Array64, split: Split) -> _Hat:
         mean = x[split.train].mean(axis=0)
-        u, s, vt = np.linalg.svd(x[split.train] - mean, full_matrices=False)
-        projected = (x[split.test] - mean) @ vt.T
+        about, held = x[split.train] - mean, x[split.test] - mean
+        if about.shape[1] > len(about):  # fewer words than dimensions: by the words' products
+            squares, u = np.linalg.eigh(about @ about.T)
+            kept = squares > np.finfo(np.float64).eps * len(about) * squares[-1]
+            u, s = u[:, kept], np.sqrt(squares[kept])
+            projected = held @ about.T @ (u / s)
+        else:
+            u, s, vt = np.linalg.svd(about, full_matrices=False)
+            projected = held @ vt.T
         gain = s / (s**2 + self._alphas[:, None])  # (n_penalties, rank)
         return _Hat(split, projected, gain, u)
 
@@ -211,8 +228,8 @@ class RidgePlan:
 
     def _common(self, hats: list[_Hat], responses: Array64, n_sets: int) -> NDArray[np.int64]:
         """Index of the penalty with the least error in variances, summed over each set."""
-        variance = responses[selection_rows(tuple(hat.split for hat in hats))].var(axis=0)
-        error = self._errors(hats, responses) / np.where(variance > 0, variance, np.inf)
+        _, sd = moments(responses[selection_rows(tuple(hat.split for hat in hats))])
+        error = self._errors(hats, responses) / np.where(sd > 0, sd**2, np.inf)
         sets = error.reshape(len(error), n_sets, -1)
         return np.repeat(np.argmin(sets.sum(axis=2), axis=0), sets.shape[2])
 

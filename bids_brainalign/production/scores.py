@@ -160,13 +160,16 @@ def corrected(responses: Array64, predictions: Predictions) -> Corrected:
     skill[use] = r2_out_of_sample(error[None], baseline[None])
     types = predictions.folds.types
     two_vs_two, rank = identification(true, said, types[:, None] != types)
-    one_out = predictions.folds.leaves_one_out
+    folds = predictions.folds
+    in_folds = not folds.leaves_one_out and any(
+        len(fold.outer.test) >= _LEAST_IN_FOLD for fold in folds.folds
+    )
     return Corrected(
         word_correlation(true, said),
         skill,
         two_vs_two,
         rank,
-        None if one_out else channel_correlation(responses, predictions),
+        channel_correlation(responses, predictions) if in_folds else None,
         true.std(axis=1),
         said.std(axis=1),
     )

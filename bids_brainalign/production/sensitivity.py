@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from bids_brainalign.errors import BrainAlignError
 from bids_brainalign.probes.draws import exchanged_rows
-from bids_brainalign.probes.similarity import Likeness, likeness, long_enough
+from bids_brainalign.probes.similarity import Likeness, cka, likeness
 from bids_brainalign.production.elastic import ElasticNet, embedded, fit
-from bids_brainalign.production.folds import WordFolds
+from bids_brainalign.production.folds import Rows, WordFolds
 from bids_brainalign.production.inputs import (
     Preparation,
     check_words,
@@ -28,6 +28,8 @@ from bids_brainalign.production.scores import (
 )
 
 Array64 = NDArray[np.float64]
+
+MOST_SHIFTS = 199
 
 ALPHAS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
 """On standardised embeddings and responses; 1 is scikit-learn's default, at which next to nothing
@@ -99,13 +101,17 @@ def shared_geometry(
     embeddings: Sequence[Array64],
     responses: Array64,
     *,
+    types: Rows,
+    least_shift: int,
     n_draws: int,
     rng: np.random.Generator,
-    in_time: bool = True,
 ) -> Likeness:
     """Linear CKA, debiased, of each embedding with the responses of all channels.
 
-    Words are shuffled, which is exact where either side forgets the word before.
+    Means of words are compared: what comes again is alike in any vectors and in responses. p is
+    the larger of two: shuffles of the means, and circular shifts of the embeddings along the
+    trials, which keep the drift of both sides. By shuffles alone, drifting vectors that had
+    nothing to do with drifting responses had p < .05 in 48 to 97 % of data sets (simulated).
 
     Parameters
     ----------
@@ -113,36 +119,53 @@ def shared_geometry(
         Of the same words, in the order of time.
     responses : ndarray of shape (n_words, n_channels)
         Usable channels are standardised, so that loud ones don't count more.
+    types : ndarray of shape (n_words,), int
+        Equal numbers are the same word.
+    least_shift : int
+        Smallest shift in either direction, in words.
     n_draws : int
-        Shuffles of the words.
+        Shuffles; of shifts there are 199 at most.
     rng : Generator
-    in_time : bool
-        Words follow each other; False for means over the times that words were spoken.
 
     Returns
     -------
     Likeness
-        Arrays of shape (n_embeddings, 1); p is NaN where both sides drift over the words.
+        Arrays of shape (n_embeddings, 1).
     """
     y = np.asarray(responses, dtype=np.float64)
     y = y[:, usable_channels(y)]
     for x in embeddings:
         check_words(x, y, len(y))
     mean, sd = moments(y)
-    everyone = np.zeros(len(y), dtype=np.int64)
-    draws = exchanged_rows(everyone, n_draws=n_draws, rng=rng)
-    far = np.ones((len(y), len(y)), dtype=np.bool_)
-    z = (y - mean) / sd
+    z = word_means((y - mean) / sd, types)
+    everyone = np.zeros(len(z), dtype=np.int64)
+    far = np.ones((len(z), len(z)), dtype=np.bool_)
     found = likeness(
-        list(embeddings), [z], "cka", stretch=everyone, far=far, draws=draws, exact=True
+        [word_means(x, types) for x in embeddings],
+        [z],
+        "cka",
+        stretch=everyone,
+        far=far,
+        draws=exchanged_rows(everyone, n_draws=n_draws, rng=rng),
+        exact=True,
     )
-    if not in_time or long_enough([z], everyone):
-        return found
-    drifts = np.array([[not long_enough([x], everyone)] for x in embeddings])
-    p, p_max, chance = (
-        np.where(drifts, np.nan, part) for part in (found.p, found.p_max, found.chance)
-    )
-    return replace(found, p=p, p_max=p_max, chance=chance)
+    shifts = np.arange(least_shift, len(y) - least_shift + 1)
+    if len(shifts) > MOST_SHIFTS:
+        shifts = rng.choice(shifts, size=MOST_SHIFTS, replace=False)
+    p = found.p.copy()
+    for place, x in enumerate(embeddings):
+        moved = [word_means(np.roll(x, shift, axis=0), types) for shift in shifts]
+        reached = cka(moved, z) >= found.value[place, 0]
+        p[place, 0] = max(p[place, 0], (1 + reached.sum()) / (1 + len(shifts)))
+    return replace(found, p=p)
+
+
+def word_means(values: Array64, types: Rows) -> Array64:
+    """Average the rows of each word: (n_types, n_columns), in the order of first appearance."""
+    labels, first, label = np.unique(types, return_index=True, return_inverse=True)
+    means = np.zeros((len(labels), values.shape[1]))
+    np.add.at(means, label, values)
+    return np.asarray((means / np.bincount(label)[:, None])[np.argsort(first)])
 
 
 @dataclass(frozen=True)

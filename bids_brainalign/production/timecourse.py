@@ -24,7 +24,7 @@ Array64 = NDArray[np.float64]
 ALPHA = 0.05
 LEAST_BINS = 3
 SHUFFLES, SHIFTS = "shuffles of the words", "shifts of the trials"
-GROUPS = 10
+GROUPS, LEAST_GROUPS = 10, 4
 """Of words, for the jackknife."""
 
 
@@ -102,12 +102,14 @@ def layer_lag_map(
     y, lags = _checked(layers, responses, folds, lags_s)
     how = how or Ridge()
     xs = [np.asarray(layer, dtype=np.float64) for layer in layers]
-    plans = [RidgePlan(x, folds, how, preparation=preparation) for x in xs]
     targets = _targets(y, folds)
-    scores, pairs = _observed(plans, targets)
     ways = {SHUFFLES: drawn_orders(folds, n_draws=n_draws, rng=rng)}
     if least_shift is not None:
         ways[SHIFTS] = shifted_orders(folds, n_draws=n_draws, rng=rng, least=least_shift)
+    plans: Iterable[RidgePlan] = (RidgePlan(x, folds, how, preparation=preparation) for x in xs)
+    if any(of_responses for _, of_responses in ways.values()):
+        plans = list(plans)  # else one at a time: in long recordings each fills the memory
+    scores, pairs = _observed(plans, targets)
     nulls = []
     for orders, of_responses in ways.values():
         null = np.empty((len(orders), *scores.shape[:2]))
@@ -121,7 +123,13 @@ def layer_lag_map(
     observed = scores.mean(axis=2)
     p = _larger_p(observed, [null.max(axis=2, keepdims=True) for null in nulls])
     p_max = _larger_p(observed, [null.max(axis=(1, 2), keepdims=True) for null in nulls])
-    without = np.stack([_left_out(xs, y, folds, how, preparation, r) for r in _groups(folds)])
+    rests = [(rows, folds.without(rows)) for rows in _groups(folds)]
+    enough = len(rests) >= LEAST_GROUPS and all(_whole(rest) for _, rest in rests)
+    without = (
+        np.stack([_left_out(xs, y, rest, how, preparation, rows) for rows, rest in rests])
+        if enough
+        else None
+    )
     found, slope = peak_lags(observed, without, lags, p.min(axis=1) <= ALPHA)
     n = {what: len(null) for what, null in zip(ways, nulls, strict=True)}
     return LayerLagMap(lags, observed, pairs, p, p_max, nulls[0].mean(axis=0), n, found, slope)
@@ -164,16 +172,20 @@ def _groups(folds: WordFolds) -> list[Rows]:
     return [np.concatenate([tests[k] for k in part]) for part in parts]
 
 
+def _whole(rest: WordFolds) -> bool:
+    """Whether every fold still trains, and chooses its penalties."""
+    return all(fold.inner and len(fold.outer.train) for fold in rest.folds)
+
+
 def _left_out(
     layers: Sequence[Array64],
     responses: Array64,
-    folds: WordFolds,
+    rest: WordFolds,
     how: Ridge,
     preparation: Preparation,
     rows: Rows,
 ) -> Array64:
-    """Mean pattern r (n_layers, n_bins) of fits without some words."""
-    rest = folds.without(rows)
+    """Mean pattern r (n_layers, n_bins) of fits without some words, on the folds of the rest."""
     y = np.delete(responses, rows, axis=0)
     plans = (
         RidgePlan(np.delete(x, rows, axis=0), rest, how, preparation=preparation) for x in layers

@@ -33,6 +33,8 @@ class Twin:
     """Mean squared error of the plain predictor less that of the model, in training variances."""
     p_gain: float
     """One-sided, of a gain as large by flipping the signs of words at random."""
+    least_p: float = 0.0
+    """Smallest p that so many words, or stretches of speech, can give."""
 
 
 def twin(
@@ -80,7 +82,7 @@ def twin(
         1e-12 * np.abs(sums).sum()
     )  # of few units a draw may be the data itself, but for rounding
     p = float(p_values(np.array([gain - equal]), draws[:, None], tail_fit=False)[0])
-    return Twin(name, corrected(responses, plain).summary(), gain, p)
+    return Twin(name, corrected(responses, plain).summary(), gain, p, 0.5 ** len(sums))
 
 
 def _together(predictions: Predictions) -> NDArray[np.int64]:

@@ -91,7 +91,9 @@ def judge(
     if before_is_blank:
         _judge_baseline(baseline, against, missing)
     for plain in twins:
-        if not (plain.gain > 0 and plain.p_gain <= ALPHA):
+        if plain.gain > 0 and plain.least_p > ALPHA:
+            missing.append(f"There are too few folds to compare it with {plain.name}.")
+        elif not (plain.gain > 0 and plain.p_gain <= ALPHA):
             against.append(
                 f"It is not better than {plain.name} alone (gain {plain.gain:.3f}, "
                 f"p = {plain.p_gain:.3g})."

@@ -64,6 +64,9 @@ def execute(config: Config, *, run_id: str) -> Summary:
         if config.production.run:
             from bids_brainalign.workflow.production.run import run_production
 
+            control = config.control
+            if control.clean_workdir and not control.dry_run and config.paths.work_dir.exists():
+                _clean(config.paths.work_dir)
             return run_production(config, run_id=run_id)
         return _participant(config, run_id)
     except StoppedOnCrash as stop:

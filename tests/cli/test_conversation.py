@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -94,3 +95,32 @@ def test_a_role_that_nobody_has_is_refused_with_those_that_there_are(
     assert done.returncode in (1, 66)
     assert "no word has the role sing" in done.stderr
     assert "its column role holds speak (" in done.stderr
+
+
+def test_options_that_would_be_ignored_are_refused(talk: Path, tmp_path: Path) -> None:
+    done = rebuilt(talk, tmp_path, "--save", "weights", "--encoder", "gru")
+    assert done.returncode == 64
+    assert "--encoder, --save can't be used with speech production." in done.stderr
+
+
+def test_trials_and_conversation_are_not_scored_together(talk: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "talk"
+    shutil.copytree(talk, copy, ignore=shutil.ignore_patterns("out", "work"))
+    ieeg = copy / "bids" / "sub-01" / "ieeg"
+    for path in sorted(ieeg.iterdir()):
+        other = path.with_name(path.name.replace("task-talk", "task-read"))
+        text = path.suffix != ".eeg"
+        if text:
+            said = path.read_text("utf-8").replace("task-talk", "task-read")
+            other.write_text(said.replace('"talk"', '"read"'), "utf-8")
+        else:
+            shutil.copy(path, other)
+    events = ieeg / "sub-01_task-read_events.tsv"
+    rows = pd.read_csv(events, sep="\t")
+    rows[rows["role"] == "speak"].iloc[::12].to_csv(events, sep="\t", index=False)
+    done = rebuilt(copy, tmp_path, models=("vectors",))
+    assert done.returncode in (1, 65, 66)
+    assert "words one by one and continuous speech can't be scored together" in done.stderr
+    done = rebuilt(copy, tmp_path, "--task-label", "talk", "--dry-run", models=("vectors",))
+    assert done.returncode == 0
+    assert "different, continuous speech." in done.stderr

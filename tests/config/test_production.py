@@ -55,3 +55,21 @@ def test_accepted() -> None:
 def test_draws_of_each_mapping() -> None:
     settings = Production(ridge_draws=100, multi_task_draws=50, elastic_net_draws=20)
     assert [draws_of(settings, m) for m in settings.mappings] == [100, 50, 20]
+
+
+@pytest.mark.parametrize(
+    ("setting", "steps_s", "continuous"),
+    [
+        ({}, [3.0, 3.0, 2.5], False),
+        ({}, [0.4, 0.3, 2.0, 0.5], True),
+        ({"window_s": (0.0, 0.2)}, [0.4, 0.3, 2.0, 0.5], True),  # however short the window
+        ({"window_s": (0.0, 4.0)}, [3.0, 3.0, 2.5], True),  # windows overlap
+        ({"speech": "words"}, [0.4, 0.3], False),
+        ({"speech": "continuous"}, [3.0], True),
+        ({}, [], False),
+    ],
+)
+def test_words_that_follow_fast_are_continuous_speech(
+    setting: dict[str, object], steps_s: list[float], continuous: bool
+) -> None:
+    assert Production(**setting).runs_on(steps_s) == continuous  # type: ignore[arg-type]

@@ -77,13 +77,27 @@ def test_what_any_vectors_of_the_words_reach_is_no_effect():
     row = of(score_table(data), embedding="a", score="pattern_r")
     assert row["mean"] > 0.15
     assert row["p"] > 0.05
+    assert row["above_low"] < 0 < row["above_high"]
+    assert row["above_null"] == pytest.approx(row["mean"] - row["mean_null"])
+
+
+def test_an_embedding_whose_shuffles_score_higher_is_not_better():
+    """More dimensions tell words that come again apart better."""
+    data = values(8)
+    known = (data["score"] == "pattern_r") & (data["embedding"] == "a")
+    data.loc[known, ["value", "null_mean"]] += 0.2
+    row = difference_table(data).iloc[0]
+    assert abs(row["mean"]) < 0.05
+    assert row["p"] > 0.05
+    assert difference_table(data.assign(null_mean=np.nan)).empty
 
 
 def test_embeddings_are_compared_within_participants():
     data = values(8, shift=0.05)
     row = difference_table(data).iloc[0]
+    data["above"] = data["value"] - data["null_mean"]
     wide = data[data["score"] == "pattern_r"].pivot(
-        index="participant", columns="embedding", values="value"
+        index="participant", columns="embedding", values="above"
     )
     assert (row["embedding_a"], row["embedding_b"]) == ("a", "b")
     assert row["p"] == pytest.approx(stats.ttest_rel(wide["a"], wide["b"]).pvalue)

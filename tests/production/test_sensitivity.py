@@ -67,45 +67,73 @@ def test_geometry_is_the_unbiased_cka_of_standardised_channels():
     rng = np.random.default_rng(0)
     noise = rng.standard_normal((80, 6))
     bad = np.column_stack([y, np.ones(80)])
-    found = shared_geometry([x, noise], bad, n_draws=99, rng=rng)
+    found = shared_geometry(
+        [x, noise], bad, types=np.arange(80), least_shift=1, n_draws=99, rng=rng
+    )
     z = (y - y.mean(axis=0)) / y.std(axis=0)
     centred = [e - e.mean(axis=0) for e in (x, noise)]
     expected = [unbiased_cka(e, z) for e in centred]
     np.testing.assert_allclose(found.value[:, 0], expected, atol=1e-4)
-    assert found.p[0, 0] == 0.01
+    assert found.p[0, 0] == pytest.approx(1 / 80)  # 79 shifts
     assert found.p[1, 0] > 0.05
 
 
-def drifting(rng, n_words, n_columns, drift=0.9):
+def drifting(rng, n_words, n_columns, drift):
     x = rng.standard_normal((n_words, n_columns))
     for word in range(1, n_words):
         x[word] = drift * x[word - 1] + np.sqrt(1 - drift**2) * x[word]
     return x
 
 
-def test_shuffles_tell_nothing_where_both_sides_drift():
+def geometry(x, y, types, rng, *, least_shift=3):
+    return shared_geometry([x], y, types=types, least_shift=least_shift, n_draws=99, rng=rng)
+
+
+def least_p(n, make):
     rng = np.random.default_rng(0)
-    x, y = drifting(rng, 100, 6), drifting(rng, 100, 8)
-    still = rng.standard_normal((100, 20))
-    found = shared_geometry([x, still], y, n_draws=99, rng=rng)
-    assert np.isnan(found.p[0, 0])
-    assert np.isfinite([found.p[1, 0], found.value[0, 0]]).all()
-    assert np.isfinite(shared_geometry([x], y, n_draws=99, rng=rng, in_time=False).p).all()
+    return np.array([geometry(*make(rng), rng).p[0, 0] for _ in range(n)])
+
+
+def both_drift(rng, n_words=120, drift=0.5):
+    return drifting(rng, n_words, 6, drift), drifting(rng, n_words, 8, drift), np.arange(n_words)
+
+
+def come_again(rng, n_words=120, n_types=30):
+    """Vectors and responses of words, unrelated; each occurrence of a word has both again."""
+    types = rng.integers(0, n_types, n_words)
+    x, y = rng.standard_normal((n_types, 6))[types], rng.standard_normal((n_types, 8))[types]
+    return x, y + rng.standard_normal(y.shape), types
+
+
+@pytest.mark.parametrize("make", [both_drift, come_again])
+def test_drifts_and_words_that_come_again_are_no_geometry(make):
+    found = (least_p(25, make) <= 0.05).sum()
+    assert found <= binom.ppf(0.999, 25, 0.05)
 
 
 @pytest.mark.slow
-def test_shuffled_geometry_is_found_in_one_of_twenty_where_responses_drift():
+@pytest.mark.parametrize("make", [both_drift, come_again])
+def test_a_geometry_that_is_not_there_is_found_in_one_of_twenty_at_most(make):
+    assert (least_p(300, make) <= 0.05).sum() <= binom.ppf(0.999, 300, 0.05)
+
+
+def test_p_of_shifts_is_that_of_means_of_shifted_words():
     rng = np.random.default_rng(0)
-    p = [
-        shared_geometry(
-            [rng.standard_normal((60, 20))], drifting(rng, 60, 10), n_draws=99, rng=rng
-        ).p[0, 0]
-        for _ in range(300)
-    ]
-    assert np.isfinite(p).mean() > 0.5
-    found = np.array(p)[np.isfinite(p)]
-    assert binom.ppf(0.001, len(found), 0.05) <= (found <= 0.05).sum()
-    assert (found <= 0.05).sum() <= binom.ppf(0.999, len(found), 0.05)
+    x, y, types = come_again(rng, 40, 15)
+    found = geometry(x, y, types, rng, least_shift=12)
+    z = (y - y.mean(axis=0)) / y.std(axis=0)
+
+    def value(order):
+        means = [
+            np.array([part[types == word].mean(axis=0) for word in np.unique(types)])
+            for part in (x[order], z)
+        ]
+        return unbiased_cka(*(part - part.mean(axis=0) for part in means))
+
+    words = np.arange(40)
+    np.testing.assert_allclose(found.value[0, 0], value(words), atol=1e-4)
+    reached = sum(value(np.roll(words, k)) >= value(words) for k in range(12, 29))
+    assert found.p[0, 0] >= (1 + reached) / 18 - 1e-9
 
 
 def test_relation_is_spearmans_and_needs_four_embeddings():

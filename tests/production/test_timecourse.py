@@ -255,6 +255,49 @@ def test_jackknife_error_of_a_peak_and_of_a_slope_by_hand():
     assert peak_lags(curves, without, lags, np.array([True, False, False, True]))[1] is None
 
 
+def test_a_peak_at_an_end_may_lie_outside_and_has_no_interval():
+    """Responses that rise to the last bin: nothing is known of where they end."""
+    found = mapped(3, [9.5, 9.5, 9.5, 9.5], share=0.8, n_words=100)
+    assert (found.p.min(axis=1) <= 0.05).all()
+    assert [peak.lag_s for peak in found.peaks] == pytest.approx([LAGS[-1]] * 4, abs=0.03)
+    assert np.isnan([[peak.low_s, peak.high_s] for peak in found.peaks]).all()
+    assert found.slope is None
+
+
+@pytest.mark.parametrize(("n_folds", "n_inner"), [(2, 5), (3, 2), (4, 2)])
+def test_few_folds_give_scores_without_intervals(n_folds, n_inner):
+    layers, y = coursed(3, [4, 5, 6], share=0.6, n_words=60)
+    folds = folds_of(60, n_folds=n_folds, n_inner=n_inner)
+    rng = np.random.default_rng(0)
+    found = layer_lag_map(layers, y, folds, LAGS, how=RIDGE, n_draws=19, rng=rng)
+    assert np.isfinite(found.pattern_r).all()
+    if n_folds < 4:
+        assert np.isnan([[peak.low_s, peak.high_s] for peak in found.peaks]).all()
+        assert found.slope is None
+
+
+@pytest.mark.slow
+def test_drifts_of_single_words_are_no_course():
+    """A fifth of both variances is a slow drift: shuffles alone find it, shifts do not."""
+
+    def least_p(seed, least_shift):
+        rng = np.random.default_rng(seed)
+        slow = [np.cumsum(rng.standard_normal((60, n)), axis=0) for n in (5, 8)]
+        drift_x, drift_y = ((d - d.mean(axis=0)) / d.std(axis=0) for d in slow)
+        x = np.sqrt(0.2) * drift_x + np.sqrt(0.8) * rng.standard_normal((60, 5))
+        y = rng.standard_normal((60, 6, 8)) * np.sqrt(0.8) + np.sqrt(0.2) * drift_y[:, None]
+        folds = folds_of(60, n_folds=5, n_inner=3, seed=seed)
+        found = layer_lag_map(
+            [x], y, folds, LAGS[:6], how=RIDGE, n_draws=39, rng=rng, least_shift=least_shift
+        )
+        return found.p_max.min()
+
+    by_shuffles = sum(least_p(seed, None) <= 0.05 for seed in range(60))
+    by_both = sum(least_p(seed, 1) <= 0.05 for seed in range(60))
+    assert by_both < by_shuffles
+    assert by_shuffles > binom.ppf(0.999, 60, 0.05)
+
+
 def test_time_courses_that_make_none_are_refused():
     layers, y = coursed(0, [4], n_words=40)
     folds, options = folds_of(40), {"n_draws": 2, "rng": np.random.default_rng(0)}

@@ -448,6 +448,7 @@ def write_group(output: Path, people: Mapping[str, Mapping[str, float]]) -> None
                     "participant": participant, "session": "n/a", "embedding": name,
                     "mapping": "ridge",
                     "folds": "k-fold", "score": score, "value": value, "train_mean": twin,
+                    "null_mean": np.nan if score in {"pcc", "r2"} else twin,
                     "answer": "evidence" if effect > 0.1 else "no evidence",
                 })  # fmt: skip
     everyone = pd.DataFrame(rows)
@@ -460,6 +461,8 @@ def write_group(output: Path, people: Mapping[str, Mapping[str, float]]) -> None
             "n_participants": len(part), "n_evidence": (part["answer"] == "evidence").sum(),
             **_interval_of(part["value"], enough=enough, tested=corrected),
             "mean_train_mean": part["train_mean"].mean(),
+            "mean_null": part["null_mean"].mean(),
+            **_above_of(part["value"] - part["null_mean"], enough=enough),
         })  # fmt: skip
     _put_group(output, "reconstruction", pd.DataFrame(means))
     wide = everyone[everyone["score"] == "pattern_r"].pivot_table(
@@ -473,6 +476,13 @@ def write_group(output: Path, people: Mapping[str, Mapping[str, float]]) -> None
         for a, b in pairs
     ]  # fmt: skip
     _put_group(output, "differences", pd.DataFrame(differences))
+
+
+def _above_of(values: pd.Series, *, enough: bool) -> dict[str, object]:
+    found = _interval_of(values, enough=enough and bool(values.notna().any()), tested=False)
+    return {
+        "above_null": found["mean"], "above_low": found["ci_low"], "above_high": found["ci_high"]
+    }  # fmt: skip
 
 
 def _interval_of(values: pd.Series, *, enough: bool, tested: bool) -> dict[str, object]:

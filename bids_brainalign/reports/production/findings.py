@@ -19,6 +19,7 @@ ANSWERS = {
     "": "Not judged",
 }
 """As the pages say them."""
+ALPHA = 0.05
 ANSWERED_FIRST = ("There is evidence", "There is no evidence", "Whether the embeddings")
 """Beginnings of the first sentence of a verdict, which the finding says already."""
 
@@ -51,7 +52,10 @@ def finding_of(one: Rebuilt) -> Finding:
         "Not judged": f": {one.embedding}. Only ridge is judged, whose nulls can be had in the "
         "numbers that it takes; it was not run",
     }[answer]
-    return Finding(one.embedding, answer, f"{rest}{_numbers(one)}.", _reasons(one))
+    reasons = _reasons(one)
+    # A small p beside "no evidence" needs the rule that decided.
+    decided = f" {reasons.split('. ')[0].rstrip('.')}." if _decided_otherwise(one) else ""
+    return Finding(one.embedding, answer, f"{rest}{_numbers(one)}.{decided}", reasons)
 
 
 def findings_of(production: Production) -> list[Finding]:
@@ -93,8 +97,8 @@ def warnings_of(production: Production, findings: Sequence[Finding]) -> list[str
         )
     if any(f.answer == "No evidence" for f in findings):
         sentences.append(
-            "No evidence means that there is no such effect, or that it is smaller than these "
-            "recordings can show."
+            "No evidence means that there is no such effect, that it is smaller than these "
+            "recordings can show, or that something plainer explains it as well."
         )
     sentences += unlike(production)
     published_too = _published_scores(production)
@@ -132,6 +136,11 @@ def _numbers(one: Rebuilt) -> str:
     null = f"; shuffled words {number(score.null_mean)}" if np.isfinite(score.null_mean) else ""
     tested = f", {p_text(p)}" if np.isfinite(p) else ""
     return f" (pattern r = {number(value)}{null}{tested})".replace("r = ", "r\u00a0=\u00a0")
+
+
+def _decided_otherwise(one: Rebuilt) -> bool:
+    """Whether there is no evidence though shuffled words are beaten."""
+    return one.answer == "no evidence" and one.score("pattern_r").p_shuffled <= ALPHA
 
 
 def _reasons(one: Rebuilt) -> str:

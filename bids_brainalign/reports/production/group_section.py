@@ -135,7 +135,8 @@ def _picture(
         alt="Corrected scores of every participant, by embedding.",
         caption=f"Corrected scores, {MAPPINGS.get(mapping, mapping)}, k-fold; a dot per "
         "participant, at the same height in every row. Filled: evidence by all rules of the "
-        f"verdict. Diamonds: {intervals}. Line: what comes without information on the word.",
+        f"verdict. Diamonds: {intervals}. Line: what comes without "
+        "information on the word, unless words come again in continuous speech.",
     )
     return (picture,)
 
@@ -157,8 +158,9 @@ def _cells(table: pd.DataFrame) -> tuple[Cells, ...]:
     columns = ("Embedding", "Mapping and folds", "Evidence", "PCC", "train mean", "R²",
                "train mean", *CORRECTED.values())  # fmt: skip
     caption = (
-        "Means over participants; below the corrected scores their 95 % interval and q against "
-        "shuffled words. Evidence: in how many participants."
+        "Means over participants; below the corrected scores the 95 % interval of how far they "
+        "are above each participant's shuffled words, and its q. Evidence: in how many "
+        "participants."
         f"{first_of(len(rows), MOST_ROWS, 'rows')}"
     )
     return (Cells(columns, tuple(rows[:MOST_ROWS]), caption=caption),)
@@ -177,8 +179,8 @@ def _corrected(scores: pd.DataFrame, name: str) -> str:
         return "n/a"
     row = scores.loc[[name]].to_dict("records")[0]
     lines = [number(_float(row, "mean"))]
-    if np.isfinite(_float(row, "ci_low")):
-        lines.append(span(_float(row, "ci_low"), _float(row, "ci_high")))
+    if np.isfinite(_float(row, "above_low")):
+        lines.append(span(_float(row, "above_low"), _float(row, "above_high")))
     if np.isfinite(_float(row, "q_fdr")):
         lines.append(f"q {probability(_float(row, 'q_fdr'))}")
     return "\n".join(lines)

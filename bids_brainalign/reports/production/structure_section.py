@@ -47,8 +47,8 @@ def geometry_section(production: Production) -> Section | None:
         sidecar, "Embeddings whose geometry is more like that of the responses",
         "the likeness of geometries and the score", "embeddings",
     )  # fmt: skip
-    cells = Cells(("Embedding", "CKA", "p", "Pattern r"), rows,
-                  caption="p against shuffled words. Pattern r: by ridge, k-fold.")  # fmt: skip
+    caption = "p against shuffled words and shifted trials. Pattern r: by ridge, k-fold."
+    cells = Cells(("Embedding", "CKA", "p", "Pattern r"), rows, caption=caption)
     sentences = (*about, *relation, *told(sidecar, "Sentences"))
     return Section(GEOMETRY_TITLE, sentences, (), (cells,))
 

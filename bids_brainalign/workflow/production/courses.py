@@ -18,7 +18,6 @@ from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.production.material import Material
 from bids_brainalign.workflow.production.rebuilding import (
     RIDGE,
-    is_continuous,
     least_shift,
     plan_folds,
 )
@@ -58,7 +57,6 @@ def course_step(
             return _write(stem, name, embedding, None, {**extra, "Sentences": [reason]})
         kept = material.of(rows)
         seed = seed_of(config, "course", speaker.name.stem, name)
-        continuous = is_continuous(config.production, kept)
         try:
             folds = plan_folds(config.production, kept, over="k-fold", seed=seed)
             found = layer_lag_map(
@@ -69,7 +67,7 @@ def course_step(
                 n_draws=config.production.course_draws,
                 rng=np.random.default_rng(seed),
                 preparation=preparation_of(embedding, explained=config.production.explained),
-                least_shift=least_shift(folds, kept) if continuous or folds.reach_s else None,
+                least_shift=least_shift(folds.n_words, kept),
             )
         except BrainAlignError as error:
             return _write(stem, name, embedding, None, {**extra, "Sentences": [error.what]})
@@ -141,8 +139,8 @@ def _said(found: LayerLagMap, embedding: WordEmbeddings) -> dict[str, object]:
         draws += f" With so few, p is {least_p:.2f} at least: no bin can be significant."
     if found.slope is None:
         few = (
-            "Fewer than 3 layers have a bin with p at most .05: whether later layers peak later "
-            "can't be said."
+            "Fewer than 3 layers have a peak with p at most .05 away from the ends of the course: "
+            "whether later layers peak later can't be said."
         )
         return {"Sentences": [draws, few] if len(embedding.layers) > 1 else [draws]}
     steps = max(1, len(embedding.layers) - 1)

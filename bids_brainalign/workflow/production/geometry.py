@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.features.word_embeddings import WordEmbeddings
@@ -16,7 +15,7 @@ from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.production.sensitivity import relation, shared_geometry
 from bids_brainalign.store.steps import Step
 from bids_brainalign.workflow.production.material import Material
-from bids_brainalign.workflow.production.rebuilding import is_continuous, word_types
+from bids_brainalign.workflow.production.rebuilding import least_shift, word_types
 from bids_brainalign.workflow.production.speakers import LABEL, Speaker
 from bids_brainalign.workflow.production.structure_tables import GEOMETRY
 from bids_brainalign.workflow.production.word_vectors import embedding_label
@@ -63,14 +62,18 @@ def geometry_step(
             preparation_of(one, explained=explained).apply(one.values[0].astype(np.float64), rows)
             for one in embeddings.values()
         ]
-        response, said = material.response, []
-        continuous = is_continuous(config.production, material)
-        if continuous:
-            # What comes again is alike in any vectors and in responses: each word counts once.
-            types = word_types(material)
-            response, *values = (word_means(x, types) for x in (response, *values))
-            said = [f"Means of {len(response)} different words were compared."]
-        found = shared_geometry(values, response, n_draws=N_DRAWS, rng=rng, in_time=not continuous)
+        types, said = word_types(material), []
+        n_types = len(np.unique(types))
+        if n_types < len(types):
+            said = [f"Means of {n_types} different words were compared."]
+        found = shared_geometry(
+            values,
+            material.response,
+            types=types,
+            least_shift=least_shift(len(types), material),
+            n_draws=N_DRAWS,
+            rng=rng,
+        )
         table = pd.DataFrame(
             {
                 "embedding": list(embeddings),
@@ -95,14 +98,6 @@ def geometry_step(
         modules=("bids_brainalign.workflow.production.geometry",),
         work=work,
     )
-
-
-def word_means(values: NDArray[np.float64], types: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Average the rows of each word: (n_types, n_columns), in the order of first appearance."""
-    labels, first, label = np.unique(types, return_index=True, return_inverse=True)
-    member = (np.arange(len(labels))[:, None] == label).astype(np.float64)
-    means = member @ values / member.sum(axis=1, keepdims=True)
-    return np.asarray(means[np.argsort(first)])
 
 
 def _relation(table: pd.DataFrame, rng: np.random.Generator, said: list[str]) -> dict[str, object]:

@@ -21,6 +21,7 @@ from bids_brainalign.production.nulls import (
     shifted_trials,
     shuffled_words,
 )
+from bids_brainalign.production.regions import LEAST_CHANNELS
 from bids_brainalign.production.ridge import Ridge
 from bids_brainalign.production.sensitivity import FixedPenalty, penalty_grid
 from bids_brainalign.production.twins import Twin, trial_index, twin
@@ -63,16 +64,13 @@ def method_of(mapping: str) -> Method:
 
 
 def is_continuous(settings: Production, material: Material) -> bool:
-    """Whether words follow each other so fast that their windows overlap."""
-    if settings.speech != "auto":
-        return settings.speech == "continuous"
-    start_s, stop_s = material.window_s
-    gaps = [
-        np.diff(part["onset"].to_numpy(dtype=float))
+    """Whether words follow each other as in running speech."""
+    steps = [
+        step
         for _, part in material.words.groupby("run")
-        if len(part) > 1
+        for step in np.diff(part["onset"].to_numpy(dtype=float)).tolist()
     ]
-    return bool(gaps) and float(np.median(np.concatenate(gaps))) < stop_s - start_s
+    return settings.runs_on(steps)
 
 
 def plan_folds(
@@ -97,7 +95,7 @@ def plan_folds(
     start_s, stop_s = material.window_s
     return word_folds(
         _numbers(content),
-        types=word_types(material) if continuous else None,
+        types=word_types(material),
         over=over,
         cut="contiguous" if continuous else "dealt",
         n_folds=settings.n_folds,
@@ -174,12 +172,12 @@ def rebuild(
             y,
             dealt,
             n_draws=n_draws,
-            least=least_shift(dealt, material),
+            least=least_shift(dealt.n_words, material),
             **drawn,  # type: ignore[arg-type]
         ),
     ]
     baseline, continuous = None, is_continuous(settings, material)
-    if not continuous and usable_channels(material.baseline).any():
+    if not continuous and usable_channels(material.baseline).sum() >= LEAST_CHANNELS:
         baseline = replace(
             shuffled_words(embedding, material.baseline, dealt, n_draws=n_draws, **drawn),  # type: ignore[arg-type]
             name=BASELINE,
@@ -195,13 +193,13 @@ def rebuild(
     )
 
 
-def least_shift(folds: WordFolds, material: Material) -> int:
+def least_shift(n_words: int, material: Material) -> int:
     """Words that shifted trials move by at least: beyond windows that overlap."""
     onsets = material.words["onset"].to_numpy(dtype=float)
     step_s = float(np.median(np.diff(onsets))) if len(onsets) > 1 else np.inf
     reach_s = material.window_s[1] - material.window_s[0] + 2 * material.support_s
     wanted = 1 if step_s <= 0 else int(np.ceil(reach_s / step_s))
-    return int(np.clip(wanted, 1, max(1, folds.n_words // 4)))
+    return int(np.clip(wanted, 1, max(1, n_words // 4)))
 
 
 def plain_predictors(

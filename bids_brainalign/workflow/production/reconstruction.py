@@ -95,7 +95,12 @@ def reconstruction_step(
         extra = {
             SETTINGS: settings,
             **_sidecar(config, about, rebuilt, material, embedding, lag_s),
-            "Notes": [*material.notes, *notes, *_again(config, material), *not_compared(material)],
+            "Notes": [
+                *material.notes,
+                *notes,
+                *_taken_as(config, material),
+                *not_compared(material),
+            ],
         }
         return _write(config, speaker, label, about, rebuilt, material, extra, lag_s)
 
@@ -211,15 +216,19 @@ def _sidecar(
     return found
 
 
-def _again(config: Config, material: Material) -> list[str]:
-    """Say what words that come again do to the scores."""
+def _taken_as(config: Config, material: Material) -> list[str]:
+    """Say what speech it is, and what words that come again do to the scores."""
     n_different = material.words["word"].astype(str).str.casefold().nunique()
-    if not is_continuous(config.production, material) or n_different == len(material.words):
-        return []
+    if not is_continuous(config.production, material):
+        return ["Taken as words one by one (speech in [production] changes it)."]
+    said = "Taken as continuous speech (speech in [production] changes it)."
+    if n_different == len(material.words):
+        return [said]
     return [
+        said,
         f"{len(material.words)} words, {n_different} different: words of held-out stretches come "
         "in training, too, so that any vectors that tell words apart score above 0. Shuffles and "
-        "random vectors keep which words are the same: what they reach is chance."
+        "random vectors keep which words are the same: what they reach is chance.",
     ]
 
 

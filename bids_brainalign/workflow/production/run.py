@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+import numpy as np
+
 from bids_brainalign.config.schema import Config
 from bids_brainalign.dataset.index import find_recordings
 from bids_brainalign.dataset.spoken_words import NobodySpeaksError
@@ -31,6 +33,7 @@ def run_production(config: Config, *, run_id: str) -> Summary:
     BrainAlignError
         Nothing can run at all: no recordings, no words, no embedding.
     """
+    _refuse_unused(config)
     index = find_recordings(
         config.paths.bids_dir,
         derivatives=config.paths.derivatives,
@@ -57,7 +60,7 @@ def run_production(config: Config, *, run_id: str) -> Summary:
         logger.error("%s: %s", recording.name, error)
         units.append(refused(name, error, recording.participant))
     if config.control.dry_run:
-        return _dry(speakers, [source.name for source in sources], units)
+        return _dry(config, speakers, [source.name for source in sources], units)
     if not config.features.models and not config.paths.features:
         logger.warning("No model was given (--models NAME=SOURCE). %s", NOTE)
     write_production_matter(config, sources)
@@ -75,14 +78,41 @@ def run_production(config: Config, *, run_id: str) -> Summary:
     return Summary(tuple(units), report=report)
 
 
-def _dry(speakers: Sequence[Speaker], names: Sequence[str], units: Sequence[Unit]) -> Summary:
+def _refuse_unused(config: Config) -> None:
+    """Options that this recipe would ignore without a word."""
+    given = {
+        "--targets": config.paths.targets,
+        "--folds": config.paths.folds,
+        "--stimuli-map": config.paths.stimuli_map,
+        "--encoder": config.encoders != ("ridge",),
+        "--save": config.save,
+        "--decode": config.decoding.decoders,
+        "--probes": config.probes.kinds,
+        "--similarity": config.probes.similarity,
+    }
+    unused = [option for option, value in given.items() if value]
+    if unused:
+        raise BrainAlignError(
+            f"{', '.join(unused)} can't be used with speech production.",
+            fix="leave them out. Channels are left out by status bad in channels.tsv; folds and "
+            "mappings are set in [production] of a --config-file",
+            exit_code=ExitCode.USAGE,
+        )
+
+
+def _dry(
+    config: Config, speakers: Sequence[Speaker], names: Sequence[str], units: Sequence[Unit]
+) -> Summary:
     """List what would run; nothing is written but logs."""
     found = [f"embeddings: {', '.join(names)}"]
     for speaker in speakers:
         for recording, words in zip(speaker.recordings, speaker.words, strict=True):
             different = words.table["word"].nunique()
+            steps = np.diff(words.table["cue_s"].to_numpy(dtype=float)).tolist()
+            kind = "continuous speech" if config.production.runs_on(steps) else "one by one"
             found.append(
-                f"{recording.name}: {len(words.table)} words, {different} different. {words.rule}"
+                f"{recording.name}: {len(words.table)} words, {different} different, {kind}. "
+                f"{words.rule}"
             )
     for line in found:
         logger.warning("%s", line)

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from bids_brainalign.config.schema import Config
 from bids_brainalign.dataset.spoken_words import SpokenWords, find_spoken_words
 from bids_brainalign.dataset.types import Recording
@@ -68,9 +70,40 @@ def find_speakers(
     speakers = []
     for _, mine in sorted(pooled.items(), key=lambda item: item[0]):
         mine.sort(key=lambda pair: pair[0].name)
+        refusal = _differ(config, mine)
+        if refusal is not None:
+            without += [(recording, refusal) for recording, _ in mine]
+            continue
         runs = tuple(recording for recording, _ in mine)
         speakers.append(Speaker(fit_name(runs), runs, tuple(words for _, words in mine)))
+    if not speakers:
+        raise without[-1][1]
     return tuple(speakers), without
+
+
+def _differ(
+    config: Config, mine: Sequence[tuple[Recording, SpokenWords]]
+) -> BrainAlignError | None:
+    """Refuse to pool trials and continuous speech; other tasks are pooled, and that is told."""
+    kinds: dict[str, set[bool]] = {}
+    for recording, words in mine:
+        steps = np.diff(words.table["cue_s"].to_numpy(dtype=float)).tolist()
+        kinds.setdefault(recording.task, set()).add(config.production.runs_on(steps))
+    tasks = ", ".join(sorted(kinds))
+    if len(set.union(*kinds.values())) > 1:
+        return BrainAlignError(
+            f"sub-{mine[0][0].participant}: words one by one and continuous speech can't be "
+            "scored together.",
+            where=f"recordings of the tasks {tasks}",
+            fix='choose one by --task-label, or say what all are by speech = "words" or '
+            '"continuous" in [production]',
+        )
+    if len(kinds) > 1:
+        logger.warning(
+            "sub-%s: recordings of the tasks %s are scored together; --task-label takes one",
+            mine[0][0].participant, tasks,
+        )  # fmt: skip
+    return None
 
 
 def _nobody(

@@ -12,8 +12,8 @@ TIMECOURSE: dict[str, Column] = {
     "time": {"Description": "Centre of the bin after the onset of the word", "Units": "s"},
     "pattern_r": "Correlation across channels about the training mean, in training SDs",
     "two_vs_two": "Share of pairs of words that are told apart (chance .5)",
-    "p": "p of pattern_r against shuffled words (in continuous speech the larger of it and that "
-    "against shifted trials), corrected for the maximum over the bins",
+    "p": "The larger p of pattern_r against shuffled words and against shifted trials, corrected "
+    "for the maximum over the bins",
     "p_all": "… over all layers and bins",
 }
 PEAKS: dict[str, Column] = {
@@ -25,11 +25,11 @@ PEAKS: dict[str, Column] = {
         "Units": "s",
     },
     "ci_low": {
-        "Description": "95 % interval: jackknife over words",
+        "Description": "95 % interval: jackknife over words; n/a at the ends",
         "Units": "s",
     },
     "ci_high": {
-        "Description": "95 % interval: jackknife over words",
+        "Description": "95 % interval: jackknife over words; n/a at the ends",
         "Units": "s",
     },
     "pattern_r": "pattern_r of the bin",
@@ -52,7 +52,7 @@ GEOMETRY: dict[str, Column] = {
     "embedding": "NAME of the model, or of several side by side",
     "layer": "Layer of the model",
     "cka": "Linear CKA, debiased, of the embedding and the responses of all channels",
-    "p": "p against shuffled words",
+    "p": "The larger p of two: against shuffled words and against shifted trials",
     "pattern_r": "Score of the embedding by ridge, k-fold",
 }
 SYNCHRONY: dict[str, Column] = {

@@ -161,13 +161,7 @@ def _timed(
 
 def _is_running(config: Config, cue: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
     """Whether rows follow each other as in running speech, rather than trials with cues."""
-    settings = config.production
-    if settings.speech != "auto":
-        return settings.speech == "continuous"
-    return (
-        len(cue) > 1
-        and float(np.median(np.diff(cue))) < settings.window_s[1] - settings.window_s[0]
-    )
+    return config.production.runs_on(np.diff(cue).tolist())
 
 
 def _heard(audio: SpeechAudio, cue: np.ndarray[tuple[int], np.dtype[np.float64]]) -> SpeechTimes:

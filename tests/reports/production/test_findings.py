@@ -44,10 +44,20 @@ def test_answers_in_words(tmp_path: Path, answer: str | None, opening: str):
     finding = finding_of(the(tmp_path).main()[0])
     said = " ".join(finding.sentence.split())
     assert said.startswith(opening)
-    assert re.search(r"\(pattern r = 0\.\d{3}; shuffled words −?0\.\d{3}, p = 0\.002\)\.$", said)
+    numbers = r"\(pattern r = 0\.\d{3}; shuffled words −?0\.\d{3}, p = 0\.002\)\."
+    # So small a p beside "no evidence" is followed by the reason.
+    assert re.search(numbers + (" Mean-removed" if answer == "no evidence" else "$"), said)
     # The verdict's own reasons follow, without saying the answer twice.
     assert finding.reasons.startswith("Mean-removed pattern correlation 0.400 against shuffled")
     assert finding.reasons.endswith("p = 0.002 (499 draws).")
+
+
+def test_a_small_p_beside_no_evidence_has_its_reason(tmp_path: Path):
+    write_speaker(tmp_path, embeddings={"gpt2": 0.4}, realign=False)
+    why = "It is not better than trial index alone (gain 0.010, p = 0.24)."
+    change(tmp_path, "gpt2", Answer="no evidence", Verdict=f"There is no evidence that … x. {why}")
+    finding = finding_of(the(tmp_path).main()[0])
+    assert finding.sentence.endswith(f"). {why}")
 
 
 def test_no_evidence_stands_as_large_as_evidence(tmp_path: Path):

@@ -106,6 +106,62 @@ def test_a_response_to_duration_is_not_one_to_meaning() -> None:
     assert "word duration" in found.verdict.text
 
 
+def test_blocks_of_words_that_come_again_are_no_evidence() -> None:
+    """Twelve words in each of eight blocks that are held out: any vectors tell them apart."""
+    material, _ = planted(0.0, n_words=96)
+    rng = np.random.default_rng(0)
+    said, vectors = rng.standard_normal((2, 12, 16))
+    types = np.tile(np.arange(12), 8)
+    words = material.words.assign(
+        word=[f"word{t}" for t in types], content_group=[f"block{i // 12}" for i in range(96)]
+    )
+    again = dataclasses.replace(
+        material, words=words, response=5 + said[types] + rng.standard_normal((96, 16))
+    )
+    found = rebuild(SETTINGS, again, vectors[types], "ridge", preparation=Preparation(), seed=0)
+    assert found.nulls[0].observed[0] > 0.2
+    assert found.nulls[0].p[0] > 0.05
+    assert found.verdict is not None
+    assert found.verdict.answer == "no evidence"
+
+
+@pytest.mark.parametrize("n_words", [10, 15, 20])
+def test_few_words_are_scored_without_r_of_channels(n_words: int) -> None:
+    material, embedding = planted(0.5, n_words=n_words)
+    found = rebuild(SETTINGS, material, embedding, "ridge", preparation=Preparation(), seed=0)
+    table = tables.score_table(ABOUT, found, material, window=tables.RESPONSE)
+    rows = table[(table["folds"] == "k-fold") & (table["window"] == tables.RESPONSE)]
+    rows = rows.set_index("score")["value"]
+    assert np.isfinite(rows[["pcc", "pattern_r", "two_vs_two"]]).all()
+    assert np.isnan(rows["channel_r"])
+    assert len(tables.channel_table(ABOUT, found, material)) == 16
+
+
+def test_stories_are_groups_and_three_are_enough() -> None:
+    material, _ = planted(0.5, n_words=90, step_s=0.4)
+    words = material.words
+    stories = words.assign(content_group=[f"story{i // 30}" for i in range(90)])
+    plan = plan_folds(
+        SETTINGS, dataclasses.replace(material, words=stories), over="k-fold", seed=0
+    )
+    assert len(plan.folds) == 3
+    two = words.assign(content_group=[f"story{i // 45}" for i in range(90)])
+    with pytest.raises(BrainAlignError, match="2 groups of words that are held out together"):
+        plan_folds(SETTINGS, dataclasses.replace(material, words=two), over="k-fold", seed=0)
+
+
+def test_a_baseline_of_two_channels_costs_nothing_else() -> None:
+    material, embedding = planted(0.5)
+    still = np.full_like(material.baseline, np.nan)
+    still[:, :2] = material.baseline[:, :2]
+    found = rebuild(
+        SETTINGS, dataclasses.replace(material, baseline=still), embedding, "ridge",
+        preparation=Preparation(), seed=0,
+    )  # fmt: skip
+    assert found.verdict is not None
+    assert found.verdict.answer == "undecided"
+
+
 def test_elastic_nets_have_shuffles_and_penalties_but_no_verdict() -> None:
     found = rebuilt(0.5, "multi-task")
     assert found.verdict is None
