@@ -56,7 +56,7 @@ def course_step(
             )
             return _write(stem, name, embedding, None, {**extra, "Sentences": [reason]})
         kept = material.of(rows)
-        seed = seed_of(config, "course", speaker.name.stem, name)
+        seed = seed_of(config, "production", speaker.name.stem)
         try:
             folds = plan_folds(config.production, kept, over="k-fold", seed=seed)
             found = layer_lag_map(

@@ -86,7 +86,7 @@ def reconstruction_step(
 
     def work() -> list[Path]:
         x = embedding.values[0].astype(np.float64)
-        seed = seed_of(config, "production", speaker.name.stem, name)
+        seed = seed_of(config, "production", speaker.name.stem)
         preparation = preparation_of(embedding, explained=config.production.explained)
         rebuilt = rebuild(
             config.production, material, x, mapping, preparation=preparation, seed=seed

@@ -47,7 +47,7 @@ def region_step(
     )
 
     def work() -> list[Path]:
-        seed = seed_of(config, "production", speaker.name.stem, name)
+        seed = seed_of(config, "production", speaker.name.stem)
         predictions = map_words(
             embedding.values[0].astype(np.float64),
             material.response,
