@@ -120,29 +120,36 @@ def load_course(path: Path) -> Course:
         return Course(stored["course"], stored["times"], tuple(map(str, stored["names"])))
 
 
-def complete(material: Material) -> Material:
+def complete(material: Material, *, before_cue: bool = True) -> Material:
     """Keep words with responses after the onset and before the cue.
+
+    Parameters
+    ----------
+    material : Material
+    before_cue : bool
+        Whether responses before the cue are needed.
 
     Raises
     ------
     BrainAlignError
         None is left (65).
     """
-    rows: NDArray[np.bool_] = np.asarray(
-        np.isfinite(material.response).any(axis=1) & np.isfinite(material.baseline).any(axis=1)
-    )
+    rows: NDArray[np.bool_] = np.asarray(np.isfinite(material.response).any(axis=1))
+    if before_cue:
+        rows &= np.isfinite(material.baseline).any(axis=1)
     if not rows.any():
         raise BrainAlignError(
             "No word has a response: all windows lie outside the recording or in bad stretches.",
-            fix="look at the onsets in events.tsv and at BAD marks, or set window_s and "
-            "baseline_s in [production]",
+            fix="look at the onsets in events.tsv and at BAD marks, or set window_s"
+            f"{' and baseline_s' if before_cue else ''} in [production]",
         )
     if rows.all():
         return material
     lost = material.words["word"][~rows]
+    where = "after their onset or before their cue" if before_cue else "after their onset"
     note = (
-        f"{len(lost)} words have no response after their onset or before their cue within the "
-        f"recording, or it is in a bad stretch: {', '.join(map(str, lost))}."
+        f"{len(lost)} words have no response {where} within the recording, or it is in a bad "
+        f"stretch: {', '.join(map(str, lost))}."
     )
     kept = material.of(rows)
     return replace(kept, notes=(*kept.notes, note))
