@@ -34,7 +34,12 @@ class SpeakerSound:
     @property
     def offsets_s(self) -> tuple[float, ...]:
         """Second of the joined sound at which the clock of each recording is 0."""
-        return tuple(float(x) for x in np.concatenate([[0.0], np.cumsum(self._lengths_s)[:-1]]))
+        return (0.0, *self.stops_s[:-1])
+
+    @property
+    def stops_s(self) -> tuple[float, ...]:
+        """Second of the joined sound at which the part of each recording ends."""
+        return tuple(float(stop) for stop in np.cumsum(self._lengths_s))
 
     @property
     def heard_s(self) -> NDArray[np.float64]:

@@ -144,10 +144,11 @@ def embedding_path(
 def _on_one_clock(words: pd.DataFrame, sound: SpeakerSound) -> pd.DataFrame:
     """Give times of words in the joined sound; passages end with their recording.
 
-    Words that no sound was recorded of have no times: there, another recording may be heard.
+    Words that no sound was recorded of have no times, and others end with the part of their
+    recording: there, another recording may be heard.
     """
     run = words["run"].to_numpy(dtype=np.int64)
-    before_s = np.array(sound.offsets_s)[run]
+    before_s, stop_s = np.array(sound.offsets_s)[run], np.array(sound.stops_s)[run]
     first_s, last_s = sound.heard_s[run].T
     onset, offset = (words[name].to_numpy(dtype=float) for name in ("onset", "offset"))
     recorded = (onset < last_s) & (offset > first_s)
@@ -155,7 +156,7 @@ def _on_one_clock(words: pd.DataFrame, sound: SpeakerSound) -> pd.DataFrame:
         {
             "word": words["word"].to_numpy(),
             "onset_s": np.where(recorded, onset + before_s, np.nan),
-            "offset_s": np.where(recorded, offset + before_s, np.nan),
+            "offset_s": np.where(recorded, np.minimum(offset + before_s, stop_s), np.nan),
             "content_group": words["recording"].astype(str) + " " + words["content_group"],
         }
     )

@@ -51,6 +51,7 @@ def ramp(seconds: float, level: float, *, start_s: float = 0.0) -> SpeechAudio:
 def test_every_recording_begins_where_its_offset_says(audio: tuple[SpeechAudio | None]) -> None:
     sound = SpeakerSound(audio, "d")
     wave = sound.wave()
+    assert len(wave) == round(sound.stops_s[-1] * SAMPLE_RATE_HZ)
     for one, offset_s in zip(audio, sound.offsets_s, strict=True):
         first = round(offset_s * SAMPLE_RATE_HZ)
         if one is None:

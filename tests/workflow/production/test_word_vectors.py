@@ -111,12 +111,12 @@ def joined() -> tuple[pd.DataFrame, SpeakerSound]:
     audio = SpeechAudio(16_000.0, 1.0, 8 * 16_000, "A tone.", Tone())
     words = pd.DataFrame(
         {
-            "word": list("abcdef"),
-            "recording": ["one", "one", "two", "two", "two", "two"],
+            "word": list("abcdefg"),
+            "recording": ["one", "one", "two", "two", "two", "two", "two"],
             "content_group": "",
-            "run": [0, 0, 1, 1, 1, 1],
-            "onset": [0.0, 2.0, 0.2, 2.0, 8.8, 9.5],
-            "offset": [0.5, 2.5, 0.7, 2.5, 9.3, 9.9],
+            "run": [0, 0, 1, 1, 1, 1, 1],
+            "onset": [0.0, 2.0, 0.2, 2.0, 8.8, 8.9, 9.5],
+            "offset": [0.5, 2.5, 0.7, 2.5, 9.3, 12.0, 9.9],
         }
     )
     return words, SpeakerSound((None, audio), "d")
@@ -146,9 +146,9 @@ def test_words_that_no_sound_was_recorded_of_have_no_time(
 ) -> None:
     """Else they would hear the next recording, or silence."""
     found, _ = embedded_words(tmp_path, monkeypatch)
-    nan = np.nan  # the second run begins after a second of silence
-    np.testing.assert_allclose(found["onset_s"], [nan, nan, nan, 3.0, 9.8, nan])
-    np.testing.assert_allclose(found["offset_s"], [nan, nan, nan, 3.5, 10.3, nan])
+    nan = np.nan  # the second run begins after a second of silence, and another one follows it
+    np.testing.assert_allclose(found["onset_s"], [nan, nan, nan, 3.0, 9.8, 9.9, nan])
+    np.testing.assert_allclose(found["offset_s"], [nan, nan, nan, 3.5, 10.3, 11.0, nan])
 
 
 def test_other_places_in_the_joined_sound_are_other_embeddings(
