@@ -38,7 +38,7 @@ def embed_clips(
     wave : ndarray of shape (n_samples,), float32, or callable that gives it
         16 kHz, amplitude in [-1, 1], on the clock of the onsets.
     onsets_s, offsets_s : ndarray of shape (n_words,)
-        s; NaN for words whose times are not known.
+        s; NaN for words whose times are not known, or that no sound was recorded of.
     words : sequence of str, optional
         For the notes.
     batch_size : int
@@ -133,7 +133,7 @@ def _notes(spans: _Spans, onset: Array64, offset: Array64, labels: Sequence[str]
         f"{which.sum()} of {len(labels)} words {what}: "
         f"{named([label for label, one in zip(labels, which, strict=True) if one])}."
         for which, what in (
-            (untimed, "have no time and so no sound"),
+            (untimed, "have no time in the sound and so no vector"),
             (reversed_, "end before they begin and have no vector"),
             (outside, "lie outside the audio and have no vector"),
             (spans.cut, "reach beyond the audio and were heard in part"),

@@ -101,7 +101,7 @@ def test_words_without_a_sound_are_named_and_the_others_do_not_mind(folders):
         np.testing.assert_allclose(value[5], last.mean(axis=0), atol=2e-5)
         assert not value[~found.known].any()
     assert found.notes == (
-        "2 of 7 words have no time and so no sound: een, drie.",
+        "2 of 7 words have no time in the sound and so no vector: een, drie.",
         "1 of 7 words end before they begin and have no vector: vijf.",
         "1 of 7 words lie outside the audio and have no vector: vier.",
         "1 of 7 words reach beyond the audio and were heard in part: zes.",

@@ -124,7 +124,7 @@ def test_speech_models_hear_the_words_of_the_recording(config, spaces, name):
     )
     same(found, expected)
     np.testing.assert_array_equal(found.known, [1, 1, 1, 1, 0, 1])
-    assert found.notes == ("1 of 6 words have no time and so no sound: sailor.",)
+    assert found.notes == ("1 of 6 words have no time in the sound and so no vector: sailor.",)
     with pytest.raises(BrainAlignError, match=f"{name} hears words, and there is no") as caught:
         embedded(config, space, wave=None)
     assert caught.value.exit_code == ExitCode.MISSING_INPUT

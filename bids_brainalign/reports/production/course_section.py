@@ -105,9 +105,9 @@ def _map(one: OfEmbedding, peaks: OfEmbedding | None, album: Album) -> Picture:
         layers_by_time(one.table, peaks.table if peaks and len(peaks.table) else None),
         alt=f"Pattern r of {one.embedding} by layer and time.",
         caption=f"{one.embedding}: pattern r of every layer and bin of time. Outlined: p ≤ .05, "
-        "corrected for the maximum over all layers and bins. White dots: peak of each layer after "
-        "the onset, with its 95 % interval over words; a wide interval means that there is no "
-        "clear peak. Dotted: onset of the word.",
+        "corrected for the maximum over all layers and bins. White dots: peak of each layer "
+        "over all bins, also those before the onset, with its 95 % interval over words; a wide "
+        "interval means that there is no clear peak. Dotted: onset of the word.",
     )
 
 
@@ -147,7 +147,8 @@ def _peaks(found: list[OfEmbedding]) -> tuple[Cells, ...]:
             ("Peak of", "Time (s)", "95 % interval (s)", "Pattern r", "p"),
             tuple(rows[:MOST_ROWS]),
             folded=f"Peaks ({len(rows)} rows)" if len(rows) > MOST_OPEN else "",
-            caption="Bin with the largest pattern r after the onset; its height is the largest of "
-            f"many and flattered, its p is corrected for that.{more}",
+            caption="Largest pattern r of all bins, also those before the onset; times count from "
+            "the onset. Its height is the largest of many and flattered, its p is corrected for "
+            f"that.{more}",
         ),
     )

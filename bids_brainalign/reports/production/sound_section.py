@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from bids_brainalign.outputs.reading import read_table
@@ -88,6 +89,7 @@ def _leaking(table: pd.DataFrame) -> tuple[Cells, ...]:
         (
             f"{row['name']} ({row['recording']})" if several else str(row["name"]),
             number(float(row["statistic"])),
+            number(float(row.get("r_waveform", np.nan))),
             f"{number(1000 * float(row['lag']), 0)} ms" if pd.notna(row["lag"]) else "n/a",
             probability(float(row["q_fdr"])),
         )
@@ -95,9 +97,11 @@ def _leaking(table: pd.DataFrame) -> tuple[Cells, ...]:
     )
     return (
         Cells(
-            ("Flagged channel", "Likeness to the sound", "Lag", "q"),
+            ("Flagged channel", "r of fine spectra", "r of waveforms", "Lag", "q"),
             rows,
-            caption="Likeness: mean correlation of equal frequencies of sound and voltage, less "
-            "that of unequal ones.",
+            caption="Fine spectra: correlation over frames and frequencies of sound and voltage, "
+            "without what is broadband, at the lag at which it is highest. Waveforms: the "
+            "correlation (70 to 170 Hz) that is furthest from 0 at lags up to 0.5 s. q: of the "
+            "smaller p of the two, doubled; either flags a channel.",
         ),
     )

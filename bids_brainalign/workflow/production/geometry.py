@@ -10,7 +10,7 @@ import pandas as pd
 
 from bids_brainalign.config.schema import Config
 from bids_brainalign.features.word_embeddings import WordEmbeddings
-from bids_brainalign.outputs.reading import SETTINGS, read_table
+from bids_brainalign.outputs.reading import SETTINGS, is_outdated, read_table
 from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.production.sensitivity import relation, shared_geometry
 from bids_brainalign.store.steps import Step
@@ -51,7 +51,7 @@ def geometry_step(
         another one are of an earlier run.
     """
     path = config.paths.output_dir / speaker.name.file("geometry.tsv", analysis=LABEL)
-    scores = {name: _score(config, speaker, name) for name in embeddings}
+    scores = {name: _score(config, speaker, name, settings) for name in embeddings}
 
     def work() -> list[Path]:
         rng = np.random.default_rng(seed_of(config, "geometry", speaker.name.stem))
@@ -92,6 +92,7 @@ def geometry_step(
             "identity": identity,
             "settings": settings,
             "scores": scores,
+            "speech": config.production.speech,
             "explained": config.production.explained,
             "seed": config.random_seed,
         },
@@ -115,12 +116,15 @@ def _relation(table: pd.DataFrame, rng: np.random.Generator, said: list[str]) ->
     return {"Sentences": said, "Relation": rounded}
 
 
-def _score(config: Config, speaker: Speaker, name: str) -> float | None:
-    """Mean-removed pattern correlation by ridge, from its table; None where that failed."""
+def _score(config: Config, speaker: Speaker, name: str, settings: str) -> float | None:
+    """Mean-removed pattern correlation by ridge, from its table; None where that failed.
+
+    A table of other settings is of an earlier run.
+    """
     label = embedding_label(name)
     path = config.paths.output_dir / speaker.name.file("reconstruction.tsv", analysis=label)
     table = read_table(path)
-    if table is None:
+    if table is None or is_outdated(path, {settings}):
         return None
     rows = table[
         (table["score"] == "pattern_r")

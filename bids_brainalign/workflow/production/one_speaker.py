@@ -18,8 +18,8 @@ from bids_brainalign.workflow.attempt import attempt, step_cache
 from bids_brainalign.workflow.production import sound_checks, structure
 from bids_brainalign.workflow.production.costs import announce_cost
 from bids_brainalign.workflow.production.material import Material
-from bids_brainalign.workflow.production.rebuilding import RIDGE
-from bids_brainalign.workflow.production.reconstruction import reconstruction_step
+from bids_brainalign.workflow.production.rebuilding import RIDGE, is_continuous
+from bids_brainalign.workflow.production.reconstruction import common_settings, reconstruction_step
 from bids_brainalign.workflow.production.responses import (
     complete,
     load_material,
@@ -172,7 +172,11 @@ class _Work:
                 fix="run with --steps responses features encoding, or without --steps",
                 exit_code=ExitCode.MISSING_INPUT,
             )
-        return complete(load_material(path))
+        stored = load_material(path)
+        kept = complete(stored, before_cue=False)
+        if is_continuous(self.config.production, kept):
+            return kept  # what came before a word are other words: it is not asked
+        return complete(stored)
 
     def _rebuild(
         self, words: pd.DataFrame, material: Material, found: dict[str, WordEmbeddings]
@@ -253,6 +257,7 @@ class _Work:
         return [self._settings(words, chosen), own, self.config.production.layer]
 
     def _settings(self, words: pd.DataFrame, chosen: Chosen) -> str:
-        """Digest of the responses and of the words that all embeddings know."""
+        """Digest of the responses, the words that all embeddings know, and how they are scored."""
         path = material_path(self.config, self.speaker, words)
-        return digest_of([path.name, chosen.shared.tolist()])[:16]
+        own = [path.name, chosen.shared.tolist(), common_settings(self.config)]
+        return digest_of(own)[:16]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bids_brainalign.config.production import draws_of
+from bids_brainalign.config.production import MAPPINGS, draws_of
 from bids_brainalign.config.schema import Config
 from bids_brainalign.features.word_embeddings import WordEmbeddings
 from bids_brainalign.outputs.predictions import write_predictions
@@ -116,6 +116,18 @@ def reconstruction_step(
         modules=("bids_brainalign.workflow.production.reconstruction",),
         work=work,
     )
+
+
+def common_settings(config: Config) -> dict[str, object]:
+    """Collect what scores of a speaker depend on, whichever mapping and embedding they are of.
+
+    Draws of all mappings are among them, also of those that don't run: with one more mapping, the
+    results of the others stay what they are.
+    """
+    own = ("speech", "layer", "explained", "folds", "n_folds", "n_inner", "random_draws")
+    every = asdict(config.production)
+    draws = {mapping: draws_of(config.production, mapping) for mapping in MAPPINGS}
+    return {**{key: every[key] for key in own}, "draws": draws, "seed": config.random_seed}
 
 
 def settings_of(config: Config, mapping: str) -> dict[str, object]:

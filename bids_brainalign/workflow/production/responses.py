@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +56,7 @@ def responses_step(
         ]
         written = [save_material(path, _material(config, speaker, words, read))]
         for recording, one in zip(speaker.recordings, read, strict=True):
-            written.append(_save_course(course_path(path, recording), one))
+            written.append(save_course(course_path(path, recording), one))
         return written
 
     shifted = f" shifted by {1000 * lag_s:.0f} ms" if lag_s else ""
@@ -96,35 +96,60 @@ def course_path(material: Path, recording: Recording) -> Path:
     return material.with_name(f"{material.stem}_{recording.name}_course.npz")
 
 
-def load_course(path: Path) -> tuple[NDArray[np.float32], Array64]:
-    """High gamma (n_times, n_channels) and its times (n_times,) in s."""
+@dataclass(frozen=True)
+class Course:
+    """High gamma of one recording."""
+
+    values: NDArray[np.float32]
+    """(n_times, n_channels)."""
+    times_s: Array64
+    """(n_times,)."""
+    names: tuple[str, ...]
+    """Of its channels, all and in the order that this recording has them."""
+
+    def without(self, names: Collection[str]) -> Course:
+        """Leave channels out."""
+        kept = [name not in names for name in self.names]
+        left = tuple(name for name in self.names if name not in names)
+        return Course(self.values[:, kept], self.times_s, left)
+
+
+def load_course(path: Path) -> Course:
+    """Read what :func:`responses_step` left at :func:`course_path`."""
     with np.load(path, allow_pickle=False) as stored:
-        return stored["course"], stored["times"]
+        return Course(stored["course"], stored["times"], tuple(map(str, stored["names"])))
 
 
-def complete(material: Material) -> Material:
+def complete(material: Material, *, before_cue: bool = True) -> Material:
     """Keep words with responses after the onset and before the cue.
+
+    Parameters
+    ----------
+    material : Material
+    before_cue : bool
+        Whether responses before the cue are needed.
 
     Raises
     ------
     BrainAlignError
         None is left (65).
     """
-    rows: NDArray[np.bool_] = np.asarray(
-        np.isfinite(material.response).any(axis=1) & np.isfinite(material.baseline).any(axis=1)
-    )
+    rows: NDArray[np.bool_] = np.asarray(np.isfinite(material.response).any(axis=1))
+    if before_cue:
+        rows &= np.isfinite(material.baseline).any(axis=1)
     if not rows.any():
         raise BrainAlignError(
             "No word has a response: all windows lie outside the recording or in bad stretches.",
-            fix="look at the onsets in events.tsv and at BAD marks, or set window_s and "
-            "baseline_s in [production]",
+            fix="look at the onsets in events.tsv and at BAD marks, or set window_s"
+            f"{' and baseline_s' if before_cue else ''} in [production]",
         )
     if rows.all():
         return material
     lost = material.words["word"][~rows]
+    where = "after their onset or before their cue" if before_cue else "after their onset"
     note = (
-        f"{len(lost)} words have no response after their onset or before their cue within the "
-        f"recording, or it is in a bad stretch: {', '.join(map(str, lost))}."
+        f"{len(lost)} words have no response {where} within the recording, or it is in a bad "
+        f"stretch: {', '.join(map(str, lost))}."
     )
     kept = material.of(rows)
     return replace(kept, notes=(*kept.notes, note))
@@ -196,17 +221,21 @@ def _material(
     )
 
 
-def _save_course(path: Path, read: WordResponses) -> Path:
+def save_course(path: Path, read: WordResponses) -> Path:
+    """Store high gamma as NPZ (no pickle)."""
+    names = np.array([str(name) for name in read.targets["name"]])
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, course=read.course, times=read.course_s)
+        np.savez(stream, course=read.course, times=read.course_s, names=names)
     return path
 
 
 __all__ = [
+    "Course",
     "complete",
     "course_path",
     "load_course",
     "load_material",
     "material_path",
     "responses_step",
+    "save_course",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +21,13 @@ from bids_brainalign.production.lags import Lag
 from bids_brainalign.production.synchrony import Synchrony, synchrony
 from bids_brainalign.responses.word_windows import COURSE_HZ
 from bids_brainalign.store.steps import Step
-from bids_brainalign.workflow.production.leaks import leak_about, leak_of, leak_step
-from bids_brainalign.workflow.production.material import load_material
-from bids_brainalign.workflow.production.responses import course_path, load_course, material_path
+from bids_brainalign.workflow.production.leaks import NAMED, leak_about, leak_of, leak_step
+from bids_brainalign.workflow.production.responses import (
+    Course,
+    course_path,
+    load_course,
+    material_path,
+)
 from bids_brainalign.workflow.production.speakers import LABEL, Speaker
 from bids_brainalign.workflow.production.structure_tables import SYNCHRONY
 from bids_brainalign.workflow.production.word_sounds import SpeakerSound
@@ -49,29 +53,31 @@ def synchrony_step(
     """Estimate the lag of high gamma behind the sound, for every recording."""
     path = _path(config, speaker)
     material = material_path(config, speaker, words)
+    leaking = leaking_channels(config, speaker)
 
     def work() -> list[Path]:
-        names = list(load_material(material).targets["name"])
         parts, said = [], []
         for recording, audio in zip(speaker.recordings, sound.audio, strict=True):
             if audio is None:
                 said.append(f"{recording.name} has no sound.")
                 continue
-            course, times = load_course(course_path(material, recording))
-            found = _lags(config, recording, audio, course, times)
+            course = load_course(course_path(material, recording))
+            apart = course.without(_of_channels(course.names, leaking.get(recording.name, {})))
+            clean = apart if apart.names else course
+            found = _lags(config, recording, audio, clean)
             if isinstance(found, BrainAlignError):
                 said.append(f"{recording.name}: {found.what}")
                 continue
-            own = names if course.shape[1] == len(names) else _numbered(course.shape[1])
             leak = leak_of(config, speaker, recording)
             reading = read_lags(found, leak)
             if leak is not None and reading.source == LEAK:
                 parts.append(_leak_row(recording, leak, reading))
-            parts.append(_rows(recording, found, reading, own))
-            said.append(sentence(recording.name, found, reading))
+            parts.append(_rows(recording, found, reading, clean.names))
+            said.append(sentence(recording.name, found, reading) + _left_out(course, apart))
         table = (
             pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*SYNCHRONY])
         )
+        said += _of_all(table, speaker)
         return list(write_tsv(path, table[list(SYNCHRONY)], SYNCHRONY, extra={"Sentences": said}))
 
     return Step(
@@ -82,6 +88,7 @@ def synchrony_step(
             "max_lag_s": config.production.max_lag_s,
             "seed": config.random_seed,
             "leaks": [leak_about(config, speaker, recording) for recording in speaker.recordings],
+            "leaking": leaking,
         },
         modules=("bids_brainalign.workflow.production.sound_checks",),
         work=work,
@@ -89,7 +96,9 @@ def synchrony_step(
 
 
 def lag_of(config: Config, speaker: Speaker) -> tuple[float | None, str]:
-    """Lag that ``--realign`` shifts by, mean over recordings: the clocks' own where it is known.
+    """Lag that ``--realign`` shifts all recordings by: the mean of those that are reliable.
+
+    Of each recording, the clocks' own lag counts where it is known.
 
     Returns
     -------
@@ -100,15 +109,33 @@ def lag_of(config: Config, speaker: Speaker) -> tuple[float | None, str]:
     table = read_table(_path(config, speaker), text=("recording", "name"))
     if table is None:
         return None, "the lag between sound and responses could not be estimated"
+    lags = _reliable(table)
+    if not lags:
+        return None, f"no lag between sound and responses is reliable (p > {ALPHA:g})"
+    return float(np.mean(lags)), ""
+
+
+def _reliable(table: pd.DataFrame) -> list[float]:
+    """Lags, s, of the recordings that have one with p of at most .05."""
     lags = []
     for _, rows in table.groupby("recording", sort=False):
         told = rows[rows["name"].isin([LEAK, ALL]) & (rows["p"] <= ALPHA)].set_index("name")
         if len(told):
             lag_s = told["lag"].astype(float).to_dict()
             lags.append(lag_s[LEAK if LEAK in lag_s else ALL])
-    if not lags:
-        return None, f"no lag between sound and responses is reliable (p > {ALPHA:g})"
-    return float(np.mean(lags)), ""
+    return lags
+
+
+def _of_all(table: pd.DataFrame, speaker: Speaker) -> list[str]:
+    """Say what ``--realign`` makes of several recordings."""
+    n_recordings, lags = len(speaker.recordings), _reliable(table)
+    if n_recordings < 2 or not lags:
+        return []
+    return [
+        f"--realign shifts all {n_recordings} recordings alike, by "
+        f"{1000 * np.mean(lags):+.0f} ms: the mean lag of {len(lags)} of them, in which p is at "
+        f"most {ALPHA:g}."
+    ]
 
 
 def sentence(name: str, found: Synchrony, reading: Reading) -> str:
@@ -131,8 +158,8 @@ def sentence(name: str, found: Synchrony, reading: Reading) -> str:
         )
         return {
             "together": f"{said}they agree within {limit}.{cortex}",
-            "apart": f"WARNING: {said}they are apart by more than {limit}; --realign shifts by "
-            f"it.{cortex}",
+            "apart": f"WARNING: {said}they are apart by more than {limit}; --realign shows "
+            f"what a shift changes.{cortex}",
             "undecided": f"{said}whether they agree within {limit} is undecided.{cortex}",
         }[reading.answer]
     said = f"{name}: high gamma follows the loudness of the sound at a lag of {lag}"
@@ -144,7 +171,7 @@ def sentence(name: str, found: Synchrony, reading: Reading) -> str:
         "within": f"{said}: within {limit}.{sides}",
         "beyond": f"WARNING: {said}, beyond {limit}. Clocks that are apart look like this; so "
         "does a cortex that plans speech before the voice, or hears it after. --realign shows "
-        f"what a shift by this lag changes.{sides}",
+        f"what a shift changes.{sides}",
         "undecided": f"{said}: whether that is within {limit} is undecided.{sides}",
     }[reading.answer]
 
@@ -157,14 +184,14 @@ def _lags(
     config: Config,
     recording: Recording,
     audio: SpeechAudio,
-    course: NDArray[np.float32],
-    times: Array64,
+    course: Course,
 ) -> Synchrony | BrainAlignError:
+    times = course.times_s
     level = sound_level(audio.pieces(), audio.clock_hz, start_s=audio.start_s)
     try:
         return synchrony(
             _on_clock(level.power, level.times_s, times),
-            course,
+            course.values,
             (times >= level.times_s[0]) & (times <= level.times_s[-1]),
             sfreq_hz=COURSE_HZ,
             rng=np.random.default_rng(seed_of(config, "synchrony", recording.name)),
@@ -184,8 +211,40 @@ def _on_clock(power: Array64, power_s: Array64, times: Array64) -> Array64:
     return np.asarray((sums[stop] - sums[first]) / np.maximum(stop - first, 1))
 
 
-def _numbered(count: int) -> list[str]:
-    return [str(number) for number in range(count)]
+def leaking_channels(config: Config, speaker: Speaker) -> dict[str, dict[str, bool]]:
+    """Give recording → channel → whether the sound was found in it."""
+    path = config.paths.output_dir / speaker.name.file("contamination.tsv", analysis=LABEL)
+    table = read_table(path, text=("recording", "name", "flagged"))
+    found: dict[str, dict[str, bool]] = {}
+    for row in [] if table is None else table.to_dict("records"):
+        found.setdefault(str(row["recording"]), {})[str(row["name"])] = row["flagged"] == "true"
+    return found
+
+
+def _of_channels(names: Sequence[str], leaking: Mapping[str, bool]) -> set[str]:
+    """Names of responses in which there are leaking channels: ``A1``, and ``A1-A2`` of two."""
+    return {
+        name for name in names if any(leaking[channel] for channel in _channels_of(name, leaking))
+    }
+
+
+def _channels_of(name: str, known: Collection[str]) -> tuple[str, ...]:
+    if name in known:
+        return (name,)
+    parts = name.split("-")
+    pairs = [("-".join(parts[:n]), "-".join(parts[n:])) for n in range(1, len(parts))]
+    return next((pair for pair in pairs if set(pair) <= set(known)), ())
+
+
+def _left_out(course: Course, apart: Course) -> str:
+    """Say which channels the sound leaks into, where there are any."""
+    out = [name for name in course.names if name not in apart.names]
+    if not out:
+        return ""
+    if not apart.names:
+        return " Sound leaks into all channels, and high gamma may be the voice itself."
+    named = ", ".join(out[:NAMED]) + (" …" if len(out) > NAMED else "")
+    return f" Not asked, as sound leaks into them: {named}."
 
 
 def _leak_row(recording: Recording, leak: Lag, reading: Reading) -> pd.DataFrame:
@@ -197,7 +256,7 @@ def _leak_row(recording: Recording, leak: Lag, reading: Reading) -> pd.DataFrame
 
 
 def _rows(
-    recording: Recording, found: Synchrony, reading: Reading, names: list[str]
+    recording: Recording, found: Synchrony, reading: Reading, names: Sequence[str]
 ) -> pd.DataFrame:
     lag, channels = found.lag, found.channels
     whole = {
@@ -208,7 +267,7 @@ def _rows(
     each = pd.DataFrame(
         {
             "recording": recording.name,
-            "name": names,
+            "name": list(names),
             "lag": channels.lag_s,
             "ci_low": np.nan,
             "ci_high": np.nan,

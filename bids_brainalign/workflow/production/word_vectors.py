@@ -127,7 +127,9 @@ def embedding_path(
         [
             [space.kind, space.digest, source.context, config.language],
             words[["word", "content_group", "recording"]].to_numpy().tolist(),
-            words[["onset", "offset"]].round(6).to_numpy().tolist() if heard else None,
+            _on_one_clock(words, sound)[["onset_s", "offset_s"]].round(6).to_numpy().tolist()
+            if heard
+            else None,
             sound.digest if heard else None,
             [features.text_context_words, features.text_pooling, config.resources.precision],
             twin_seed(config, space) if space.kind == "untrained" else None,
@@ -140,13 +142,21 @@ def embedding_path(
 
 
 def _on_one_clock(words: pd.DataFrame, sound: SpeakerSound) -> pd.DataFrame:
-    """Give times of words in the joined sound; passages end with their recording."""
-    offsets = np.array(sound.offsets_s)[words["run"].to_numpy(dtype=np.int64)]
+    """Give times of words in the joined sound; passages end with their recording.
+
+    Words that no sound was recorded of have no times, and others end with the part of their
+    recording: there, another recording may be heard.
+    """
+    run = words["run"].to_numpy(dtype=np.int64)
+    before_s, stop_s = np.array(sound.offsets_s)[run], np.array(sound.stops_s)[run]
+    first_s, last_s = sound.heard_s[run].T
+    onset, offset = (words[name].to_numpy(dtype=float) for name in ("onset", "offset"))
+    recorded = (onset < last_s) & (offset > first_s)
     return pd.DataFrame(
         {
             "word": words["word"].to_numpy(),
-            "onset_s": words["onset"].to_numpy(dtype=float) + offsets,
-            "offset_s": words["offset"].to_numpy(dtype=float) + offsets,
+            "onset_s": np.where(recorded, onset + before_s, np.nan),
+            "offset_s": np.where(recorded, np.minimum(offset + before_s, stop_s), np.nan),
             "content_group": words["recording"].astype(str) + " " + words["content_group"],
         }
     )

@@ -127,12 +127,28 @@ def test_sound_flags_are_counted_and_named(folder: Path):
     section = sound_section(the(folder), album(folder))
     assert "more than 25 ms" in said(section)
     assert "1 of 12 channels is flagged: LA2." in said(section)
-    assert rows(section) == {"LA2": ("0.410", "1 ms", "0.006")}
+    assert rows(section) == {"LA2": ("0.410", "0.200", "1 ms", "0.006")}
     leaks = table(folder, "production_contamination")
     put(folder, "production_contamination", leaks.assign(flagged="false"))
     section = sound_section(the(folder), album(folder))
     assert "none of 12 channels is flagged" in said(section)
     assert section.tables == ()
+
+
+def test_what_flags_a_channel_is_shown_and_called_what_it_is(folder: Path):
+    """By the waveform alone: its fine spectrum is no more like the sound's than others'."""
+    leaks = table(folder, "production_contamination")
+    leaks.loc[leaks["flagged"], ["statistic", "p", "r_waveform"]] = 0.012, 0.4, -0.31
+    put(folder, "production_contamination", leaks.assign(flagged=leaks["flagged"].map(str)))
+    section = sound_section(the(folder), album(folder))
+    cells = section.tables[0]
+    shown = dict(zip(cells.columns, cells.rows[0], strict=True))
+    assert shown["r of fine spectra"] == "0.012"
+    assert shown["r of waveforms"] == "−0.310"
+    assert "at the lag at which it is highest" in cells.caption
+    assert "unequal" not in cells.caption  # nothing is subtracted
+    put(folder, "production_contamination", leaks.drop(columns="r_waveform"))
+    assert rows(sound_section(the(folder), album(folder)))["LA2"][1] == "n/a"
 
 
 def test_rows_that_are_no_channels_are_lines(folder: Path):
@@ -212,6 +228,13 @@ def test_penalties_say_how_far_scores_move(folder: Path):
         f"{STEM}production_penaltiesmultitask.svg",
         f"{STEM}production_penaltieselasticnet.svg",
     ]
+
+
+def test_peaks_may_lie_before_the_onset_and_are_called_so(folder: Path):
+    section = course_section(the(folder), album(folder))
+    assert section is not None
+    for text in (section.pictures[0].caption, section.tables[0].caption):
+        assert "all bins, also those before the onset" in text
 
 
 def test_course_counts_what_holds_over_all_layers_and_bins(folder: Path):
