@@ -220,19 +220,6 @@ def test_penalties_say_how_far_scores_move(folder: Path):
     ]
 
 
-def test_weights_that_hardly_move_look_so_and_missing_scores_are_no_range(folder: Path):
-    path = "gpt2MultiTask_penalties"
-    still = table(folder, path)
-    still["non_zero"] = np.linspace(24.1, 24.5, len(still))
-    for axes in penalty_curves({"gpt2": still}).axes[2::3]:
-        assert axes.get_ylim()[0] == 0
-        assert axes.get_ylim()[1] > 24.5
-    put(folder, path, still.assign(pattern_r=np.nan))
-    text = said(penalties_section(the(folder), album(folder)))
-    assert "pattern r n/a, weights 24 to 24" in text
-    assert "n/a to n/a" not in text
-
-
 def test_course_counts_what_holds_over_all_layers_and_bins(folder: Path):
     section = course_section(the(folder), album(folder))
     course = table(folder, "gpt2_timecourse")
@@ -285,6 +272,19 @@ def test_too_few_regions_are_said(folder: Path):
     section = regions_section(the(folder), album(folder))
     assert "Too few electrodes, and not scored: SMG." in said(section)
     assert section.pictures == ()
+
+
+def test_weights_that_hardly_move_look_so_and_missing_scores_are_no_range(folder: Path):
+    path = "gpt2MultiTask_penalties"
+    still = table(folder, path)
+    still["non_zero"] = np.linspace(24.1, 24.5, len(still))
+    for axes in penalty_curves({"gpt2": still}).axes[2::3]:
+        assert axes.get_ylim()[0] == 0
+        assert axes.get_ylim()[1] > 24.5
+    put(folder, path, still.assign(pattern_r=np.nan))
+    text = said(penalties_section(the(folder), album(folder)))
+    assert "pattern r n/a, weights 24 to 24" in text
+    assert "n/a to n/a" not in text
 
 
 def test_without_any_region_the_way_to_regions_is_told(folder: Path):
