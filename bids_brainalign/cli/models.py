@@ -76,6 +76,14 @@ def _folder(config: Config, name: str, source: str) -> Path:
             f"FastText ({', '.join(SUFFIXES)})",
             exit_code=ExitCode.USAGE,
         )
+    if path.suffix in SUFFIXES and not path.exists():
+        raise BrainAlignError(
+            f"--models {name}: there is no file {path}.",
+            where=f"looked for {path.absolute()}",
+            fix="give the path of an unpacked file of GloVe or FastText "
+            f"({', '.join(SUFFIXES)}); what ends in .gz or .zip must be unpacked first",
+            exit_code=ExitCode.MISSING_INPUT,
+        )
     downloads = config.paths.work_dir / DOWNLOADS
     model_dir = config.paths.model_dir or downloads
     for place in (model_dir, downloads):

@@ -104,7 +104,8 @@ def _add_material(group: argparse._ArgumentGroup) -> None:
         nargs="+",
         action="extend",
         metavar="NAME=DIR",
-        help="features of your own: a .npy or .h5 file with times per stimulus",
+        help="features of your own: a .npy or .h5 file with times per stimulus; vectors of spoken "
+        "words: words.tsv",
     )
     group.add_argument(
         "--folds",

@@ -85,10 +85,12 @@ def _with_role(
     others = said[~kept].value_counts(sort=False)
     listed = ", ".join(f"{role} ({count})" for role, count in others.items())
     if not kept.any():
+        some = others.index[others.index != "n/a"].tolist() or ["listen"]
         raise BrainAlignError(
             f"{path.name}: no word has the role {' or '.join(roles)}.",
             where=f"its column role holds {listed}",
-            fix="name the roles to analyse, or write speak in the rows that were spoken",
+            fix=f'write roles = ["{some[0]}"] under [production] in a file for --config-file, or '
+            "write speak in the rows that were spoken",
             exit_code=ExitCode.MISSING_INPUT,
         )
     if listed:

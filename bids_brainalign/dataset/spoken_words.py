@@ -12,7 +12,7 @@ from bids_brainalign.dataset.lengths import recording_length
 from bids_brainalign.dataset.nwb import open_neural_series
 from bids_brainalign.dataset.pointers import require_content
 from bids_brainalign.dataset.spoken_rows import spoken_rows
-from bids_brainalign.dataset.stimulus_track import SERIES, read_stimulus_track
+from bids_brainalign.dataset.stimulus_track import SERIES, is_word, read_stimulus_track
 from bids_brainalign.dataset.tables import read_numbered
 from bids_brainalign.dataset.types import Recording
 from bids_brainalign.errors import BrainAlignError, ExitCode
@@ -21,6 +21,8 @@ SPEAK = "speak"
 COLUMNS = (
     "word", "cue_s", "duration_s", "role", "content_group", "speech_onset_s", "n_phones"
 )  # fmt: skip
+NO_WORDS = ("onset", "duration", "role", "content_group", "speech_onset", "n_phones", "stim_file")
+"""Columns of ``events.tsv`` that mean something else."""
 
 
 class NobodySpeaksError(BrainAlignError):
@@ -157,12 +159,32 @@ def _nothing(
             f"looked for the column {word_column} in {recording.events_path.name}, whose columns "
             f"are {', '.join(events.columns)}"
         )
+    named = _columns_with_text(events, but=word_column)
+    if named:
+        looked += f"\n  columns that hold text: {', '.join(named)}"
     if recording.path.suffix.lower() == ".nwb":
         looked += f"\n  {recording.path.name} has no words in a series {SERIES} of acquisition"
     return NobodySpeaksError(
         f"{recording.name}: nothing tells which words were spoken.",
         where=looked,
-        fix="name the column of events.tsv that holds one word per row with word_column in "
-        "[production], or add events.tsv with onset, duration and word",
+        fix=f'write word_column = "{named[0] if named else "word"}" under [production] in a file '
+        "for --config-file, with the column of events.tsv that holds one word per row; or add "
+        "events.tsv with onset, duration and word",
         exit_code=ExitCode.MISSING_INPUT,
     )
+
+
+def _columns_with_text(events: pd.DataFrame | None, *, but: str) -> list[str]:
+    """Columns in which words may stand, those with the most different ones first."""
+    if events is None:
+        return []
+    different = {
+        str(column): events[column][[_is_text(text) for text in events[column]]].nunique()
+        for column in events.columns
+        if column not in {but, *NO_WORDS}
+    }
+    return sorted((c for c, n in different.items() if n), key=lambda c: (-different[c], c))
+
+
+def _is_text(text: str) -> bool:
+    return is_word(text) and any(letter.isalpha() for letter in text)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -24,6 +26,8 @@ _LONGEST_LINE = 1_000_000
 _SHORTEST = 2
 """A first line with no more words or numbers is no vector, but the header of FastText and
 word2vec."""
+_LOOKED_AT = 100
+"""Lines that are checked before any work; the others where their words are looked up."""
 
 
 class StaticVectors(Protocol):
@@ -44,7 +48,7 @@ class StaticVectors(Protocol):
 
 
 class TextVectors:
-    """A text file with a word and its numbers in each line, separated by blanks.
+    """A text file with a word and its numbers in each line, separated by blanks or tabs.
 
     Parameters
     ----------
@@ -68,19 +72,28 @@ class TextVectors:
                 # Words with blanks (". . ." in GloVe 840B) are found under their first part only
                 # where nothing else is: see `find`.
                 if place or len(line.split()) > _SHORTEST:
-                    self._places.setdefault(line.partition(b" ")[0], place)
+                    self._places.setdefault(_word(line), place)
                 place += len(line)
 
     def find(self, word: str) -> NDArray[np.float32] | None:
-        """Vector of a word that the file holds: (n_dims,)."""
+        """Vector of a word that the file holds: (n_dims,).
+
+        Raises
+        ------
+        BrainAlignError
+            Its line holds more or fewer numbers than the first, or something else (65).
+        """
         place = self._places.get(word.encode())
         if place is None or not word:
             return None
         with self._path.open("rb") as stream:
             stream.seek(place)
-            label, *numbers = stream.readline().rstrip().rsplit(b" ", self.n_dims)
-        if label != word.encode():
+            line = stream.readline()
+        numbers = _numbers(line, self.n_dims)
+        if numbers is None:
             return None
+        if len(numbers) != self.n_dims:
+            raise _uneven(self._path, self._line_number(place), line, self.n_dims)
         try:
             return np.array([float(number) for number in numbers], dtype=np.float32)
         except ValueError as error:
@@ -89,6 +102,15 @@ class TextVectors:
     def compose(self, word: str) -> None:
         """Nothing: a text file has no parts of words."""
         return
+
+    def _line_number(self, place: int) -> int:
+        """Count from 1, as editors do."""
+        number, passed = 1, 0
+        with self._path.open("rb") as stream:
+            while passed < place:
+                passed += len(stream.readline())
+                number += 1
+        return number
 
 
 def open_vectors(path: Path) -> StaticVectors:
@@ -112,8 +134,15 @@ def require_vectors(path: Path) -> None:
     """
     if path.suffix == ".bin":
         FastTextBinary.require_header(path)
-    else:
-        _text_width(path)
+        return
+    n_dims = _text_width(path)
+    with path.open("rb") as stream:
+        for number, line in enumerate(islice(stream, _LOOKED_AT), start=1):
+            numbers = _numbers(line, n_dims)
+            if number == 1 and len(line.split()) <= _SHORTEST:
+                continue  # the header
+            if line.strip() and numbers is not None and len(numbers) != n_dims:
+                raise _uneven(path, number, line, n_dims)
 
 
 def file_languages(path: Path) -> tuple[str, ...]:
@@ -203,18 +232,52 @@ def _forms(label: str) -> Iterator[str]:
     yield from dict.fromkeys(form for form in (label, bare, label.lower(), bare.lower()) if form)
 
 
+def _word(line: bytes) -> bytes:
+    """Give what stands before the first tab; where there is none, before the first blank."""
+    line = line.rstrip()
+    return line.partition(b"\t" if b"\t" in line else b" ")[0].rstrip()
+
+
+def _numbers(line: bytes, n_dims: int) -> list[bytes] | None:
+    """Split what follows the word; None where the word goes on after a blank (". . .")."""
+    fields = line.rstrip()[len(_word(line)) :].split()
+    spare = fields[: max(0, len(fields) - n_dims)]
+    return fields if all(map(_is_number, spare)) else None
+
+
+def _is_number(text: bytes) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
 def _text_width(path: Path) -> int:
-    """Dimensions of the vectors in a text file, from its first or second line."""
+    """Dimensions of the vectors in a text file, from its first line or that after a header."""
     with path.open("rb") as stream:
         for line in (stream.readline(_LONGEST_LINE), stream.readline(_LONGEST_LINE)):
-            _, *numbers = line.split() or [b""]
-            if len(numbers) < _SHORTEST:
+            fields = line.rstrip()[len(_word(line)) :].split()
+            if len(fields) < _SHORTEST:
+                if fields and not all(field.isdigit() for field in line.split()):
+                    raise _bad(path, f"{line.rstrip().decode(errors='replace')!r} is no vector")
                 continue
             try:
-                return len([float(number) for number in numbers])
+                return len([float(field) for field in fields])
             except ValueError as error:
                 raise _bad(path, f"its first line is no vector: {error}") from error
     raise _bad(path, "its first lines hold no numbers")
+
+
+def _uneven(path: Path, number: int, line: bytes, n_dims: int) -> BrainAlignError:
+    word = _word(line).decode(errors="replace")
+    count = len(line.rstrip()[len(_word(line)) :].split())
+    return BrainAlignError(
+        f"{path.name}, line {number}: {word!r} has {count} numbers, but the first word has "
+        f"{n_dims}.",
+        where=str(path),
+        fix="give all words of the file as many numbers; a file that was cut short must be "
+        "downloaded or unpacked again",
+    )
 
 
 def _bad(path: Path, what: str) -> BrainAlignError:

@@ -217,7 +217,13 @@ def _ieeg(settings: Settings) -> str:
 def _production(models: Sequence[str], settings: Settings) -> str:
     own = settings["production"]
     start_s, stop_s = own["window_s"]
-    onset = "the onset of the word in the sound" if own["onset"] == "speech" else "the word's cue"
+    # Recordings of one dataset differ: what one of them lacked is not claimed.
+    onset = (
+        "the onset of the word (as the events give it, else as found in the sound, else, without "
+        "a sound, the cue; in continuous speech, the onset of its row)"
+        if own["onset"] == "speech"
+        else "the word's cue"
+    )
     kinds = {
         "ridge": "ridge regression with one penalty for all channels",
         "multi-task": "an elastic net over all channels",
@@ -225,19 +231,23 @@ def _production(models: Sequence[str], settings: Settings) -> str:
     }
     mappings = [kinds[name] for name in own["mappings"]]
     return (
-        "Intracranial recordings of people who spoke were read with MNE-Python [@gramfort2013]; "
-        "channels marked bad were left out and the others "
-        f"{REFERENCE[settings['reference']]}. The response to a word is the mean from {start_s:g} "
-        f"to {stop_s:g} s after {onset} of high gamma: {HIGH_GAMMA[settings['high_gamma']]}.\n\n"
-        f"It was predicted from embeddings of the words ({_listed(models)}) by "
+        "The responses of people who spoke were rebuilt from embeddings of their words, after "
+        "[@khanday2025], who did so with the data of [@verwoert2022]. Intracranial recordings "
+        "were read with MNE-Python [@gramfort2013]; channels marked bad were left out and the "
+        f"others {REFERENCE[settings['reference']]}. The response to a word is high gamma "
+        f"({HIGH_GAMMA[settings['high_gamma']]}), averaged from {start_s:g} to {stop_s:g} s after "
+        f"{onset}. Where there was a sound, its lag to high gamma was estimated, and leaks of the "
+        "voice into the voltages were looked for [@roussel2020].\n\n"
+        f"The response was predicted from embeddings of the words ({_listed(models)}) by "
         f"{_listed(mappings)}. Embeddings and responses were standardised, and penalties chosen, "
         "by words outside the held-out group. Scores across channels stand beside those of the "
         "mean over the training words, which reaches nearly the same without any knowledge of the "
         "words; scores about that mean are pattern correlation, skill and identification "
         "[@mitchell2008]. Whether there is evidence follows from shuffled words "
         f"({own['draws']} draws, each fitted anew), random embeddings, circularly shifted trials, "
-        "plain predictors (place in the recording, duration, loudness and length of words) and "
-        "the responses before the cue, all by ridge."
+        "those plain predictors that are known of all words (place in the recording, duration and "
+        "length; latency, where words were cued; loudness, where there was a sound) and, for "
+        "words one by one, the responses before the cue, all by ridge."
     )
 
 

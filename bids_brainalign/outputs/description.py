@@ -154,8 +154,10 @@ Written by bids_brainalign {version}. Open `index.html` first.
   rebuilt from an embedding, never without the mean over the training words beside it; its JSON
   file says whether there is evidence, and why. Beside it: `_words.tsv` (words and onsets),
   `_wordscores.tsv`, `_channelscores.tsv`, `_r2bins.tsv`, `_plainpredictors.tsv`, `_penalties.tsv`,
-  `_timecourse.tsv` (layer × lag), `_regions.tsv`, `_geometry.tsv` (likeness of embedding and
-  responses), `_synchrony.tsv` and `_contamination.tsv` (sound against responses).
+  `*_wordpredictions.h5` (responses to held-out words, measured and rebuilt), `_timecourse.tsv`
+  (layer × lag), `*_peaks.tsv` (when each layer predicts best), `_regions.tsv`, `_geometry.tsv`
+  (likeness of embedding and responses), `_synchrony.tsv` and `_contamination.tsv` (sound against
+  responses).
 - `group/`: tables over participants; `desc-phones_behaviour.tsv` with `--behaviour`.
 - `logs/`: configuration, versions, commands, crash files, and how to cite (`CITATION.md`).
 """

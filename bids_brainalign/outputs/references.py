@@ -109,6 +109,30 @@ _ARTICLES: dict[str, tuple[str, dict[str, str]]] = {
             "year": "2022",
         },
     ),
+    "khanday2025": (
+        "misc",
+        {
+            "author": "Khanday, Owais Mujtaba and others",
+            "title": "Recreating Neural Activity During Speech Production with Language and "
+            "Speech Model Embeddings",
+            "year": "2025",
+            "eprint": "2505.14074",
+            "archiveprefix": "arXiv",
+            "note": "arXiv:2505.14074",
+        },
+    ),
+    "roussel2020": (
+        "article",
+        {
+            "author": "Roussel, Phil{\\'e}mon and others",
+            "title": "Observation and assessment of acoustic contamination of "
+            "electrophysiological brain signals during speech production and sound perception",
+            "journal": "Journal of Neural Engineering",
+            "volume": "17",
+            "pages": "056028",
+            "year": "2020",
+        },
+    ),
     "zou2005": (
         "article",
         {

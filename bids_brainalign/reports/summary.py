@@ -47,15 +47,17 @@ def number(value: float, digits: int = 3) -> str:
     return f"{round(float(value), digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
-def span(low: float, high: float) -> str:
+def span(low: float, high: float, digits: int = 3) -> str:
     """Format an interval; ``n/a`` if there is none.
 
     Examples
     --------
-    >>> span(-0.01, 0.02), span(float("nan"), float("nan"))
-    ('−0.010 to 0.020', 'n/a')
+    >>> span(-0.01, 0.02), span(0.1, 0.25, 2), span(float("nan"), float("nan"))
+    ('−0.010 to 0.020', '0.10 to 0.25', 'n/a')
     """
-    return f"{number(low)} to {number(high)}" if np.isfinite(low) else "n/a"
+    if not np.isfinite([low, high]).all():
+        return "n/a"
+    return f"{number(low, digits)} to {number(high, digits)}"
 
 
 def probability(value: float) -> str:

@@ -34,7 +34,7 @@ class Voltages:
     channels: pd.DataFrame
     """``name, type``."""
     unused: tuple[str, ...]
-    """Channels of the table that were left out by it."""
+    """Channels of the table that were left out: by it, or because they hold no signal."""
     bad: Intervals
     """Stretches marked bad, in s."""
     passband_hz: tuple[float, float]
@@ -73,6 +73,7 @@ def read_voltages(recording: Recording, *, types: tuple[str, ...]) -> Voltages:
         )
     data = read_signals(raw, recording.path, channels["name"].tolist())
     channels, data, flat_notes = _without_flat(channels, data, recording)
+    used = set(channels["name"])
     marked, marked_notes = bad_intervals(raw, recording.events_path)
     passband = (
         float(raw.info.get("highpass", 0.0)),
@@ -83,7 +84,7 @@ def read_voltages(recording: Recording, *, types: tuple[str, ...]) -> Voltages:
         data=data,
         sfreq_hz=sfreq_hz,
         channels=channels,
-        unused=tuple(name for name, _ in choice.dropped),
+        unused=tuple(name for name in choice.names if name not in used),
         bad=marked,
         passband_hz=passband,
         notes=(*notes, *flat_notes, *marked_notes),

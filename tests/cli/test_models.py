@@ -112,3 +112,13 @@ def test_a_table_of_word_vectors_is_a_file_looked_at_before_any_work(tmp_path):
     with pytest.raises(BrainAlignError, match="no table of word vectors by its name") as caught:
         resolve_models(config(tmp_path, str(packed)))
     assert caught.value.exit_code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("source", ["models/cc.nl.300.bin", "glove.txt", "a/b/c/wiki.nl.vec"])
+def test_a_file_of_word_vectors_that_is_not_there_is_called_a_file(tmp_path, source):
+    with pytest.raises(BrainAlignError, match="there is no file") as caught:
+        resolve_models(config(tmp_path, source))
+    assert caught.value.exit_code == ExitCode.MISSING_INPUT
+    assert str(Path(source).absolute()) in caught.value.where
+    assert "fetch" not in caught.value.fix
+    assert "unpacked" in caught.value.fix

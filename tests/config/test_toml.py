@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bids_brainalign.config.production import Production
+from bids_brainalign.config.production import Production, choices, ranges
 from bids_brainalign.config.recipes import SLOPPY, list_recipes, load_recipe, recipe_text
 from bids_brainalign.config.schema import Config, Paths, Ridge, Selection
 from bids_brainalign.config.toml import dump, loads, merge, parse_overlay, read_overlay
@@ -161,6 +161,21 @@ def test_speech_production_is_the_usual_settings_switched_on() -> None:
     assert config.production == dataclasses.replace(Production(), run=True)
     assert config.modalities == ("ieeg",)
     assert config.ieeg.high_gamma == "dutch2022"
+    shown = load_recipe("speech-production")["production"]
+    assert isinstance(shown, dict)
+    assert set(shown) == {field.name for field in dataclasses.fields(Production)}
+
+
+@pytest.mark.parametrize("text", ["README.md", "docs/production.md"])
+def test_settings_of_speech_production_in_the_documents_are_valid(text: str) -> None:
+    document = (Path(__file__).parents[2] / text).read_text("utf-8")
+    blocks = re.findall(r"^```toml\n(\[production\].*?)^```", document, re.MULTILINE | re.DOTALL)
+    assert blocks
+    for block in blocks:
+        told = parse_overlay(block, source=text, folder=Path())
+        production = merge(PLACES, load_recipe("speech-production"), told).production
+        assert all(value in known for _, value, known in choices(production))
+        assert all(holds for *_, holds in ranges(production))
 
 
 def test_recipe_from_a_file(tmp_path: Path) -> None:

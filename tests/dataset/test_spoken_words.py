@@ -67,6 +67,8 @@ def test_conversation_passages_and_given_speech_onsets(tmp_path):
         find_spoken_words(recording, word_column="said", roles=("sing",))
     assert caught.value.exit_code == ExitCode.MISSING_INPUT
     assert "speak (2), listen (1), n/a (1)" in caught.value.where
+    assert 'roles = ["speak"] under [production]' in caught.value.fix
+    assert "--config-file" in caught.value.fix
 
 
 def test_unsorted_repeated_and_outside_rows_are_mended_and_said(tmp_path):
@@ -112,7 +114,15 @@ def test_nothing_to_find_says_what_there_is(tmp_path):
         find_spoken_words(recording)
     assert caught.value.exit_code == ExitCode.MISSING_INPUT
     assert "whose columns are onset, duration, trial_type" in caught.value.where
-    assert "word_column in [production]" in caught.value.fix
+    assert "columns that hold text: trial_type" in caught.value.where
+    assert 'word_column = "trial_type" under [production]' in caught.value.fix
+    assert "--config-file" in caught.value.fix
+    many = edf(tmp_path / "many", "onset\trole\ttrial_type\tvalue\tsample\n"
+               "1\tspeak\tword\thuis\t512\n3\tspeak\tword\tboom\t1536\n")  # fmt: skip
+    with pytest.raises(BrainAlignError) as caught:
+        find_spoken_words(many)
+    assert "columns that hold text: value, trial_type" in caught.value.where
+    assert 'word_column = "value"' in caught.value.fix
     with pytest.raises(BrainAlignError) as caught:
         find_spoken_words(replace(recording, events_path=None))
     assert "there is no events.tsv" in caught.value.where

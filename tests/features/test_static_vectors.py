@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bids_brainalign.errors import BrainAlignError
+from bids_brainalign.errors import BrainAlignError, ExitCode
 from bids_brainalign.features.static_vectors import (
     file_languages,
     open_vectors,
@@ -77,7 +77,8 @@ def test_fasttext_makes_vectors_of_words_it_has_not_seen():
     )
 
 
-@pytest.mark.parametrize("text", ["", "hello\nworld\n", "the cat sat on the mat\n", "2 3\n"])
+@pytest.mark.parametrize("text", ["", "hello\nworld\n", "the cat sat on the mat\n", "2 3\n",
+                                  "the 0.1\ncat 1 2 3\n"])  # fmt: skip
 def test_other_text_is_refused(tmp_path, text):
     path = tmp_path / "notes.txt"
     path.write_text(text)
@@ -91,6 +92,53 @@ def test_a_spoilt_line_is_named(tmp_path):
     path.write_text("the 1 2 3\ncat 1 x 3\n")
     with pytest.raises(BrainAlignError, match="what follows 'cat' is no vector"):
         open_vectors(path).find("cat")
+
+
+@pytest.mark.parametrize(
+    ("rows", "word", "message"),
+    [
+        (
+            ["the 1 2 3", "cat 1 2"],
+            "cat",
+            r"line 2: 'cat' has 2 numbers, but the first word has 3",
+        ),
+        (["the 1 2 3", "cat 1 2 3 4"], "cat", r"line 2: 'cat' has 4 numbers, .* has 3"),
+        (["2 3", "the 1 2", "a 1 2", "cat 1 2 3"], "cat", r"line 4: 'cat' has 3 numbers, .* 2"),
+        (["the\t1\t2\t3", "cat\t1\t2"], "cat", r"line 2: 'cat' has 2 numbers, .* has 3"),
+    ],
+)
+def test_rows_of_other_lengths_are_named_with_both_numbers(tmp_path, rows, word, message):
+    path = tmp_path / "glove.txt"
+    path.write_text("\n".join(rows) + "\n")
+    with pytest.raises(BrainAlignError, match=message) as caught:
+        require_vectors(path)
+    assert caught.value.exit_code == ExitCode.DATA_ERROR
+    assert "as many numbers" in caught.value.fix
+    # Beyond what is looked at before the work, the word's own line tells.
+    good = rows[-2].replace("the", "{}").replace("a ", "{} ")
+    many = [good.format(f"w{n}") for n in range(150)]
+    path.write_text("\n".join([*rows[:-1], *many, rows[-1]]) + "\n")
+    require_vectors(path)
+    vectors = open_vectors(path)
+    with pytest.raises(BrainAlignError, match=message.replace(r"line 2", "line 152")
+                       .replace(r"line 4", "line 154")):  # fmt: skip
+        vectors.find(word)
+    assert vectors.find("the") is not None
+
+
+def test_tabs_separate_as_blanks_do(tmp_path):
+    for form in ("{}\t{}\t{}\t{}", "{}\t{} {} {} ", "{}  {}  {}  {}"):
+        path = tmp_path / "own.txt"
+        lines = [form.format(word, *vector) for word, vector in VECTORS.items() if " " not in word]
+        lines += ["New York\t1\t2\t3"] if form.startswith("{}\t") else []
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        require_vectors(path)
+        vectors = open_vectors(path)
+        assert vectors.n_dims == 3
+        np.testing.assert_allclose(vectors.find("straße"), VECTORS["straße"])
+        np.testing.assert_allclose(vectors.find("the"), VECTORS["the"])
+        if form.startswith("{}\t"):
+            np.testing.assert_allclose(vectors.find("New York"), [1, 2, 3])
 
 
 def test_fasttext_names_its_languages(tmp_path):

@@ -101,3 +101,33 @@ def test_a_canonical_response_is_named_in_place_of_delays() -> None:
     )
     assert "canonical haemodynamic response 'glover' of nilearn; no delays" in markdown
     assert "delayed by all multiples" not in markdown
+
+
+SPOKEN: Settings = {
+    "reference": "none",
+    "high_gamma": "dutch2022",
+    "production": {"window_s": (0.0, 0.2), "onset": "speech", "mappings": ["ridge"], "draws": 99},
+}
+
+
+def test_speech_production_cites_the_method_the_data_and_the_check_for_leaks() -> None:
+    markdown, bib = citation_text(modalities=["ieeg"], models=["glove"], settings=SPOKEN)
+    methods, _, references = markdown.partition("## References")
+    cited = set(re.findall(r"@([a-z]+\d+)", methods))
+    assert {"khanday2025", "verwoert2022", "roussel2020"} <= cited
+    assert cited | {"brainalign"} == set(re.findall(r"^@\w+\{(\w+),$", bib, flags=re.MULTILINE))
+    assert "arXiv:2505.14074" in references
+    assert "Roussel, Philémon et al. (2020)" in references
+    assert "The response to a word is high gamma (the Hilbert amplitude" in methods
+    assert "averaged from 0 to 0.2 s after the onset of the word" in methods
+
+
+def test_speech_production_claims_nothing_that_a_recording_may_have_lacked() -> None:
+    methods, _ = citation_text(modalities=["ieeg"], models=["glove"], settings=SPOKEN)
+    assert "after the onset of the word in the sound" not in methods
+    assert "without a sound, the cue; in continuous speech, the onset of its row" in methods
+    assert "loudness, where there was a sound" in methods
+    assert "for words one by one, the responses before the cue" in methods
+    cued: Settings = {**SPOKEN, "production": {**SPOKEN["production"], "onset": "cue"}}
+    methods, _ = citation_text(modalities=["ieeg"], models=["glove"], settings=cued)
+    assert "averaged from 0 to 0.2 s after the word's cue." in methods

@@ -10,8 +10,10 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
+from jinja2 import Environment, PackageLoader
 
 from bids_brainalign.reports.pages import write_group_page, write_index, write_participant_page
+from bids_brainalign.reports.summary import number
 
 from .fake_outputs import write_fmri, write_ieeg, write_tree
 
@@ -262,6 +264,17 @@ def test_group_of_six_shows_intervals(tmp_path: Path):
     text = Page(tmp_path / "group.html").text
     assert "2 participants: sub-01, sub-02." in text
     assert "95 % interval" not in text
+
+
+def test_an_interval_that_is_not_there_is_said_once():
+    environment = Environment(loader=PackageLoader("bids_brainalign.reports"), autoescape=True)
+    environment.filters["number"] = number
+    text = (
+        "{% import 'parts.html' as parts %}{{ parts.span(none, none) }}|"
+        "{{ parts.span(missing, missing) }}|{{ parts.span(-0.01, 0.25) }}"
+    )
+    said = environment.from_string(text).render(missing=float("nan"))
+    assert said == "n/a|n/a|−0.010 to 0.250"
 
 
 def test_empty_folder_has_an_index_and_a_group_page(tmp_path: Path):

@@ -50,7 +50,7 @@ def write_dataset(root: Path) -> Recording:
     electrodes = folder / "sub-01_space-MNI305_electrodes.tsv"
     electrodes.write_text(
         "name\tx\ty\tz\tgroup\nD1\t30\t1\t2\tD\nG1\t-50\t1\t2\tG\nG2\t-51\t1\t2\tG\n"
-        "NOISY\t-1\t0\t0\tG\nSPARE\t1\t1\t1\tG\n",
+        "NOISY\t-1\t0\t0\tG\nSPARE\t1\t1\t1\tG\nFLAT\t2\t1\t1\tG\nGONE\t3\t1\t1\tG\n",
         encoding="utf-8",
     )
     coordsystem = folder / "sub-01_space-MNI305_coordsystem.json"

@@ -84,3 +84,4 @@ def _row(panels: list[Axes], table: pd.DataFrame) -> None:
     corrected.axhline(0, color=canvas.FAINT, linewidth=0.8)
     low, high = corrected.get_ylim()  # rounding errors alone must not fill the panel
     corrected.set_ylim(min(low, -0.05), max(high, 0.05))
+    weights.set_ylim(0, max(1.0, weights.get_ylim()[1]))  # counts: a change of 1 % must look small

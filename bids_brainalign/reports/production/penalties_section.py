@@ -9,13 +9,13 @@ from bids_brainalign.reports.production.results import MAPPINGS, Production
 from bids_brainalign.reports.production.twin import WHY_HIDDEN, with_twin
 from bids_brainalign.reports.rendering import Album, Picture
 from bids_brainalign.reports.section import Section
-from bids_brainalign.reports.summary import number
+from bids_brainalign.reports.summary import number, span
 
 TITLE = "Penalties"
 TEXT = ("embedding", "layer", "mapping", "folds")
 ABOUT = (
-    "The same fit with penalties fixed instead of chosen, from one at which all weights are 0, so "
-    "that the prediction is the train mean, to one at which many are not. Where a score stays the "
+    "The same fit with penalties fixed instead of chosen, from strong penalties, which pull the "
+    "weights to 0 and the prediction to the train mean, to weak ones. Where a score stays the "
     "same all the way, it does not depend on what the weights know; differences of such a score "
     "between embeddings can be differences of shrinkage alone.",
     "Nothing is chosen here: the best point of these curves is not a result.",
@@ -62,7 +62,7 @@ def _ranges(mapping: str, tables: dict[str, pd.DataFrame]) -> str:
 
 
 def _range(values: pd.Series[float], digits: int = 3) -> str:
-    return f"{number(float(values.min()), digits)} to {number(float(values.max()), digits)}"
+    return span(float(values.min()), float(values.max()), digits)
 
 
 def _picture(

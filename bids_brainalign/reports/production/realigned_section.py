@@ -30,8 +30,9 @@ def realigned_section(production: Production) -> Section | None:
     )
     by = f" by {' or '.join(f'{ms} ms' for ms in shifts)}".replace("-", "−") if shifts else ""
     sentences = [
-        f"Onsets were shifted{by}, the lag between sound and responses, and everything was fitted "
-        "anew. Both are shown; the verdicts are of the recordings as they are.",
+        f"Onsets were shifted{by}, the lag between sound and responses, and ridge was fitted anew "
+        "with its shuffles; elastic nets, time courses and regions were not. Both fits are shown; "
+        "the verdicts are of the recordings as they are.",
     ]
     if any(HIDDEN in row for row in rows):
         sentences.append(WHY_HIDDEN)

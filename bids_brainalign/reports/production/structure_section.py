@@ -20,7 +20,13 @@ MOST_ROWS, MOST_OPEN = 64, 12
 """Longer tables end there, or open by a click."""
 ALPHA = 0.05
 NOWHERE = "no region"
+NO_REGIONS = (
+    "No channel has a region, so there are no scores by region. Give --atlas, which finds regions "
+    "by the coordinates of electrodes.tsv, or add a column region to that table."
+)
 REGION_TEXT = ("mapping", "region")
+OF_NONE = "can't be told from 0 regions"
+"""Says nothing where there are none."""
 
 
 def geometry_section(production: Production) -> Section | None:
@@ -58,6 +64,8 @@ def regions_section(production: Production, album: Album) -> Section | None:
     found = production.per_embedding("regions", text=REGION_TEXT)
     if not found:
         return None
+    if not any(len(one.table) for one in found) and not any(map(_of_regions, found)):
+        return Section(REGIONS_TITLE, (NO_REGIONS,))
     sentences = [
         "Regions differ in how many channels they have; a score over more channels is steadier "
         "and often higher. A region with a high score here is not thereby the place of words."
@@ -93,7 +101,8 @@ def _of_regions(one: OfEmbedding) -> tuple[str, ...]:
     relation = _relation(
         one.sidecar, "regions with more channels", "number of channels and score", "regions"
     )
-    return (*relation, *told(one.sidecar, "Sentences"))
+    said = told(one.sidecar, "Sentences")
+    return (*relation, *(text for text in said if OF_NONE not in text))
 
 
 def _relation(

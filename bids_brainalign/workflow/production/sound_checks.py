@@ -162,7 +162,12 @@ def sentence(name: str, found: Synchrony, reading: Reading) -> str:
             f"what a shift changes.{cortex}",
             "undecided": f"{said}whether they agree within {limit} is undecided.{cortex}",
         }[reading.answer]
-    said = f"{name}: high gamma follows the loudness of the sound at a lag of {lag}"
+    ms = round(1000 * reading.lag_s)
+    when = "with" if ms == 0 else f"{abs(ms)} ms {'before' if ms < 0 else 'after'}"
+    said = (
+        f"{name}: high gamma comes {when} the loudness of the sound (95 % interval of its lag "
+        f"{1000 * reading.low_s:+.0f} to {1000 * reading.high_s:+.0f} ms)"
+    )
     sides = (
         f" Of single channels, {reading.n_before} are before the sound, {reading.n_beside} with "
         f"it, and {reading.n_after} after it; a shift of the clocks would move all alike."

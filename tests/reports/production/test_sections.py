@@ -1,5 +1,6 @@
 """What each section says is what its tables hold."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection
 
+from bids_brainalign.production.regions import RegionScores
+from bids_brainalign.reports.figures.production_penalties import penalty_curves
 from bids_brainalign.reports.figures.production_sound import channel_lags
 from bids_brainalign.reports.production.course_section import course_section
 from bids_brainalign.reports.production.penalties_section import penalties_section
@@ -24,6 +27,7 @@ from bids_brainalign.reports.production.structure_section import (
 from bids_brainalign.reports.production.words_section import words_section
 from bids_brainalign.reports.rendering import Album
 from bids_brainalign.reports.section import Section
+from bids_brainalign.workflow.production.regional import _relation
 from tests.reports.fake_production import write_speaker
 
 STEM = "sub-01_task-wordProduction_desc-"
@@ -223,6 +227,8 @@ def test_plain_predictors_beside_the_embedding(folder: Path):
 
 def test_penalties_say_how_far_scores_move(folder: Path):
     section = penalties_section(the(folder), album(folder))
+    assert "from strong penalties, which pull the weights to 0" in said(section)
+    assert "all weights are 0" not in said(section)
     assert "gpt2: PCC 0.927 to 0.937 (train mean 0.931), pattern r " in said(section)
     assert [p.path.name for p in section.pictures] == [
         f"{STEM}production_penaltiesmultitask.svg",
@@ -291,8 +297,37 @@ def test_too_few_regions_are_said(folder: Path):
     assert section.pictures == ()
 
 
+def test_weights_that_hardly_move_look_so_and_missing_scores_are_no_range(folder: Path):
+    path = "gpt2MultiTask_penalties"
+    still = table(folder, path)
+    still["non_zero"] = np.linspace(24.1, 24.5, len(still))
+    for axes in penalty_curves({"gpt2": still}).axes[2::3]:
+        assert axes.get_ylim()[0] == 0
+        assert axes.get_ylim()[1] > 24.5
+    put(folder, path, still.assign(pattern_r=np.nan))
+    text = said(penalties_section(the(folder), album(folder)))
+    assert "pattern r n/a, weights 24 to 24" in text
+    assert "n/a to n/a" not in text
+
+
+def test_without_any_region_the_way_to_regions_is_told(folder: Path):
+    for path in folder.glob("*_regions.tsv"):
+        path.write_text(path.read_text().partition("\n")[0] + "\n")
+        sidecar = json.loads(path.with_suffix(".json").read_text())
+        none = RegionScores((), {}, "pattern_r", None, None)
+        path.with_suffix(".json").write_text(json.dumps(
+            {k: v for k, v in sidecar.items() if k != "Relation"} | _relation(none)))  # fmt: skip
+    section = regions_section(the(folder), album(folder))
+    assert "No channel has a region" in said(section)
+    assert "--atlas" in said(section)
+    assert "0 regions" not in said(section)
+    assert section.pictures == section.tables == ()
+
+
 def test_before_and_after_realigning(folder: Path):
     section = realigned_section(the(folder))
+    assert "ridge was fitted anew" in said(section)
+    assert "everything" not in said(section)
     assert "shifted by 34 ms" in said(section)
     assert list(rows(section)) == ["fasttext, as recorded", "fasttext, shifted",
                                    "gpt2, as recorded", "gpt2, shifted"]  # fmt: skip
