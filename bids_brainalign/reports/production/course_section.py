@@ -12,7 +12,7 @@ from bids_brainalign.reports.production.results import OfEmbedding, Production, 
 from bids_brainalign.reports.production.wording import first_of, p_text
 from bids_brainalign.reports.rendering import Album, Picture
 from bids_brainalign.reports.section import Cells, Section
-from bids_brainalign.reports.summary import number, probability
+from bids_brainalign.reports.summary import number, probability, span
 
 TITLE = "Time course"
 ABOUT = (
@@ -132,7 +132,7 @@ def _peaks(found: list[OfEmbedding]) -> tuple[Cells, ...]:
         (
             one.embedding if pd.isna(row["layer"]) else f"{one.embedding}, layer {row['layer']}",
             number(float(row["peak"]), 2),
-            f"{number(float(row['ci_low']), 2)} to {number(float(row['ci_high']), 2)}",
+            span(float(row["ci_low"]), float(row["ci_high"]), 2),
             number(float(row["pattern_r"])),
             probability(float(row["p"])),
         )
