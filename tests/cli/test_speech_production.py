@@ -68,7 +68,7 @@ def simulated(folder: Path, **plan: object) -> Spoken:
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Spoken:
     spoken = simulated(tmp_path_factory.mktemp("spoken"), n_participants=2)
-    done = spoken.run("--realign")
+    done = spoken.run()
     assert done.returncode == 0, done.stderr[-3000:]
     done = spoken.run(level="group")
     assert done.returncode == 0, done.stderr[-3000:]
@@ -131,7 +131,7 @@ def test_group_table_counts_participants_with_evidence(planted: Spoken) -> None:
 
 
 def test_everything_is_reused(planted: Spoken) -> None:
-    done = planted.run("--realign")
+    done = planted.run()
     assert done.returncode == 0, done.stderr[-3000:]
     assert "done: 0 " in done.stdout
     assert "failed: 0" in done.stdout

@@ -112,6 +112,7 @@ def check_same(data, whole, place):
     return done.stderr
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_while_tuning(undisturbed, tmp_path):
     data, whole = undisturbed
     place = tmp_path / "killed"
