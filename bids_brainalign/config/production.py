@@ -15,8 +15,6 @@ FOLDS_OVER = ("k-fold", "leave-one-word-out")
 LAYERS = ("penultimate", "last")
 LEAST_DRAWS = 19
 """Fewer can't give p = .05."""
-
-
 CUED_S = 0.8
 """Words that follow each other faster than this were not cued one by one: to read and say one
 takes longer."""
@@ -75,6 +73,8 @@ class Production:
     """Also show scores at fixed penalties."""
     realign: bool = False
     """Shift onsets by the lag between sound and responses, fit again, and show both."""
+    max_lag_s: float = 1.0
+    """Largest lag between sound and responses that is looked for."""
 
     def runs_on(self, steps_s: Sequence[float]) -> bool:
         """Whether words that follow each other by these times (s) are continuous speech."""
@@ -82,9 +82,6 @@ class Production:
             return self.speech == "continuous"
         length_s = self.window_s[1] - self.window_s[0]
         return len(steps_s) > 0 and median(steps_s) < max(length_s, CUED_S)
-
-    max_lag_s: float = 1.0
-    """Largest lag between sound and responses that is looked for."""
 
 
 def draws_of(production: Production, mapping: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -232,7 +232,7 @@ class _Cka:
         return np.asarray(found / (n * (n - 3)), dtype=np.float64)
 
 
-def cka(first: Sequence[NDArray[np.floating]], second: NDArray[np.floating]) -> Array64:
+def cka(first: Iterable[NDArray[np.floating]], second: NDArray[np.floating]) -> Array64:
     """Linear CKA, debiased, of each of several representations with one other: (n_first,)."""
     n = len(second)
     matrix, rows, far = kernel(second), np.arange(n), np.ones((n, n), dtype=np.bool_)

@@ -151,15 +151,23 @@ def shifted_orders(
         Whether responses may be put into these orders; else embeddings must.
     """
     _check_draws(n_draws)
-    n = folds.n_words
-    shifts = np.arange(least, n - least + 1)
+    words = np.arange(folds.n_words)
+    shifts = drawn_shifts(folds.n_words, n_draws=n_draws, rng=rng, least=least)[:, None]
+    if folds.reach_s:
+        return (words - shifts) % folds.n_words, False
+    return (words + shifts) % folds.n_words, True
+
+
+def drawn_shifts(n_words: int, *, n_draws: int, rng: np.random.Generator, least: int) -> Rows:
+    """Draw circular shifts by at least so many words either way, each once: (≤ n_draws,)."""
+    shifts = np.arange(least, n_words - least + 1)
     if least < 1 or not len(shifts):
-        raise BrainAlignError(f"{n} trials cannot be shifted by at least {least} either way.")
+        raise BrainAlignError(
+            f"{n_words} trials cannot be shifted by at least {least} either way."
+        )
     if len(shifts) > n_draws:
         shifts = rng.choice(shifts, size=n_draws, replace=False)
-    if folds.reach_s:
-        return (np.arange(n) - shifts[:, None]) % n, False
-    return (np.arange(n) + shifts[:, None]) % n, True
+    return shifts
 
 
 def random_embeddings(

@@ -12,7 +12,7 @@ for it, unless responses are few.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -56,13 +56,12 @@ class _Hat:
         """(n_penalties, n_test, n_train) the map itself."""
         return np.asarray((self.projected * self.gain[:, None, :]) @ self.u.T)
 
-    def about_mean(self, y: Array64, penalties: NDArray[np.int64]) -> Iterator[Array64]:
-        """Predictions about ȳ from training responses y (n_train, n_columns), by penalty."""
-        if len(self.projected) <= len(self.gain[0]):
-            yield from (self.matrix[index] @ y for index in penalties)
-            return
+    def about_mean(self, y: Array64) -> Callable[[int], Array64]:
+        """Predict from training responses (n_train, n_columns): penalty → predictions about ȳ."""
+        if len(self.projected) <= self.u.shape[1]:
+            return lambda index: self.matrix[index] @ y
         along = self.u.T @ y
-        yield from ((self.projected * self.gain[index]) @ along for index in penalties)
+        return lambda index: (self.projected * self.gain[index]) @ along
 
 
 @dataclass(frozen=True)
@@ -174,13 +173,16 @@ class RidgePlan:
             out = np.tile(y.mean(axis=0), (len(fold.outer.test), 1))
             for index in np.unique(best):
                 columns = best == index
-                out[:, columns] += next(hat.about_mean(y[:, columns], index[None]))
+                out[:, columns] += hat.about_mean(y[:, columns])(index)
             predicted[fold.outer.test] = out
             penalties[number] = self._alphas[best]
         return predicted, penalties
 
     def _of_fold(self, number: int) -> _Hat:
-        """Decompose the training words of an outer fold; one by one they would fill the memory."""
+        """Decompose the training words of an outer fold.
+
+        Kept for the next responses, but for folds of single words: so many fill the memory.
+        """
         if number in self._outer:
             return self._outer[number]
         split = self.folds.folds[number].outer
@@ -238,17 +240,17 @@ class RidgePlan:
         error = np.zeros((len(self._alphas), responses.shape[1]))
         for hat in hats:
             y, held = responses[hat.split.train], responses[hat.split.test]
-            about = held - y.mean(axis=0)
-            for index, said in enumerate(hat.about_mean(y, np.arange(len(error)))):
-                missed = about - said
+            about, said = held - y.mean(axis=0), hat.about_mean(y)
+            for index in range(len(error)):
+                missed = about - said(index)
                 error[index] += np.einsum("ij,ij->j", missed, missed) / len(held)
         return error
 
 
 def _few(hats: list[_Hat], n_columns: int) -> bool:
     """Whether responses are predicted sooner than quadratic forms of them are made."""
-    n_words, rank = len(hats[0].split.train), len(hats[0].gain[0])
-    return n_columns * min(rank, n_words) < n_words**2
+    n_words, rank = hats[0].u.shape
+    return bool(n_columns * rank < n_words**2)
 
 
 def rows_of_sets(orders: Rows, responses: Array64) -> Array64:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from bids_brainalign.errors import BrainAlignError
+from bids_brainalign.production.folds import Rows, WordFolds
 from bids_brainalign.production.mapping import Predictions
 from bids_brainalign.statistics.correlation import correlation, r2_out_of_sample
 
@@ -160,16 +161,12 @@ def corrected(responses: Array64, predictions: Predictions) -> Corrected:
     skill[use] = r2_out_of_sample(error[None], baseline[None])
     types = predictions.folds.types
     two_vs_two, rank = identification(true, said, types[:, None] != types)
-    folds = predictions.folds
-    in_folds = not folds.leaves_one_out and any(
-        len(fold.outer.test) >= _LEAST_IN_FOLD for fold in folds.folds
-    )
     return Corrected(
         word_correlation(true, said),
         skill,
         two_vs_two,
         rank,
-        channel_correlation(responses, predictions) if in_folds else None,
+        channel_correlation(responses, predictions) if _correlated(predictions.folds) else None,
         true.std(axis=1),
         said.std(axis=1),
     )
@@ -188,9 +185,8 @@ def channel_correlation(responses: Array64, predictions: Predictions) -> Array64
         Where folds hold out single words: the train mean is then (S − y)/(n − 1), so that r is
         −1 for a predictor that knows nothing and near it for any shrunk one.
     """
-    folds = predictions.folds
-    tests = [f.outer.test for f in folds.folds if len(f.outer.test) >= _LEAST_IN_FOLD]
-    if folds.leaves_one_out or not tests:
+    tests = _correlated(predictions.folds)
+    if not tests:
         raise BrainAlignError(
             "A correlation over words means nothing where one word is left out at a time: the "
             "mean of the others has r = −1 with every channel.",
@@ -203,6 +199,13 @@ def channel_correlation(responses: Array64, predictions: Predictions) -> Array64
     r = np.full(len(use), np.nan)
     r[use] = np.average(found, axis=0, weights=[len(test) - 1 for test in tests])
     return r
+
+
+def _correlated(folds: WordFolds) -> list[Rows]:
+    """Words of the folds over which responses can be correlated; none of single words."""
+    if folds.leaves_one_out:
+        return []
+    return [f.outer.test for f in folds.folds if len(f.outer.test) >= _LEAST_IN_FOLD]
 
 
 def patterns(responses: Array64, predictions: Predictions) -> tuple[Array64, Array64]:

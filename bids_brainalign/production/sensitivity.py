@@ -20,6 +20,7 @@ from bids_brainalign.production.inputs import (
     usable_channels,
 )
 from bids_brainalign.production.mapping import PLAIN, Predictions, standardised, train_moments
+from bids_brainalign.production.nulls import drawn_shifts
 from bids_brainalign.production.scores import (
     AcrossChannels,
     across_channels,
@@ -130,7 +131,7 @@ def shared_geometry(
     Returns
     -------
     Likeness
-        Arrays of shape (n_embeddings, 1).
+        Arrays of shape (n_embeddings, 1); ``chance`` and ``p_max`` are of the shuffles alone.
     """
     y = np.asarray(responses, dtype=np.float64)
     y = y[:, usable_channels(y)]
@@ -149,12 +150,10 @@ def shared_geometry(
         draws=exchanged_rows(everyone, n_draws=n_draws, rng=rng),
         exact=True,
     )
-    shifts = np.arange(least_shift, len(y) - least_shift + 1)
-    if len(shifts) > MOST_SHIFTS:
-        shifts = rng.choice(shifts, size=MOST_SHIFTS, replace=False)
+    shifts = drawn_shifts(len(y), n_draws=MOST_SHIFTS, rng=rng, least=least_shift)
     p = found.p.copy()
     for place, x in enumerate(embeddings):
-        moved = [word_means(np.roll(x, shift, axis=0), types) for shift in shifts]
+        moved = (word_means(np.roll(x, shift, axis=0), types) for shift in shifts)
         reached = cka(moved, z) >= found.value[place, 0]
         p[place, 0] = max(p[place, 0], (1 + reached.sum()) / (1 + len(shifts)))
     return replace(found, p=p)

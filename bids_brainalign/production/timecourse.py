@@ -110,19 +110,20 @@ def layer_lag_map(
     if any(of_responses for _, of_responses in ways.values()):
         plans = list(plans)  # else one at a time: in long recordings each fills the memory
     scores, pairs = _observed(plans, targets)
-    nulls = []
-    for orders, of_responses in ways.values():
-        null = np.empty((len(orders), *scores.shape[:2]))
-        for draw, order in enumerate(orders):
-            if of_responses:
-                null[draw] = _means(plans, _targets(y[order], folds))
-            else:
-                moved = (RidgePlan(x[order], folds, how, preparation=preparation) for x in xs)
-                null[draw] = _means(moved, targets)
-        nulls.append(null)
+
+    def drawn(order: Rows, of_responses: bool) -> Array64:
+        if of_responses:
+            return _means(plans, _targets(y[order], folds))
+        moved = (RidgePlan(x[order], folds, how, preparation=preparation) for x in xs)
+        return _means(moved, targets)
+
+    nulls = {
+        what: np.stack([drawn(order, of_responses) for order in orders])
+        for what, (orders, of_responses) in ways.items()
+    }
     observed = scores.mean(axis=2)
-    p = _larger_p(observed, [null.max(axis=2, keepdims=True) for null in nulls])
-    p_max = _larger_p(observed, [null.max(axis=(1, 2), keepdims=True) for null in nulls])
+    p = _larger_p(observed, [null.max(axis=2, keepdims=True) for null in nulls.values()])
+    p_max = _larger_p(observed, [null.max(axis=(1, 2), keepdims=True) for null in nulls.values()])
     rests = [(rows, folds.without(rows)) for rows in _groups(folds)]
     enough = len(rests) >= LEAST_GROUPS and all(_whole(rest) for _, rest in rests)
     without = (
@@ -131,8 +132,9 @@ def layer_lag_map(
         else None
     )
     found, slope = peak_lags(observed, without, lags, p.min(axis=1) <= ALPHA)
-    n = {what: len(null) for what, null in zip(ways, nulls, strict=True)}
-    return LayerLagMap(lags, observed, pairs, p, p_max, nulls[0].mean(axis=0), n, found, slope)
+    n_draws_of = {what: len(null) for what, null in nulls.items()}
+    mean = nulls[SHUFFLES].mean(axis=0)
+    return LayerLagMap(lags, observed, pairs, p, p_max, mean, n_draws_of, found, slope)
 
 
 def _larger_p(observed: Array64, nulls: Sequence[Array64]) -> Array64:

@@ -78,9 +78,7 @@ def twin(
     signs = rng.integers(0, 2, size=(n_draws, len(sums))) * 2.0 - 1.0
     gain = float(difference.mean())
     draws = (signs @ sums) / len(difference)
-    equal = (
-        1e-12 * np.abs(sums).sum()
-    )  # of few units a draw may be the data itself, but for rounding
+    equal = 1e-12 * np.abs(sums).sum()  # a draw may be the data themselves, but for rounding
     p = float(p_values(np.array([gain - equal]), draws[:, None], tail_fit=False)[0])
     return Twin(name, corrected(responses, plain).summary(), gain, p, 0.5 ** len(sums))
 

@@ -25,8 +25,6 @@ NO_REGIONS = (
     "by the coordinates of electrodes.tsv, or add a column region to that table."
 )
 REGION_TEXT = ("mapping", "region")
-OF_NONE = "can't be told from 0 regions"
-"""Says nothing where there are none."""
 
 
 def geometry_section(production: Production) -> Section | None:
@@ -101,8 +99,7 @@ def _of_regions(one: OfEmbedding) -> tuple[str, ...]:
     relation = _relation(
         one.sidecar, "regions with more channels", "number of channels and score", "regions"
     )
-    said = told(one.sidecar, "Sentences")
-    return (*relation, *(text for text in said if OF_NONE not in text))
+    return (*relation, *told(one.sidecar, "Sentences"))
 
 
 def _relation(

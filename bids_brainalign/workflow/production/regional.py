@@ -96,6 +96,8 @@ def _relation(found: RegionScores) -> dict[str, object]:
         few = ", ".join(f"{name} ({count})" for name, count in found.left_out.items())
         said.append(f"Fewer than {LEAST_CHANNELS} electrodes, and not scored: {few}.")
     about = found.by_number
+    if not found.regions:
+        return {"Sentences": said}
     if about is None:
         said.append(
             f"Whether regions with more electrodes score higher can't be told from "

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-import numpy as np
-
 from bids_brainalign.config.schema import Config
 from bids_brainalign.dataset.index import find_recordings
 from bids_brainalign.dataset.spoken_words import NobodySpeaksError
@@ -17,7 +15,7 @@ from bids_brainalign.workflow.pages import index_step, participant_page_step
 from bids_brainalign.workflow.participants import each_participant
 from bids_brainalign.workflow.production.front_matter import write_production_matter
 from bids_brainalign.workflow.production.one_speaker import rebuild_speakers, refused
-from bids_brainalign.workflow.production.speakers import Speaker, find_speakers
+from bids_brainalign.workflow.production.speakers import Speaker, find_speakers, is_running
 from bids_brainalign.workflow.production.word_vectors import sources_of
 from bids_brainalign.workflow.spaces import list_spaces
 from bids_brainalign.workflow.summary import Summary, Unit
@@ -108,8 +106,7 @@ def _dry(
     for speaker in speakers:
         for recording, words in zip(speaker.recordings, speaker.words, strict=True):
             different = words.table["word"].nunique()
-            steps = np.diff(words.table["cue_s"].to_numpy(dtype=float)).tolist()
-            kind = "continuous speech" if config.production.runs_on(steps) else "one by one"
+            kind = "continuous speech" if is_running(config, words) else "one by one"
             found.append(
                 f"{recording.name}: {len(words.table)} words, {different} different, {kind}. "
                 f"{words.rule}"

@@ -85,25 +85,27 @@ def _differ(
     config: Config, mine: Sequence[tuple[Recording, SpokenWords]]
 ) -> BrainAlignError | None:
     """Refuse to pool trials and continuous speech; other tasks are pooled, and that is told."""
-    kinds: dict[str, set[bool]] = {}
-    for recording, words in mine:
-        steps = np.diff(words.table["cue_s"].to_numpy(dtype=float)).tolist()
-        kinds.setdefault(recording.task, set()).add(config.production.runs_on(steps))
-    tasks = ", ".join(sorted(kinds))
-    if len(set.union(*kinds.values())) > 1:
+    tasks = sorted({recording.task for recording, _ in mine})
+    # A single word follows nothing: what it is, others tell.
+    if len({is_running(config, words) for _, words in mine if len(words.table) > 1}) > 1:
         return BrainAlignError(
             f"sub-{mine[0][0].participant}: words one by one and continuous speech can't be "
             "scored together.",
-            where=f"recordings of the tasks {tasks}",
+            where=f"recordings of the tasks {', '.join(tasks)}",
             fix='choose one by --task-label, or say what all are by speech = "words" or '
             '"continuous" in [production]',
         )
-    if len(kinds) > 1:
+    if len(tasks) > 1:
         logger.warning(
             "sub-%s: recordings of the tasks %s are scored together; --task-label takes one",
-            mine[0][0].participant, tasks,
+            mine[0][0].participant, ", ".join(tasks),
         )  # fmt: skip
     return None
+
+
+def is_running(config: Config, words: SpokenWords) -> bool:
+    """Whether the words of a recording follow each other as in running speech, without cues."""
+    return config.production.runs_on(np.diff(words.table["cue_s"].to_numpy(dtype=float)).tolist())
 
 
 def _nobody(

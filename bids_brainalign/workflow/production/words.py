@@ -19,7 +19,7 @@ from bids_brainalign.outputs.reading import read_table
 from bids_brainalign.outputs.tables import write_tsv
 from bids_brainalign.phonemes.phone_counts import PHONES, word_lengths
 from bids_brainalign.store.steps import Step
-from bids_brainalign.workflow.production.speakers import LABEL, Speaker
+from bids_brainalign.workflow.production.speakers import LABEL, Speaker, is_running
 from bids_brainalign.workflow.production.structure_tables import Column
 from bids_brainalign.workflow.production.word_sounds import SpeakerSound
 
@@ -119,7 +119,7 @@ def _timed(
     cue = given["cue_s"].to_numpy(dtype=np.float64)
     row_end = cue + given["duration_s"].to_numpy(dtype=np.float64)
     known = given["speech_onset_s"].to_numpy(dtype=np.float64)
-    running = _is_running(config, cue)
+    running = is_running(config, words)
     heard = None if audio is None or running else _heard(audio, cue)
     level = _loudness(audio, cue, row_end) if running else heard and heard.loudness_db
     nothing = np.full(len(cue), np.nan)
@@ -157,11 +157,6 @@ def _timed(
         }
     )
     return _Timed(table, rule)
-
-
-def _is_running(config: Config, cue: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
-    """Whether rows follow each other as in running speech, rather than trials with cues."""
-    return config.production.runs_on(np.diff(cue).tolist())
 
 
 def _heard(audio: SpeechAudio, cue: np.ndarray[tuple[int], np.dtype[np.float64]]) -> SpeechTimes:
