@@ -52,9 +52,13 @@ def make_data(minutes: float, targets: int, dims: int) -> tuple[Array32, Array32
 
 
 def timed(work: Callable[[], Array32]) -> tuple[float, Array32]:
-    start = time.process_time()
-    prediction = work()
-    return time.process_time() - start, prediction
+    """CPU seconds, the lesser of two runs: the first may load libraries and claim memory."""
+    seconds = []
+    for _ in range(2):
+        start = time.process_time()
+        prediction = work()
+        seconds.append(time.process_time() - start)
+    return min(seconds), prediction
 
 
 def mean_r(responses: Array32, prediction: Array32) -> float:
@@ -101,8 +105,13 @@ def main() -> None:
             ("himalaya RidgeCV", himalaya),
             ("scikit-learn RidgeCV (leave-one-out)", sklearn),
         ):
-            seconds, prediction = timed(work)
-            ratio = seconds / rows[0].cpu_s if rows else 1.0
+            try:
+                seconds, prediction = timed(work)
+            except MemoryError as error:
+                rows.append(Row(case, name, None, None, None, f"does not fit: {error}"))
+                continue
+            first = rows[0].cpu_s if rows else seconds
+            ratio = seconds / first if first else None
             told = f"held-out r {mean_r(responses[test], prediction):.4f}"
             rows.append(Row(case, name, seconds, ratio, None, told))
     show(rows, threads=options.threads, as_json=options.json)

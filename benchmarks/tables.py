@@ -17,8 +17,9 @@ class Row:
 
     case: str
     tool: str
-    cpu_s: float
-    ratio: float
+    cpu_s: float | None
+    """None where it could not run."""
+    ratio: float | None
     """CPU seconds of this tool over ours, in the same run."""
     memory_gb: float | None
     """Peak of anonymous memory above the data; None where it was not looked at."""
@@ -56,5 +57,7 @@ def head(threads: int) -> str:
 def line(row: Row) -> str:
     """Lay a row of the table out."""
     memory = "" if row.memory_gb is None else f"{row.memory_gb:.1f} GB"
-    cells = (row.case, row.tool, f"{row.cpu_s:.3g}", f"{row.ratio:.2g}", memory, row.agreement)
+    seconds = "" if row.cpu_s is None else f"{row.cpu_s:.3g}"
+    ratio = "" if row.ratio is None else f"{row.ratio:.2g}"
+    cells = (row.case, row.tool, seconds, ratio, memory, row.agreement)
     return f"| {' | '.join(cells)} |"
