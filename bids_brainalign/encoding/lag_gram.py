@@ -93,28 +93,48 @@ def gram(
     kept = np.concatenate(long)
     starts = np.concatenate([part[:step] for part in long])
     ends = np.concatenate([part[-step:] for part in long])
-    first = order[0]
-    inside = np.sum([_block_rows(features, part, first) for part in runs_of(kept)], axis=0)
-    enter = _direct(features, starts)
-    leave = _direct(features, ends)
-    total = np.zeros((features.shape[1],) * 2)
-    block = inside[:, np.concatenate(order)]
-    width = len(first)
-    for lag, columns in enumerate(order):
-        if lag:
-            above = order[lag - 1]
-            right = np.concatenate(order[lag:])
-            before = np.concatenate(order[lag - 1 : -1])
-            block = block[:, :-width] + enter[np.ix_(columns, right)]
-            block -= leave[np.ix_(above, before)]
-        total[np.ix_(columns, np.concatenate(order[lag:]))] = block
-    for lag, columns in enumerate(order):
-        later = np.concatenate(order[lag + 1 :]) if lag + 1 < len(order) else columns[:0]
-        total[np.ix_(later, columns)] = total[np.ix_(columns, later)].T
+    inside = np.sum([_block_rows(features, part, order[0]) for part in runs_of(kept)], axis=0)
+    total = _recursion(
+        inside, _direct(features, starts), _direct(features, ends), np.concatenate(order)
+    )
     short = [part for part in parts if len(part) < step]
     if short:
         total += _direct(features, np.concatenate(short))
     return total
+
+
+def _recursion(
+    inside: Array64, enter: Array64, leave: Array64, columns: NDArray[np.int64]
+) -> Array64:
+    """Products of all lags from those with the first.
+
+    Parameters
+    ----------
+    inside : ndarray of shape (width, n_features)
+        Products of the first lag's columns with all.
+    enter, leave : ndarray of shape (n_features, n_features)
+        Products over the rows at the starts and the ends of stretches.
+    columns : ndarray of int, shape (n_features,)
+        Lag after lag.
+    """
+    in_order = bool((np.diff(columns) == 1).all())
+    square = np.ix_(columns, columns)
+    if not in_order:
+        inside, enter, leave = inside[:, columns], enter[square], leave[square]
+    total = np.empty_like(enter)
+    width = len(inside)
+    block = inside
+    for first in range(0, len(columns), width):
+        if first:
+            block = block[:, :-width] + enter[first : first + width, first:]
+            block -= leave[first - width : first, first - width : -width]
+        total[first : first + width, first:] = block
+        total[first + width :, first : first + width] = block[:, width:].T
+    if in_order:
+        return total
+    out = np.empty_like(total)
+    out[square] = total
+    return out
 
 
 def _direct(features: Array32, rows: Rows) -> Array64:

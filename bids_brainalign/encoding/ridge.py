@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import copy
 from itertools import pairwise
+from math import inf
 from typing import Literal, Protocol, TypeVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from bids_brainalign.encoding.lag_gram import LagStructure, gram, runs_of
+from bids_brainalign.encoding.shifted import decomposed
 
 Rows = NDArray[np.int64]
 Array32 = NDArray[np.float32]
@@ -31,6 +33,8 @@ Metric = Literal["correlation", "r2"]
 KEPT_SOLUTIONS = 6
 """Decompositions per system: those of an outer fold and its inner ones are asked for again to
 predict, and for other responses."""
+PENALTIES = 16
+"""That are usually tried."""
 _SCORED_COLUMNS = 4096
 """Targets × penalties scored at once: bounds memory."""
 
@@ -94,9 +98,7 @@ def make_system(
     n_features = sum(band.shape[1] for band in bands)
     largest = max(len(rows) for rows in splits)
     if n_features < largest:
-        return PrimalSystem(
-            bands, responses, splits, lags=lags, n_kept=max(n_kept, KEPT_SOLUTIONS)
-        )
+        return PrimalSystem(bands, responses, splits, lags=lags, n_kept=n_kept)
     return DualSystem(bands, responses, n_kept=n_kept)
 
 
@@ -149,7 +151,7 @@ class PrimalSystem:
         splits: Sequence[Rows],
         *,
         lags: LagStructure | None = None,
-        n_kept: int = KEPT_SOLUTIONS,
+        n_kept: int = 0,
     ) -> None:
         self.features = bands[0] if len(bands) == 1 else np.concatenate(bands, axis=1)
         edges = np.cumsum([0, *(band.shape[1] for band in bands)])
@@ -162,7 +164,9 @@ class PrimalSystem:
         self._grams = [gram(self.features, rows, self.slices, lags) for rows in self._rows]
         self._sums = [self._sum(self.features, rows) for rows in self._rows]
         self._solved: dict[bytes, _Decomposition] = {}
-        self._n_kept = n_kept
+        self._n_kept = max(n_kept, KEPT_SOLUTIONS)
+        self.n_solutions = inf if n_kept else PENALTIES * responses.shape[1]
+        """What each decomposition will serve."""
         self._take(responses)
 
     def of(self, responses: Array32) -> PrimalSystem:
@@ -238,7 +242,7 @@ class PrimalSystem:
 
 
 class _Decomposition:
-    """Scaled Gram of the training rows in its eigenvectors.
+    """Scaled Gram of the training rows, decomposed.
 
     Statistics are summed and centred in float64, decomposed and multiplied in float32.
     Eigenvalues are then off by about 1e-7 of the largest; penalties on standardised features are
@@ -252,10 +256,8 @@ class _Decomposition:
         root = np.concatenate([np.full(s.stop - s.start, np.sqrt(v)) for s, v in pairs])
         products = self.block(system.centred_gram(train))
         scaled = (products * root[:, None] * root).astype(np.float32)
-        values, vectors = eigh(scaled, driver="evd", overwrite_a=True, check_finite=False)
-        self.values = np.maximum(values, 0)
+        self.shifted = decomposed(scaled, n_solutions=system.n_solutions)
         self.root = root
-        self.vectors = vectors
         self.mean_x = system.mean_x(train)[self.columns]
 
     def block(self, products: Array64) -> Array64:
@@ -267,13 +269,12 @@ class _PrimalSolution:
         self.system, self.fit = system, fit
         cross, self.mean_y, _ = system.centred_cross(train)
         scaled = fit.root[:, None] * cross[fit.columns]
-        self.rotated = fit.vectors.T @ scaled.astype(np.float32)
+        self.turned = fit.shifted.turn(scaled.astype(np.float32))
+        self.root = fit.root.astype(np.float32)[:, None]
 
     def weights(self, alpha: Array64) -> Array32:
         """(n_columns, n_targets) in the units of the unscaled features."""
-        shrunk = self.rotated / (self.fit.values[:, None] + alpha.astype(np.float32))
-        weights: Array32 = self.fit.root.astype(np.float32)[:, None] * (self.fit.vectors @ shrunk)
-        return weights
+        return self.root * self.fit.shifted.solve(self.turned, alpha.astype(np.float32))
 
     def scores(self, test: Rows, alphas: Array64, metric: Metric = "correlation") -> Array64:
         gram32 = self.fit.block(self.system.centred_gram(test)).astype(np.float32)
@@ -283,7 +284,7 @@ class _PrimalSolution:
         parts = []
         for first in range(0, len(alphas), step):
             some = alphas[first : first + step]
-            w = np.concatenate([self.weights(some[i : i + 1]) for i in range(len(some))], axis=1)
+            w = self.root * self.fit.shifted.solve_all(self.turned, some.astype(np.float32))
             shape = len(some), cross.shape[1]
             square = np.einsum("ij,ij->j", w, gram32 @ w, dtype=np.float64).reshape(shape)
             covariance = np.einsum(
@@ -417,10 +418,14 @@ def _centred_kernel(kernel: Array64, rows: Rows, train: Rows) -> Array64:
 
 def _atoms(n_samples: int, splits: Sequence[Rows]) -> NDArray[np.int64]:
     """Label rows by which splits they belong to; rows of no split get the label -1."""
-    member = np.zeros((n_samples, len(splits)), dtype=bool)
-    for column, rows in enumerate(splits):
-        member[rows, column] = True
-    used = member.any(axis=1)
-    atom = np.full(n_samples, -1, dtype=np.int64)
-    _, atom[used] = np.unique(member[used], axis=0, return_inverse=True)
-    return atom
+    label = np.zeros(n_samples, dtype=np.int64)
+    for rows in splits:
+        # Labels stay small, whatever the number of splits: each is renumbered as it is refined.
+        label *= 2
+        label[rows] += 1
+        present = np.bincount(label) > 0
+        label = (np.cumsum(present) - 1)[label]
+    used = np.zeros(n_samples, dtype=bool)
+    for rows in splits:
+        used[rows] = True
+    return np.where(used, label - (0 if used.all() else 1), -1)

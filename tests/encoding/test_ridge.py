@@ -13,6 +13,7 @@ from bids_brainalign.alignment.delays import delayed
 from bids_brainalign.encoding import ridge
 from bids_brainalign.encoding.nested import fit_fold
 from bids_brainalign.encoding.ridge import DualSystem, PrimalSystem, make_system
+from bids_brainalign.encoding.shifted import Spectral, Tridiagonal
 from bids_brainalign.statistics.folds import Fold, Split
 
 ALPHAS = np.logspace(2, 6, 9)
@@ -29,11 +30,16 @@ def data():
 TRAIN, TEST = np.arange(0, 400), np.arange(430, 600)
 
 
+FORMS = pytest.mark.parametrize("form", [0, 1, 2], ids=["primal", "dual", "primal, few targets"])
+
+
 def systems(x, y):
-    return PrimalSystem([x], y, [TRAIN, TEST]), DualSystem([x], y)
+    few = PrimalSystem([x], y, [TRAIN, TEST])
+    few.n_solutions = 1  # as if targets were fewer than features
+    return PrimalSystem([x], y, [TRAIN, TEST]), DualSystem([x], y), few
 
 
-@pytest.mark.parametrize("form", [0, 1], ids=["primal", "dual"])
+@FORMS
 def test_predictions_equal_scikit_learn_at_every_penalty(data, form):
     x, y = data
     solution = systems(x, y)[form].solve(TRAIN, [1.0])
@@ -43,7 +49,7 @@ def test_predictions_equal_scikit_learn_at_every_penalty(data, form):
         np.testing.assert_allclose(ours, expected, rtol=0, atol=2e-3 * y.std())
 
 
-@pytest.mark.parametrize("form", [0, 1], ids=["primal", "dual"])
+@FORMS
 def test_one_penalty_per_target_equals_himalaya(data, form):
     x, y = data
     alpha = np.logspace(2, 6, 7)
@@ -54,7 +60,7 @@ def test_one_penalty_per_target_equals_himalaya(data, form):
     np.testing.assert_allclose(ours, model.predict(x[TEST].astype(float)), atol=2e-3 * y.std())
 
 
-@pytest.mark.parametrize("form", [0, 1], ids=["primal", "dual"])
+@FORMS
 def test_scores_are_correlations_of_the_predictions(data, form):
     x, y = data
     solution = systems(x, y)[form].solve(TRAIN, [1.0])
@@ -66,7 +72,7 @@ def test_scores_are_correlations_of_the_predictions(data, form):
         np.testing.assert_allclose(row, expected, atol=2e-4)
 
 
-@pytest.mark.parametrize("form", [0, 1], ids=["primal", "dual"])
+@FORMS
 def test_r2_is_that_of_the_predictions(data, form):
     x, y = data
     scores = systems(x, y)[form].solve(TRAIN, [1.0]).scores(TEST, ALPHAS, "r2")
@@ -74,6 +80,12 @@ def test_r2_is_that_of_the_predictions(data, form):
         model = SklearnRidge(alpha=alpha).fit(x[TRAIN].astype(float), y[TRAIN])
         expected = r2_score(y[TEST], model.predict(x[TEST]), multioutput="raw_values")
         np.testing.assert_allclose(row, expected, atol=5e-4)
+
+
+def test_forms_are_what_they_are_called(data):
+    primal, _, few = (system.solve(TRAIN, [1.0]) for system in systems(*data))
+    assert isinstance(primal.fit.shifted, Spectral)
+    assert isinstance(few.fit.shifted, Tridiagonal)
 
 
 def test_two_bands_equal_ridge_on_scaled_features(data):
@@ -178,8 +190,9 @@ def test_other_responses_share_the_decomposition(data, form, monkeypatch):
         DualSystem([x], y[:, :3], n_kept=1),
     )[form]
     calls = []
-    eigh = ridge.eigh
-    monkeypatch.setattr(ridge, "eigh", lambda *a, **k: calls.append(1) or eigh(*a, **k))
+    name = ("decomposed", "eigh")[form]
+    real = getattr(ridge, name)
+    monkeypatch.setattr(ridge, name, lambda *a, **k: calls.append(1) or real(*a, **k))
     made.solve(TRAIN, [1.0])
     other = made.of(y[:, 3:]).solve(TRAIN, [1.0])
     assert len(calls) == 1
