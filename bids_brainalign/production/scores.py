@@ -129,9 +129,7 @@ def across_channels(responses: Array64, predictions: Predictions) -> AcrossChann
     total = (about**2).sum(axis=1)
     error = ((y - both) ** 2).sum(axis=2)
     r2 = 1 - error / np.where(total > 0, total, np.nan)
-    edges = np.array(R2_EDGES)
-    edges[-1] = np.inf
-    share = np.stack([np.histogram(r[np.isfinite(r)], edges)[0] / len(r) for r in r2])
+    share = np.stack([np.histogram(r[np.isfinite(r)], R2_EDGES)[0] / len(r) for r in r2])
     return AcrossChannels(pcc, np.asarray(r2), share)
 
 

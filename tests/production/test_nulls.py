@@ -12,6 +12,7 @@ from bids_brainalign.production.elastic import ElasticNet
 from bids_brainalign.production.folds import word_folds
 from bids_brainalign.production.mapping import map_words
 from bids_brainalign.production.nulls import (
+    drawn_orders,
     random_embeddings,
     shifted_trials,
     shuffled_words,
@@ -193,3 +194,30 @@ def test_no_draws_make_no_null():
     for test in (shuffled_words, shifted_trials, random_embeddings):
         with pytest.raises(BrainAlignError, match="0 draws"):
             test(x, y, folds_of(30), RIDGE, n_draws=0, rng=rng)
+
+
+def test_words_that_come_again_keep_their_responses_whatever_is_held_out_together():
+    """Passages are held out, and the same words come in several of them."""
+    passages, types = np.repeat(np.arange(12), 3), np.tile(np.arange(18), 2)
+    again = word_folds(passages, types=types, n_folds=4)
+    once = word_folds(passages, types=np.arange(36), n_folds=4)
+    rng = np.random.default_rng(0)
+    assert not drawn_orders(again, n_draws=2, rng=rng)[1]
+    assert drawn_orders(once, n_draws=2, rng=rng)[1]
+
+
+def test_responses_of_stretches_of_time_are_not_shuffled():
+    folds = folds_of(40, n_folds=4, cut="contiguous")
+    orders, of_responses = drawn_orders(folds, n_draws=2, rng=np.random.default_rng(0))
+    assert not of_responses
+    assert all(sorted(order) == list(range(40)) for order in orders)
+
+
+def test_each_repetition_gets_another_repetition():
+    """Read in running text, embeddings of one word differ: all of them are used."""
+    types = np.repeat(np.arange(12), 3)
+    folds = word_folds(types, n_folds=4)
+    orders, _ = drawn_orders(folds, n_draws=20, rng=np.random.default_rng(0))
+    for order in orders:
+        assert sorted(order) == list(range(36))
+        assert (order % 3 == np.arange(36) % 3).all()

@@ -6,6 +6,7 @@ from sklearn.metrics import r2_score
 
 from bids_brainalign.errors import BrainAlignError
 from bids_brainalign.production.elastic import ElasticNet
+from bids_brainalign.production.folds import word_folds
 from bids_brainalign.production.mapping import map_words
 from bids_brainalign.production.ridge import Ridge
 from bids_brainalign.production.scores import (
@@ -14,6 +15,7 @@ from bids_brainalign.production.scores import (
     channel_correlation,
     corrected,
     identification,
+    patterns,
 )
 from tests.production.planted import folds_of, planted, train_mean_only
 
@@ -141,3 +143,26 @@ def test_two_channels_are_too_few():
     x, y = planted(0.5, 1, n_words=30, n_channels=2)
     with pytest.raises(BrainAlignError, match="2 usable channels"):
         across_channels(y, map_words(x, y, folds_of(30), Ridge()))
+
+
+def test_the_same_word_in_another_passage_is_not_to_be_told_apart():
+    x, y = planted(0.3, 0, n_words=24, n_channels=9, n_dims=6)
+    passages, types = np.repeat(np.arange(12), 2), np.tile(np.arange(12), 2)
+    found = map_words(x, y, word_folds(passages, types=types, n_folds=4), Ridge())
+    true, said = patterns(y, found)
+    pairs, rank = identification(true, said, types[:, None] != types)
+    honest = corrected(y, found)
+    assert honest.two_vs_two == pairs
+    np.testing.assert_array_equal(honest.rank, rank)
+    assert pairs != identification(true, said, passages[:, None] != passages)[0]
+
+
+def test_folds_weigh_by_their_words_less_one():
+    x, y = planted(0.5, 0, n_words=26, n_channels=9, n_dims=6)
+    folds = folds_of(26, n_folds=4)
+    tests = [fold.outer.test for fold in folds.folds]
+    assert len({len(test) for test in tests}) == 2
+    found = map_words(x, y, folds, Ridge())
+    r = [[np.corrcoef(y[t, c], found.model[t, c])[0, 1] for c in range(9)] for t in tests]
+    expected = np.average(r, axis=0, weights=[len(test) - 1 for test in tests])
+    np.testing.assert_allclose(channel_correlation(y, found), expected, atol=1e-9)

@@ -6,6 +6,7 @@ from scipy import stats
 from scipy.stats import binom
 
 from bids_brainalign.errors import BrainAlignError
+from bids_brainalign.production.folds import word_folds
 from bids_brainalign.production.mapping import map_words
 from bids_brainalign.production.peak_lags import peak_lags
 from bids_brainalign.production.ridge import Ridge
@@ -313,3 +314,16 @@ def test_time_courses_that_make_none_are_refused():
         layer_lag_map(layers, y[:, :, :2], folds, LAGS, **options)
     with pytest.raises(BrainAlignError, match="0 draws"):
         layer_lag_map(layers, y, folds, LAGS, n_draws=0, rng=np.random.default_rng(0))
+
+
+def test_the_same_word_is_not_to_be_told_apart():
+    layers, y = coursed(0, [2, 6], n_words=40, n_channels=5)
+    passages, types = np.repeat(np.arange(20), 2), np.tile(np.arange(20), 2)
+    folds = word_folds(passages, types=types, n_folds=4, n_inner=3)
+    rng = np.random.default_rng(5)
+    found = layer_lag_map(layers, y, folds, LAGS, how=RIDGE, n_draws=2, rng=rng)
+    expected = [
+        [corrected(y[:, b], map_words(x, y[:, b], folds, RIDGE)).two_vs_two for b in range(10)]
+        for x in layers
+    ]
+    np.testing.assert_allclose(found.two_vs_two, expected, atol=1e-9)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bids_brainalign.errors import BrainAlignError
+from bids_brainalign.production.folds import word_folds
 from bids_brainalign.production.mapping import map_words
 from bids_brainalign.production.ridge import Ridge
 from bids_brainalign.production.scores import corrected
@@ -62,3 +63,15 @@ def test_polynomials_are_those_of_legendre():
     place = np.linspace(-1, 1, 9)
     expected = np.column_stack([place, (3 * place**2 - 1) / 2])
     np.testing.assert_allclose(trial_index(9, degree=2), expected)
+
+
+def test_repetitions_of_a_word_and_words_of_a_stretch_are_flipped_together():
+    x, y = planted(0.5, 4, n_words=30, n_channels=8, n_dims=10)
+    noise, rng = np.random.default_rng(1).standard_normal(30), np.random.default_rng(0)
+    for folds, n_flipped in (
+        (folds_of(30), 30),
+        (word_folds(np.repeat(np.arange(10), 3), n_folds=5), 10),
+        (folds_of(30, n_folds=5, cut="contiguous"), 5),
+    ):
+        found = twin("length", noise, y, map_words(x, y, folds, RIDGE), rng=rng)
+        assert found.least_p == 0.5**n_flipped

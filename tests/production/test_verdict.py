@@ -50,6 +50,8 @@ def test_all_rules_hold():
         ({"twins": [Twin("trial index", np.zeros(5), -0.1, 0.9)]}, "no evidence", "trial index"),
         ({"baseline": None}, "undecided", "before the cue"),
         ({"baseline": null("shuffled words", 0.2)}, "no evidence", "leak"),
+        ({"baseline": null("shuffled words", 0.2, n_draws=9)}, "undecided", "could show a leak"),
+        ({"twins": [Twin("trial index", np.zeros(5), 0.1, 0.2, 0.125)]}, "undecided", "few folds"),
         ({"nulls": all_nulls()[:2], "twins": [Twin("trial index", np.zeros(5), -1, 1)]},
          "no evidence", "was not run"),
     ],
