@@ -57,6 +57,24 @@ def test_participants_with_evidence_are_counted():
     assert pd.isna(of(none, embedding="a", score="pattern_r")["n_evidence"])
 
 
+def test_a_participant_has_evidence_where_every_session_has():
+    first = values(6, shift=0.3)
+    second = first.assign(answer="no evidence")
+    second = second[second["participant"] == "03"]
+    both = pd.concat([first, second], ignore_index=True)
+    assert of(score_table(both), embedding="a", score="pattern_r")["n_evidence"] == 5
+
+
+def test_q_is_over_the_embeddings_of_one_mapping_and_its_folds():
+    """What is tried by several mappings is one question each: they do not dilute each other."""
+    ridge = values(8, shift=0.02)
+    nets = [values(8, seed=seed).assign(mapping=f"net{seed}") for seed in range(1, 9)]
+    table = score_table(pd.concat([ridge, *nets], ignore_index=True))
+    mine = table[(table["mapping"] == "ridge") & (table["score"] == "pattern_r")]
+    expected = stats.false_discovery_control(mine["p"])
+    np.testing.assert_allclose(mine["q_fdr"], expected)
+
+
 def test_means_and_p_are_scipys():
     data = values(7, shift=0.1)
     row = of(score_table(data), embedding="a", score="pattern_r")
