@@ -245,7 +245,7 @@ class _Work:
         for name, embedding in chosen.by_name.items():
             step = reconstruction_step(
                 self.config, self.speaker, moved.of(kept), name, of_words(embedding, rows), RIDGE,
-                identity=[self._identity(words, chosen, [name]), lag_s],
+                identity=self._identity(words, chosen, [name]),
                 settings=self._settings(words, chosen), lag_s=lag_s,
             )  # fmt: skip
             self._done(step)

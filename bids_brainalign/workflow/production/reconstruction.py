@@ -110,6 +110,7 @@ def reconstruction_step(
         inputs={
             "identity": identity,
             "label": label,
+            "lag": lag_s,
             "settings": [settings, settings_of(config, mapping)],
             "seed": config.random_seed,
         },

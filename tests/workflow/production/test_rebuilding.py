@@ -13,6 +13,7 @@ from bids_brainalign.workflow.production import tables
 from bids_brainalign.workflow.production.rebuilding import (
     Rebuilt,
     is_continuous,
+    least_shift,
     plan_folds,
     rebuild,
 )
@@ -200,7 +201,7 @@ def test_repetitions_of_a_word_are_held_out_together_whatever_their_case() -> No
 
 
 def test_running_speech_is_held_out_in_stretches_with_gaps() -> None:
-    material, _ = planted(0.5, n_words=120, step_s=0.4)
+    material, _ = planted(0.5, n_words=120, step_s=0.35)
     assert is_continuous(SETTINGS, material)
     plan = plan_folds(SETTINGS, material, over="k-fold", seed=0)
     onset = material.words["onset"].to_numpy()
@@ -208,6 +209,46 @@ def test_running_speech_is_held_out_in_stretches_with_gaps() -> None:
         assert np.ptp(fold.outer.test) == len(fold.outer.test) - 1
         nearest = np.abs(onset[fold.outer.train][:, np.newaxis] - onset[fold.outer.test]).min()
         assert nearest > 1.2 - 1e-9  # a window and both ends of the filters
+
+
+def test_words_that_come_again_in_running_speech_are_held_out_by_their_stretch() -> None:
+    material, _ = planted(0.5, n_words=120, step_s=0.4)
+    words = material.words.assign(word=[f"word{row % 15}" for row in range(120)])
+    plan = plan_folds(SETTINGS, dataclasses.replace(material, words=words), over="k-fold", seed=0)
+    assert len(plan.folds) == 10
+    assert all(np.ptp(fold.outer.test) == len(fold.outer.test) - 1 for fold in plan.folds)
+    assert len(np.unique(plan.content)) == 120
+    assert len(np.unique(plan.types)) == 15
+
+
+@pytest.mark.parametrize(("step_s", "n_words", "expected"), [
+    (3.0, 80, 1),  # windows of one second and both ends of the filters don't overlap
+    (0.5, 80, 3),
+    (0.4, 80, 3),
+    (0.11, 80, 11),
+    (0.1, 20, 5),  # a quarter of the words at the most
+])  # fmt: skip
+def test_trials_are_shifted_beyond_windows_that_overlap(
+    step_s: float, n_words: int, expected: int
+) -> None:
+    material, _ = planted(0.5, n_words=n_words, step_s=step_s)
+    assert least_shift(n_words, material) == expected
+
+
+def test_recordings_that_differ_are_told_by_the_place_of_words() -> None:
+    """Channels are louder in every other recording: no curve over all words says that."""
+    material, embedding = planted(0.0)
+    run = np.arange(80) // 20
+    louder = 1 + 0.5 * (run % 2)[:, np.newaxis] * np.linspace(-1, 1, 16)
+    differing = dataclasses.replace(
+        material, words=material.words.assign(run=run), response=material.response * louder
+    )
+    told = embedding.copy()
+    told[:, 0] = 3 * (run % 2) + 0.3 * embedding[:, 1]
+    found = rebuild(SETTINGS, differing, told, "ridge", preparation=Preparation(), seed=0)
+    place = next(twin for twin in found.twins if twin.name == "trial index")
+    assert place.statistics[0] > 0.3
+    assert place.p_gain > 0.05
 
 
 def test_running_speech_is_not_asked_what_came_before_its_words() -> None:
