@@ -3,7 +3,11 @@ import pytest
 from scipy.signal import lfilter
 
 from bids_brainalign.errors import BrainAlignError
-from bids_brainalign.statistics.autocorrelation import decorrelation_time, summary_decorrelation
+from bids_brainalign.statistics.autocorrelation import (
+    _autocorrelation,
+    decorrelation_time,
+    summary_decorrelation,
+)
 
 
 def naive(x, runs):
@@ -56,3 +60,16 @@ def test_hostile_segments():
         decorrelation_time(np.zeros((3, 1)), 1.0, segments=np.zeros(2, dtype=int))
     with pytest.raises(BrainAlignError, match="needs two samples; the longest segment has 1"):
         decorrelation_time(np.zeros((3, 1)), 1.0, segments=np.arange(3))
+
+
+def test_every_lag_is_pooled_over_runs_by_its_number_of_products():
+    rng = np.random.default_rng(2)
+    x = lfilter([1], [1, -0.8], rng.standard_normal((40, 3)), axis=0)
+    runs = [(0, 9), (9, 25), (25, 26), (26, 40)]
+    centred = [x[a:b] - x[a:b].mean(axis=0) for a, b in runs if b - a > 1]
+    expected = [
+        np.concatenate([c[: len(c) - lag] * c[lag:] for c in centred if len(c) > lag]).mean(axis=0)
+        for lag in range(9)
+    ]
+    found = _autocorrelation(x, runs, n_lags=9)
+    np.testing.assert_allclose(found, np.array(expected) / expected[0], atol=1e-12)

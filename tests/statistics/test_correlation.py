@@ -93,3 +93,22 @@ def test_r2_of_the_training_mean_is_zero_and_lost_folds_leave_both_sums():
     lost = np.array([[np.nan]])
     assert r2_out_of_sample(np.vstack([sse, lost]), np.vstack([sst, sst]))[0] == 0
     assert np.isnan(r2_out_of_sample(np.zeros((1, 1)), np.zeros((1, 1)))[0])
+
+
+def test_means_of_more_than_targets():
+    r = np.random.default_rng(3).uniform(-0.9, 0.9, (3, 4, 5))
+    found = fisher_mean(r, [1, 2, 3])
+    for place in np.ndindex(4, 5):
+        assert found[place] == pytest.approx(fisher_mean(r[(slice(None), *place)], [1, 2, 3]))
+
+
+def test_r2_needs_a_baseline_that_errs():
+    with np.errstate(all="raise"):
+        found = r2_out_of_sample(np.array([[1.0, 0.5]]), np.array([[0.0, 2.0]]))
+    np.testing.assert_array_equal(found, [np.nan, 0.75])
+
+
+def test_no_correlation_exceeds_one():
+    x = np.random.default_rng(4).standard_normal((7, 2000))
+    assert correlation(x, 3.7 * x).max() == 1.0
+    assert correlation(x, -0.3 * x).min() == -1.0

@@ -89,3 +89,45 @@ def test_hostile_shapes():
         p_values(np.zeros(2), np.zeros((5, 3)))
     with pytest.raises(BrainAlignError, match=r"null of \(0, 3\)"):
         p_values(np.zeros(3), np.zeros((0, 3)))
+
+
+def test_a_tail_is_that_of_hosking_and_wallis():
+    """Probability-weighted moments of the largest eighth, bounded tails shrunk by half."""
+    rng = np.random.default_rng(7)
+    for null in (rng.exponential(size=2000), rng.normal(size=2000), rng.uniform(size=2000)):
+        ordered = np.sort(null)
+        threshold = (ordered[-251] + ordered[-250]) / 2
+        excess = ordered[-250:] - threshold
+        above = 1 - (np.arange(250) + 0.65) / 250
+        a0, a1 = excess.mean(), (above * excess).mean()
+        k = a0 / (a0 - 2 * a1) - 2
+        k = k / 2 if k > 0 else k
+        tail = stats.genpareto(-k, scale=a0 * (1 + k))  # scipy's shape has the other sign
+        observed = np.quantile(null, [0.996, 0.999, 1.0])
+        observed[2] += 0.001
+        expected = np.clip(tail.sf(observed - threshold) / 8, 1 / 200_000, 11 / 2001)
+        found = p_values(observed, np.repeat(null[:, None], 3, axis=1))
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("n_draws", "tail_fit"), [(399, True), (2000, False)])
+def test_counted_where_the_tail_is_thin_or_not_wanted(n_draws, tail_fit):
+    null = np.random.default_rng(8).standard_normal((n_draws, 4))
+    p = p_values(np.full(4, 9.0), null, tail_fit=tail_fit)
+    assert (p == 1 / (1 + n_draws)).all()
+    assert p_floor(n_draws, tail_fit=tail_fit) == 1 / (1 + n_draws)
+    assert p_floor(400) == 1 / 40_000
+
+
+def test_a_fitted_p_is_no_larger_than_what_ten_draws_above_count_as():
+    null = np.random.default_rng(9).standard_normal((500, 3000))
+    observed = np.sort(null, axis=0)[-9] + 1e-6  # eight draws reach it
+    p = p_values(observed, null)
+    assert p.max() == pytest.approx(11 / 501)
+    assert p.min() < 7 / 501
+
+
+def test_tails_without_moments_are_counted():
+    null = np.random.default_rng(10).standard_cauchy((2000, 5)) ** 3
+    observed = np.sort(null, axis=0)[-3] + 1e-6
+    np.testing.assert_allclose(p_values(observed, null), 3 / 2001)
