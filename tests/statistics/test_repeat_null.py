@@ -5,7 +5,13 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from bids_brainalign.statistics.repeat_null import SegmentDraws, draw_moves, moved_products
+from bids_brainalign.statistics.repeat_null import (
+    SegmentDraws,
+    _least_offset,
+    _spread,
+    draw_moves,
+    moved_products,
+)
 from bids_brainalign.statistics.tails import p_values
 from tests.statistics.test_noise_ceiling import ar1
 
@@ -90,3 +96,38 @@ def test_five_per_cent_of_noise(rng, n_repeats, length, phi, decorrelation):
         draws = draw_moves([length], n_repeats, decorrelation, n_draws=300, rng=rng)
         found.append((p_values(products(x), moved_products(x, draws)) < 0.05).mean())
     assert 0.038 < np.mean(found) < 0.064
+
+
+@pytest.mark.parametrize("length", [36, 37])
+def test_phases_are_those_of_every_frequency(length):
+    """Turned in the frequency domain, back in time, and multiplied there."""
+    rng = np.random.default_rng(0)
+    repeats = rng.standard_normal((3, length, 4))
+    repeats -= repeats.mean(axis=1, keepdims=True)
+    (draw,) = draw_moves([length], 3, 3.0, n_draws=6, rng=rng)
+    assert draw.phases.shape == (6, 3, length // 2)
+    if length % 2 == 0:  # a real series has no other phase there
+        assert set(np.unique(draw.phases[..., -1])) == {0.0, 0.5}
+    turns = np.concatenate([np.zeros((6, 3, 1)), draw.phases], axis=2)
+    spectra = np.fft.rfft(repeats, axis=1) * np.exp(2j * np.pi * turns)[..., None]
+    moved = np.fft.irfft(spectra, length, axis=2)  # (n_draws, n_repeats, length, n_targets)
+    expected = np.stack([products(one) for one in moved])
+    apart = moved_products(repeats, [draw]) - expected
+    np.testing.assert_allclose(apart, 0, atol=1e-4)
+
+
+def test_every_set_of_distances_comes():
+    offsets = _spread(12, 3, 2.0, n_draws=20_000, rng=np.random.default_rng(0))
+    around = np.sort(offsets, axis=1)
+    gaps = np.stack([*np.diff(around, axis=1).T, 12 + around[:, 0] - around[:, -1]], axis=1)
+    assert gaps.min() == 2
+    wanted = {(a, b, 12 - a - b) for a in range(2, 9) for b in range(2, 11 - a)}
+    assert set(map(tuple, gaps.tolist())) == wanted
+
+
+@pytest.mark.parametrize(
+    ("length", "n_repeats", "steps", "least"),
+    [(100, 2, 10.2, 11), (40, 2, 30.0, 10), (60, 3, 30.0, 10), (3, 2, 5.0, 1)],
+)
+def test_the_least_distance_leaves_half_of_the_segment_free(length, n_repeats, steps, least):
+    assert _least_offset(length, n_repeats, steps) == least
