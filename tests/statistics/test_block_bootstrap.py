@@ -8,6 +8,7 @@ from bids_brainalign.statistics.block_bootstrap import (
     drawn_scores,
     make_blocks,
     percentile_interval,
+    widened,
 )
 from bids_brainalign.statistics.correlation import correlation, fisher_mean
 
@@ -61,3 +62,33 @@ def test_the_interval_covers_the_truth_of_autocorrelated_data():
     low, high = percentile_interval(drawn_scores([y], [yhat], blocks, counts), level=0.9)
     covered = np.mean((low <= truth) & (truth <= high))
     assert 0.8 <= covered <= 0.95
+
+
+def test_blocks_are_cut_by_seconds_not_by_rows():
+    times, runs = [np.arange(1000) * 0.02, np.arange(100) * 0.02], [np.zeros(1000), np.zeros(100)]
+    blocks = make_blocks(times, runs, block_s=5.0, interval_s=0.02)
+    assert blocks.fold.tolist() == [0, 0, 0, 0, 1]
+    assert np.bincount(np.concatenate(blocks.label)).tolist() == [250] * 4 + [100]
+
+
+def test_a_fold_of_which_nothing_was_drawn_does_not_count():
+    rng = np.random.default_rng(3)
+    y = [rng.standard_normal((20, 2)) for _ in range(2)]
+    yhat = [a + rng.standard_normal(a.shape) for a in y]
+    blocks = make_blocks(
+        [np.arange(20.0)] * 2, [np.zeros(20, int)] * 2, block_s=10, interval_s=1.0
+    )
+    drawn = drawn_scores(y, yhat, blocks, np.array([[1.0, 1, 0, 0], [0, 0, 0, 0]]))
+    assert drawn[0] == pytest.approx(correlation(y[0], yhat[0]))
+    assert np.isnan(drawn[1]).all()
+
+
+def test_intervals_are_percentiles_and_draws_are_stretched_about_the_score():
+    draws = np.random.default_rng(4).standard_normal((999, 3))
+    draws[5, 1] = np.nan
+    low, high = percentile_interval(draws, level=0.9)
+    np.testing.assert_allclose([low, high], np.nanpercentile(draws, [5, 95], axis=0))
+    value = np.array([0.5, -1.0, 0.0])
+    wide = widened(draws, value, scale=1.5)
+    np.testing.assert_allclose(wide[7], value + 1.5 * (draws[7] - value))
+    np.testing.assert_allclose(widened(draws, value, scale=1.0), draws)
