@@ -208,3 +208,51 @@ def test_a_run_that_is_a_mean_of_presentations_is_the_test_story():
     assert fold.name == "d"
     assert set(run[fold.outer.test]) == {3}
     assert len(plan_folds(samples, list("abcde"), gap=GapRule(2.0, 0.0)).folds) == 5
+
+
+@pytest.mark.parametrize(("hard_s", "n_folds"), [(2.0, 5), (7.0, 3), (20.0, 2)])
+def test_blocks_are_four_gaps_long_at_least(hard_s, n_folds):
+    samples = make_samples([100 * 50])
+    plan = plan_folds(samples, ["a"], gap=GapRule(hard_s, 0.0))
+    assert len(plan.folds) == n_folds
+    held = [samples.time_s[fold.outer.test] for fold in plan.folds]
+    assert [np.ptp(times) for times in held] == pytest.approx([100 / n_folds] * n_folds, abs=0.05)
+
+
+@pytest.mark.parametrize("soft_share", [0.05, 0.15, 0.4])
+def test_the_soft_gap_is_the_largest_that_may_be_paid_for(soft_share):
+    samples = make_samples([120 * 50])
+    plan = plan_folds(samples, ["a"], gap=GapRule(2.0, 20.0, soft_share))
+    assert len(plan.folds) == 5
+
+    def cost(soft_s):
+        lost = []
+        for fold in plan.folds:
+            first, last = samples.time_s[fold.outer.test[[0, -1]]]
+            outside = np.maximum(first - samples.time_s, samples.time_s - last)
+            kept = [(outside > 2.0 + s).sum() for s in (0.0, soft_s)]
+            lost.append(1 - kept[1] / kept[0])
+        return max(lost)
+
+    assert cost(plan.soft_gap_s) <= soft_share
+    assert cost(plan.soft_gap_s + 1.0) > soft_share  # steps of 1 s, a twentieth of 20
+    assert (plan.soft_gap_s + 1.0) % 1 == 0
+
+
+def test_blocks_of_several_stimuli_are_of_their_content_end_to_end():
+    """Two parts of a story, the second begun in its middle, heard in either order."""
+    first = np.arange(1000) * 0.02
+    samples = Samples(
+        run=np.repeat([0, 1], 1000),
+        group=np.repeat([0, 1], 1000),
+        time_s=np.tile(first + 3.0, 2),
+        stimulus=np.repeat([0, 1], 1000),
+        stimulus_s=np.concatenate([first + 7.0, first + 40.0]),
+        interval_s=0.02,
+    )
+    plan = plan_folds(samples, ["one", "two"], gap=GapRule(1.0, 0.0))
+    assert [fold.name for fold in plan.folds] == [f"{a}–{a + 8} s" for a in range(0, 40, 8)]
+    held = [fold.outer.test for fold in plan.folds]
+    assert [(rows.min(), rows.max()) for rows in held] == [
+        (a, a + 399) for a in range(0, 2000, 400)
+    ]
