@@ -11,8 +11,8 @@ Rules
 4. The model must beat every plain predictor there is (p of the gain at most .05), the place in the
    recording among them.
 
-All must hold, so that without information "evidence" comes up in at most 5 % of data (0 of 77
-simulated), and rule 3 misses one true effect in 20. What was not run, or has too few draws for
+All must hold, so that without information "evidence" comes up in at most 5 % of data (0 of 100
+simulated), and rule 3 misses one true effect in 20 (1 of 40). What was not run, or has too few draws for
 p = .05, makes the verdict "undecided" unless another rule already says no.
 """
 
