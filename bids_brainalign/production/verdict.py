@@ -12,8 +12,8 @@ Rules
    recording among them.
 
 All must hold, so that without information "evidence" comes up in at most 5 % of data (0 of 100
-simulated), and rule 3 misses one true effect in 20 (1 of 40). What was not run, or has too few draws for
-p = .05, makes the verdict "undecided" unless another rule already says no.
+simulated), and rule 3 misses one true effect in 20 (1 of 40). What was not run, or has too few
+draws for p = .05, makes the verdict "undecided" unless another rule already says no.
 """
 
 from __future__ import annotations
