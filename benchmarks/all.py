@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     if not given.json:
-        print(head(THREADS), flush=True)
+        print(head(f"1 (voxels: {THREADS})"), flush=True)
     failed = []
     for script, *options in CASES:
         start = time.monotonic()

@@ -27,7 +27,7 @@ class Row:
     """How near the answers are."""
 
 
-def machine(threads: int) -> str:
+def machine(threads: int | str) -> str:
     """Name processor, cores, threads and the libraries that do the work."""
     cpu = platform.machine()
     info = Path("/proc/cpuinfo")
@@ -48,7 +48,7 @@ def show(rows: Sequence[Row], *, threads: int, as_json: bool) -> None:
         print(line(row))
 
 
-def head(threads: int) -> str:
+def head(threads: int | str) -> str:
     """Name the machine, and begin a table."""
     columns = "| case | tool | CPU s | ratio | memory | agreement |\n|---|---|---|---|---|---|"
     return f"{machine(threads)}\n\n{columns}"

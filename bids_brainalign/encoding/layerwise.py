@@ -251,7 +251,7 @@ Part = TypeVar("Part")
 
 
 def over_folds(problem: Problem, work: Callable[[int], Part]) -> list[Part]:
-    """Map over outer folds; threads, because the work is BLAS calls that release the GIL."""
+    """Map over outer folds; threads, because BLAS and LAPACK are called without the GIL."""
     count = len(problem.plan.folds)
     workers = min(problem.n_threads, count)
     if workers <= 1:

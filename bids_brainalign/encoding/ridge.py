@@ -17,9 +17,9 @@ from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh
 
 from bids_brainalign.encoding.lag_gram import LagStructure, gram, runs_of
+from bids_brainalign.encoding.lapack import eigenvectors
 from bids_brainalign.encoding.shifted import decomposed
 
 Rows = NDArray[np.int64]
@@ -166,7 +166,7 @@ class PrimalSystem:
         self._solved: dict[bytes, _Decomposition] = {}
         self._n_kept = max(n_kept, KEPT_SOLUTIONS)
         self.n_solutions = inf if n_kept else PENALTIES * responses.shape[1]
-        """What each decomposition will serve."""
+        """That each decomposition will serve, at most."""
         self._take(responses)
 
     def of(self, responses: Array32) -> PrimalSystem:
@@ -352,7 +352,7 @@ class _KernelDecomposition:
         parts = [s * k for s, k in zip(scales, kernels, strict=True) if s > 0]
         self.kernel: Array64 = sum(parts[1:], start=parts[0])
         centred = _centred_kernel(self.kernel, train, train)
-        values, self.vectors = eigh(centred, driver="evd", overwrite_a=True, check_finite=False)
+        values, self.vectors = eigenvectors(centred)
         self.values = np.maximum(values, 0).astype(np.float32)
 
 

@@ -1,9 +1,9 @@
 """A symmetric matrix plus multiples of the identity, inverted for many multiples at once.
 
-Two exact forms: eigenvectors, and Householder's tridiagonal form A = Q T Qᵀ (Golub & Van Loan
-2013, Matrix Computations, section 8.3.1), which is the first third of the work for eigenvectors.
-T + s is solved in as many steps as it has rows, but every solution has to be reflected back by
-itself: it pays where solutions are fewer than rows.
+Two exact forms: eigenvectors, and Householder's tridiagonal form, which is the first third of the
+work for eigenvectors. There every solution takes a pass through T and one through the reflectors,
+which is about twice the time of a product with the eigenvectors: it pays where solutions are not
+many more than rows.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh, eigh_tridiagonal, lapack
+from scipy.linalg import eigh_tridiagonal
 
-from bids_brainalign.errors import BrainAlignError
+from bids_brainalign.encoding.lapack import Householder, eigenvectors
 
 Array32 = NDArray[np.float32]
 
 LEAST_ROWS = 32
 """Below it eigenvectors cost nothing."""
+SOLUTIONS_PER_ROW = 2
+"""Up to which the tridiagonal form is the faster one."""
 
 
 class Shifted(Protocol):
@@ -31,7 +33,7 @@ class Shifted(Protocol):
         """Bring right-hand sides (n, n_columns) into the basis that :meth:`solve` wants."""
 
     def solve(self, turned: Array32, shifts: Array32) -> Array32:
-        """Solve each column at its own shift: (n, n_columns)."""
+        """Solve each column at its own shift, or all at one: (n, n_columns)."""
 
     def solve_all(self, turned: Array32, shifts: Array32) -> Array32:
         """Solve all columns at every shift, shift by shift: (n, n_shifts * n_columns)."""
@@ -43,7 +45,7 @@ def decomposed(matrix: Array32, *, n_solutions: float) -> Shifted:
     Parameters
     ----------
     matrix : ndarray of shape (n, n), float32
-        Overwritten.
+        May be overwritten.
     n_solutions : float
         Columns times shifts that will be solved for; infinite if unknown.
 
@@ -52,7 +54,7 @@ def decomposed(matrix: Array32, *, n_solutions: float) -> Shifted:
     Shifted
         Eigenvalues are off by about 1e-7 of the largest: shifts should be far above that.
     """
-    if len(matrix) >= LEAST_ROWS and n_solutions < len(matrix):
+    if len(matrix) >= LEAST_ROWS and n_solutions < SOLUTIONS_PER_ROW * len(matrix):
         return Tridiagonal(matrix)
     return Spectral(matrix)
 
@@ -61,7 +63,7 @@ class Spectral:
     """By eigenvectors. Parameters and errors as of :func:`decomposed`."""
 
     def __init__(self, matrix: Array32) -> None:
-        values, self.vectors = eigh(matrix, driver="evd", overwrite_a=True, check_finite=False)
+        values, self.vectors = eigenvectors(matrix)
         self.values = np.maximum(values, 0)
 
     def turn(self, right: Array32) -> Array32:
@@ -82,55 +84,44 @@ class Tridiagonal:
     """By Householder's tridiagonal form. Parameters as of :func:`decomposed`, 2 rows at least."""
 
     def __init__(self, matrix: Array32) -> None:
-        size = int(lapack.ssytrd_lwork(len(matrix), lower=1)[0])
-        packed, self.diagonal, self.beside, self._tau, info = lapack.ssytrd(
-            matrix.T, lower=1, lwork=size, overwrite_a=1
-        )
-        if info:
-            raise BrainAlignError(f"LAPACK's ssytrd failed: its argument {-info} is wrong.")
-        self._reflectors = np.asfortranarray(packed[1:, :-1])
+        self._form = Householder.of(matrix)
 
     def turn(self, right: Array32) -> Array32:
         """Bring right-hand sides into the basis."""
-        return self._reflected(right, "T")
+        return self._form.reflect(right, "T")
 
     def solve(self, turned: Array32, shifts: Array32) -> Array32:
         """Solve each column at its own shift."""
         out = np.empty(turned.shape, dtype=np.float32, order="F")
-        for shift in np.unique(shifts):
-            columns = shifts == shift
+        each = np.broadcast_to(shifts, turned.shape[1:])
+        for shift in np.unique(each).tolist():
+            columns = each == shift
             out[:, columns] = self._solver(shift)(turned[:, columns])
-        return self._reflected(out, "N")
+        return self._form.reflect(out, "N")
 
     def solve_all(self, turned: Array32, shifts: Array32) -> Array32:
         """Solve all columns at every shift."""
         n, width = turned.shape
         out = np.empty((n, len(shifts) * width), dtype=np.float32, order="F")
-        for place, shift in enumerate(shifts):
+        for place, shift in enumerate(shifts.tolist()):
             out[:, place * width : (place + 1) * width] = self._solver(shift)(turned)
-        return self._reflected(out, "N")
+        return self._form.reflect(out, "N")
 
     @cached_property
     def _spectrum(self) -> tuple[Array32, Array32]:
         """Eigenvalues and eigenvectors of T."""
-        values, vectors = eigh_tridiagonal(self.diagonal, self.beside, check_finite=False)
+        form = self._form
+        values, vectors = eigh_tridiagonal(form.diagonal, form.beside, check_finite=False)
         return np.maximum(values, 0), vectors
 
-    def _solver(self, shift: np.float32) -> Callable[[Array32], Array32]:
+    def _solver(self, shift: float) -> Callable[[Array32], Array32]:
         """Solve T + s."""
-        diagonal, beside, info = lapack.spttrf(self.diagonal + shift, self.beside)
-        if not info:
-            return lambda right: lapack.spttrs(diagonal, beside, right)[0]
-        # By rounding, an eigenvalue is further below 0 than the shift is above.
+        solve = self._form.solver(shift)
+        # Rounding leaves eigenvalues below 0. Where one is nearly as far below as the shift is
+        # above, the solution would be anything: eigenvalues are then set to 0, as in `Spectral`.
+        if solve is not None and self._form.solver(shift / 2) is not None:
+            return solve
         values, vectors = self._spectrum
-        return lambda right: vectors @ ((vectors.T @ right) / (values[:, None] + shift))
-
-    def _reflected(self, columns: Array32, way: str) -> Array32:
-        """Q or Qᵀ times columns (n, n_columns)."""
-        below = np.asfortranarray(columns[1:])
-        arguments = "L", way, self._reflectors, self._tau, below
-        size = int(lapack.sormqr(*arguments, lwork=-1)[1][0])
-        out = np.empty(columns.shape, dtype=np.float32, order="F")
-        out[0] = columns[0]
-        out[1:] = lapack.sormqr(*arguments, lwork=size)[0]
-        return out
+        return lambda right: (
+            vectors @ ((vectors.T @ right) / (values[:, None] + np.float32(shift)))
+        )

@@ -51,7 +51,7 @@ def test_blocks_of_layers_share_one_decomposition_per_split(form, monkeypatch):
     x = problem.inputs(fold.outer.train)
     whole = list(_fitted([space], problem, fold, x))
     calls = []
-    name = "eigh" if form == "dual" else "decomposed"
+    name = "_KernelDecomposition" if form == "dual" else "_Decomposition"
     real = getattr(ridge, name)
     monkeypatch.setattr(ridge, name, lambda *a, **k: calls.append(1) or real(*a, **k))
     monkeypatch.setattr(layerwise, "MAX_COLUMNS", 20)  # two layers

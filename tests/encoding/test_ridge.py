@@ -88,6 +88,17 @@ def test_forms_are_what_they_are_called(data):
     assert isinstance(few.fit.shifted, Tridiagonal)
 
 
+def test_the_form_is_chosen_by_what_is_to_be_solved(data):
+    x, y = data  # 40 features
+    for n_targets, options, form in (
+        (2, {}, Tridiagonal),
+        (7, {}, Spectral),  # times 16 penalties
+        (2, {"n_kept": 1}, Spectral),  # others will follow
+    ):
+        system = make_system([x], y[:, :n_targets], [TRAIN, TEST], **options)
+        assert isinstance(system.solve(TRAIN, [1.0]).fit.shifted, form)
+
+
 def test_two_bands_equal_ridge_on_scaled_features(data):
     x, y = data
     bands, scales = [x[:, :25], x[:, 25:]], [0.3, 4.0]
@@ -190,7 +201,7 @@ def test_other_responses_share_the_decomposition(data, form, monkeypatch):
         DualSystem([x], y[:, :3], n_kept=1),
     )[form]
     calls = []
-    name = ("decomposed", "eigh")[form]
+    name = ("_Decomposition", "_KernelDecomposition")[form]
     real = getattr(ridge, name)
     monkeypatch.setattr(ridge, name, lambda *a, **k: calls.append(1) or real(*a, **k))
     made.solve(TRAIN, [1.0])

@@ -106,7 +106,7 @@ def _dry(
     for speaker in speakers:
         for recording, words in zip(speaker.recordings, speaker.words, strict=True):
             different = words.table["word"].nunique()
-            kind = "continuous speech" if is_running(config, words) else "one by one"
+            kind = "continuous speech" if is_running(config, speaker.words) else "one by one"
             found.append(
                 f"{recording.name}: {len(words.table)} words, {different} different, {kind}. "
                 f"{words.rule}"

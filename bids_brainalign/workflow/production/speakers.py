@@ -86,8 +86,7 @@ def _differ(
 ) -> BrainAlignError | None:
     """Refuse to pool trials and continuous speech; other tasks are pooled, and that is told."""
     tasks = sorted({recording.task for recording, _ in mine})
-    # A single word follows nothing: what it is, others tell.
-    if len({is_running(config, words) for _, words in mine if len(words.table) > 1}) > 1:
+    if len(set(_kinds(config, [words for _, words in mine]))) > 1:
         return BrainAlignError(
             f"sub-{mine[0][0].participant}: words one by one and continuous speech can't be "
             "scored together.",
@@ -103,9 +102,16 @@ def _differ(
     return None
 
 
-def is_running(config: Config, words: SpokenWords) -> bool:
-    """Whether the words of a recording follow each other as in running speech, without cues."""
-    return config.production.runs_on(np.diff(words.table["cue_s"].to_numpy(dtype=float)).tolist())
+def is_running(config: Config, words: Sequence[SpokenWords]) -> bool:
+    """Whether the words of a speaker follow each other as in running speech, without cues."""
+    kinds = _kinds(config, words)
+    return any(kinds) if kinds else config.production.runs_on([])
+
+
+def _kinds(config: Config, words: Sequence[SpokenWords]) -> list[bool]:
+    """Whether each recording is of running speech; a single word says nothing about that."""
+    steps = [np.diff(one.table["cue_s"].to_numpy(dtype=float)).tolist() for one in words]
+    return [config.production.runs_on(between) for between in steps if between]
 
 
 def _nobody(

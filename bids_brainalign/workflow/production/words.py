@@ -61,8 +61,9 @@ def words_step(config: Config, speaker: Speaker, sound: SpeakerSound) -> Step:
 
     def work() -> list[Path]:
         notes = [note for words in speaker.words for note in words.notes]
+        running = is_running(config, speaker.words)
         parts = [
-            _timed(config, recording, words, audio)
+            _timed(config, recording, words, audio, running=running)
             for recording, words, audio in zip(
                 speaker.recordings, speaker.words, sound.audio, strict=True
             )
@@ -113,13 +114,17 @@ def read_words(config: Config, speaker: Speaker) -> pd.DataFrame:
 
 
 def _timed(
-    config: Config, recording: Recording, words: SpokenWords, audio: SpeechAudio | None
+    config: Config,
+    recording: Recording,
+    words: SpokenWords,
+    audio: SpeechAudio | None,
+    *,
+    running: bool,
 ) -> _Timed:
     given = words.table
     cue = given["cue_s"].to_numpy(dtype=np.float64)
     row_end = cue + given["duration_s"].to_numpy(dtype=np.float64)
     known = given["speech_onset_s"].to_numpy(dtype=np.float64)
-    running = is_running(config, words)
     heard = None if audio is None or running else _heard(audio, cue)
     level = _loudness(audio, cue, row_end) if running else heard and heard.loudness_db
     nothing = np.full(len(cue), np.nan)

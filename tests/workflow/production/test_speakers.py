@@ -10,7 +10,7 @@ import pytest
 
 from bids_brainalign.dataset.types import Recording
 from bids_brainalign.errors import BrainAlignError
-from bids_brainalign.workflow.production.speakers import Speaker, find_speakers
+from bids_brainalign.workflow.production.speakers import Speaker, find_speakers, is_running
 from tests.workflow.production.spoken import config
 
 ONE_BY_ONE = (2.0, 5.0, 8.1)
@@ -77,3 +77,15 @@ def test_recordings_without_words_are_given_back_with_the_reason(tmp_path: Path)
     assert [recording for recording, _ in without] == [silent]
     with pytest.raises(BrainAlignError, match="words"):
         found(tmp_path, silent)
+
+
+def test_one_kind_for_all_recordings(tmp_path: Path) -> None:
+    def kind(*onsets: Sequence[float], **production: object) -> bool:
+        recordings = [spoken(tmp_path, f"task{n}", times) for n, times in enumerate(onsets)]
+        speakers, _ = found(tmp_path, *recordings, **production)
+        return is_running(config(tmp_path, **production), speakers[0].words)
+
+    assert kind((4.0,), RUNNING)
+    assert not kind((4.0,), ONE_BY_ONE)
+    assert not kind((4.0,))
+    assert kind((4.0,), speech="continuous")

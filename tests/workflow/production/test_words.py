@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -110,3 +111,26 @@ def test_groups_and_roles_are_kept(tmp_path: Path, groups: list[str]) -> None:
     table, _ = table_of(tmp_path, speaker(content_group=groups, role="listen"))
     assert table["content_group"].tolist() == groups
     assert set(table["role"]) == {"listen"}
+
+
+def test_a_single_word_counts_as_the_other_recordings_do(tmp_path: Path) -> None:
+    """Beside running speech its row is its onset, too: no cue is looked for in its sound."""
+    talk = speaker()
+    talk.words[0].table["cue_s"] = 2.0 + 0.3 * np.arange(5)
+    one = dataclasses.replace(talk.words[0], table=talk.words[0].table.iloc[[2]])
+    recordings = tuple(
+        dataclasses.replace(talk.recordings[0], run=run, path=Path(f"sub-01_run-{run}_ieeg.edf"))
+        for run in ("1", "2")
+    )
+    both = Speaker(fit_name(recordings), recordings, (talk.words[0], one))
+    settings = config(tmp_path)
+    audio = SpeechAudio(RATE_HZ, 0.0, 20 * RATE_HZ, "A wave.", Bursts())
+    unit = attempt(
+        settings, words_step(settings, both, SpeakerSound((audio,) * 2, "d")), run_id="r"
+    )
+    assert unit.status == "done", unit.message
+    table = read_words(settings, both)
+    assert table["onset"].tolist() == pytest.approx([2.0, 2.3, 2.6, 2.9, 3.2, 2.6])
+    said = next((tmp_path / "out").rglob("*_words.json")).read_text("utf-8")
+    assert "Rows follow each other as fast as speech" in said
+    assert "onset of each word in the sound" not in said
