@@ -46,9 +46,8 @@ def eigenvectors(matrix: NDArray[Real]) -> tuple[NDArray[Real], NDArray[Real]]:
     n, kind = len(matrix), matrix.dtype
     vectors, values = np.asfortranarray(matrix.T), np.empty(len(matrix), dtype=kind)
     name = {"float32": "ssyevd", "float64": "dsyevd"}[kind.name]
-    best, best_integers = np.empty(1, dtype=kind), np.empty(1, dtype=np.intc)
-    _call(name, "V", "L", n, vectors, n, values, best, -1, best_integers, -1)
-    work, integers = np.empty(int(best[0]), kind), np.empty(int(best_integers[0]), np.intc)
+    # What the routine needs at least is what it wants; in float32 it could not say so exactly.
+    work, integers = np.empty(1 + 6 * n + 2 * n**2, kind), np.empty(3 + 5 * n, np.intc)
     if _call(name, "V", "L", n, vectors, n, values, work, len(work), integers, len(integers)):
         raise BrainAlignError(
             f"The eigenvectors of a matrix of {n} rows were not found.",
@@ -74,7 +73,7 @@ class Householder:
     def of(cls, matrix: Array32) -> Householder:
         """Decompose a symmetric matrix of 2 rows at least; it is overwritten."""
         n = len(matrix)
-        packed = np.asfortranarray(matrix.T)
+        packed = np.asfortranarray(matrix.T, dtype=np.float32)
         diagonal, beside, factors = (np.empty(size, np.float32) for size in (n, n - 1, n - 1))
 
         def call(work: Array32, size: int) -> None:

@@ -34,7 +34,7 @@ def test_eigenvectors_are_numpys(n: int, kind: type, tolerance: float) -> None:
 
 @pytest.mark.parametrize("n", [2, 3, 40, 150])
 def test_a_tridiagonal_form_gives_the_matrix_back(n: int) -> None:
-    matrix = symmetric(n)
+    matrix = symmetric(n, np.float64)  # taken as float32
     form = Householder.of(matrix.copy())
     middle = np.diag(form.diagonal) + np.diag(form.beside, 1) + np.diag(form.beside, -1)
     q = form.reflect(np.eye(n, dtype=np.float32), "N")
