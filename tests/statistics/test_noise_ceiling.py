@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.signal import lfilter
 
 from bids_brainalign.errors import BrainAlignError
@@ -153,3 +154,39 @@ def test_few_blocks_give_no_interval(rng):
 def test_one_presentation_is_refused(rng):
     with pytest.raises(BrainAlignError, match="two or more presentations"):
         powers(ar1(rng, (1, 50, 2), 0.3))
+
+
+def test_the_interval_is_a_jackknife_over_blocks_on_fishers_scale(rng):
+    x = listener(rng, n_repeats=4, n_times=400, n_targets=3, share=0.5)
+    draws = drawn(x, rng, lengths=[150, 250])
+    found = noise_ceiling(x, draws, n_averaged=1)
+    about = np.concatenate([part - part.mean(axis=1, keepdims=True)
+                            for part in (x[:, :150], x[:, 150:])], axis=1)  # fmt: skip
+
+    def intraclass(rows):
+        together = (about[:, rows].sum(axis=0) ** 2).sum(axis=0)
+        apart = (about[:, rows] ** 2).sum(axis=(0, 1))
+        return (together - apart) / (3 * apart)  # SP / TP of four presentations
+
+    def fisher(rho):
+        return 0.5 * np.log((1 + 3 * rho) / (1 - rho))
+
+    n = draws.block.max() + 1
+    assert n >= 20
+    assert len(np.unique(draws.block[:150])) + len(np.unique(draws.block[150:])) == n
+    assert np.bincount(draws.block).min() >= 18  # three decorrelation times
+    rho = [intraclass(draws.block != block) for block in range(n)]
+    np.testing.assert_allclose(found.signed, np.sqrt(intraclass(draws.block >= 0)))
+    np.testing.assert_allclose(found.left_out, np.sqrt(rho))
+    z = fisher(np.array(rho))
+    error = np.sqrt((n - 1) / n * ((z - z.mean(axis=0)) ** 2).sum(axis=0))
+    for end, side in zip(found.interval(), (-1, 1), strict=True):
+        moved = fisher(found.signed**2) + side * stats.t.ppf(0.975, n - 1) * error
+        odds = np.exp(2 * moved)
+        np.testing.assert_allclose(end, np.sqrt((odds - 1) / (odds + 3)))
+
+
+def test_nothing_is_chosen_at_the_limits():
+    ceiling, q = np.array([0.3, 0.31, 0.31, np.nan]), np.array([0.01, 0.05, 0.049, 0.01])
+    chosen = select_by_ceiling(ceiling, q, threshold=0.3, alpha=0.05)
+    assert chosen.tolist() == [False, False, True, False]
