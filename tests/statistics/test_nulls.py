@@ -167,3 +167,13 @@ def test_false_positives_of_shifts_with_little_autocorrelation(folds):
 def test_planted_links_are_found(folds, share):
     p, _ = simulated_p(folds, phi=0.9, strength=0.6, n_targets=200)
     assert (p < 0.01).mean() > share
+
+
+def test_folds_that_are_only_shifted_have_no_more_draws_than_shifts():
+    """A response that forgets within a sample is taken to need one."""
+    (draws,) = draw_folds([60], 0.3, n_draws=500, min_offset=5, rng=np.random.default_rng(0))
+    assert draws.kind == "shift"
+    assert sorted(draws.offsets) == list(range(5, 56))
+    both = draw_folds([60, 61], 0.3, n_draws=500, min_offset=5, rng=np.random.default_rng(0))
+    pairs = set(zip(both[0].offsets.tolist(), both[1].offsets.tolist(), strict=True))
+    assert len(pairs) == 500
